@@ -1,0 +1,1 @@
+//! An MQTT link that survives what brokers and clients are known to do.

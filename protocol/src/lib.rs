@@ -1,0 +1,22 @@
+//! The contract between a box in a home and the engine: exact quantities, intervals, identities and
+//! signed messages. Pure: no I/O, no clock, no async; every decoder refuses what it would not write.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod quantity;
+pub mod time;

@@ -1,0 +1,2 @@
+//! The one program that a person types.
+fn main() {}
