@@ -18,5 +18,16 @@
     )
 )]
 
+pub mod acknowledgement;
+mod cbor;
+pub mod channel;
+pub mod envelope;
+pub mod identity;
+pub mod instruction;
+pub mod message;
 pub mod quantity;
+pub mod receipt;
+pub mod refusal;
+pub mod report;
 pub mod time;
+pub mod topic;

@@ -1,0 +1,177 @@
+//! What a gateway measures: channels, each a quantity of one of its devices.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a device behind a gateway, given at enrolment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceNumber(pub u8);
+
+impl fmt::Display for DeviceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is measured. All energies count upwards in their own direction and are never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Energy drawn from the grid at the site's meter, in milliwatt-hours.
+    GridImport,
+    /// Energy given to the grid at the site's meter, in milliwatt-hours.
+    GridExport,
+    /// AC energy made by a PV inverter, in milliwatt-hours.
+    PvProduction,
+    /// AC energy given out by a battery inverter, in milliwatt-hours.
+    BatteryDischarge,
+    /// AC energy taken in by a battery inverter, in milliwatt-hours.
+    BatteryCharge,
+    /// State of charge at the interval's end, in thousandths of a percent.
+    StateOfCharge,
+}
+
+impl Quantity {
+    /// Every quantity there is.
+    pub const ALL: [Self; 6] = [
+        Self::GridImport,
+        Self::GridExport,
+        Self::PvProduction,
+        Self::BatteryDischarge,
+        Self::BatteryCharge,
+        Self::StateOfCharge,
+    ];
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::GridImport => 1,
+            Self::GridExport => 2,
+            Self::PvProduction => 3,
+            Self::BatteryDischarge => 4,
+            Self::BatteryCharge => 5,
+            Self::StateOfCharge => 6,
+        }
+    }
+
+    /// The quantity of a number, where there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|q| q.code() == code)
+    }
+
+    /// Its name in configs and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GridImport => "grid_import",
+            Self::GridExport => "grid_export",
+            Self::PvProduction => "pv_production",
+            Self::BatteryDischarge => "battery_discharge",
+            Self::BatteryCharge => "battery_charge",
+            Self::StateOfCharge => "state_of_charge",
+        }
+    }
+
+    /// Whether it is an energy over the interval (all but the state of charge, which is a level at its end).
+    #[must_use]
+    pub const fn is_energy(self) -> bool {
+        !matches!(self, Self::StateOfCharge)
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A text that names no quantity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no quantity; the quantities are grid_import, grid_export, pv_production, battery_discharge, \
+     battery_charge and state_of_charge"
+)]
+pub struct QuantityError(String);
+
+impl FromStr for Quantity {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        Self::ALL
+            .into_iter()
+            .find(|q| q.name() == text)
+            .ok_or_else(|| QuantityError(text.chars().take(64).collect()))
+    }
+}
+
+/// A quantity of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Channel {
+    /// Which device behind the gateway.
+    pub device: DeviceNumber,
+    /// What of it.
+    pub quantity: Quantity,
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.device, self.quantity)
+    }
+}
+
+/// Why an interval of a channel has no value. A missing value is never a zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// The device did not answer at one of the interval's ends.
+    Unreachable,
+    /// The device answered, but not with something that can be believed.
+    BadSample,
+    /// The agent was not running, or had no counter to start from.
+    NoStart,
+    /// The counter went backwards, or further than the device can: no energy is made of it.
+    CounterFault,
+}
+
+impl Missing {
+    /// Every reason there is.
+    pub const ALL: [Self; 4] = [Self::Unreachable, Self::BadSample, Self::NoStart, Self::CounterFault];
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unreachable => 1,
+            Self::BadSample => 2,
+            Self::NoStart => 3,
+            Self::CounterFault => 4,
+        }
+    }
+
+    /// The reason of a number, where there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.code() == code)
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::BadSample => "bad_sample",
+            Self::NoStart => "no_start",
+            Self::CounterFault => "counter_fault",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

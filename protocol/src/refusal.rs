@@ -1,0 +1,114 @@
+//! Why the engine does not take what a gateway sent: reasons that are stable on the wire and in the store.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a message was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Not a canonical message of its topic's purpose.
+    Malformed,
+    /// Nobody of this key is enrolled.
+    UnknownGateway,
+    /// The signature does not verify.
+    BadSignature,
+    /// The signer is not the gateway of the topic: somebody replays another's message, or mixes topics up.
+    WrongTopic,
+    /// Another, different message of this gateway bears the same sequence number: both are void.
+    Equivocation,
+    /// The digest of the previous report is not that of the report with the number before.
+    ChainBroken,
+    /// Issued further in the future than clocks may differ.
+    FromTheFuture,
+    /// Received longer after it was issued than the program waits.
+    TooLate,
+    /// A channel that is not enrolled for this gateway.
+    UnknownChannel,
+    /// The length of the intervals is not the one that was enrolled.
+    WrongInterval,
+    /// An interval of a channel that an earlier report has given already.
+    AlreadyReported,
+    /// More energy than the device's nameplate allows, or less than none.
+    BeyondNameplate,
+    /// An acknowledgement of an instruction that this gateway was never sent.
+    UnknownInstruction,
+}
+
+impl Refusal {
+    /// Every reason there is, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::UnknownGateway,
+        Self::BadSignature,
+        Self::WrongTopic,
+        Self::Equivocation,
+        Self::ChainBroken,
+        Self::FromTheFuture,
+        Self::TooLate,
+        Self::UnknownChannel,
+        Self::WrongInterval,
+        Self::AlreadyReported,
+        Self::BeyondNameplate,
+        Self::UnknownInstruction,
+    ];
+
+    /// Its number on the wire, from 1 on; 0 says accepted.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Malformed => 1,
+            Self::UnknownGateway => 2,
+            Self::BadSignature => 3,
+            Self::WrongTopic => 4,
+            Self::Equivocation => 5,
+            Self::ChainBroken => 6,
+            Self::FromTheFuture => 7,
+            Self::TooLate => 8,
+            Self::UnknownChannel => 9,
+            Self::WrongInterval => 10,
+            Self::AlreadyReported => 11,
+            Self::BeyondNameplate => 12,
+            Self::UnknownInstruction => 13,
+        }
+    }
+
+    /// The reason of a number, where there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.code() == code)
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownGateway => "unknown_gateway",
+            Self::BadSignature => "bad_signature",
+            Self::WrongTopic => "wrong_topic",
+            Self::Equivocation => "equivocation",
+            Self::ChainBroken => "chain_broken",
+            Self::FromTheFuture => "from_the_future",
+            Self::TooLate => "too_late",
+            Self::UnknownChannel => "unknown_channel",
+            Self::WrongInterval => "wrong_interval",
+            Self::AlreadyReported => "already_reported",
+            Self::BeyondNameplate => "beyond_nameplate",
+            Self::UnknownInstruction => "unknown_instruction",
+        }
+    }
+
+    /// The reason of a stable name, where there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.name() == name)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

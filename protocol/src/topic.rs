@@ -1,0 +1,83 @@
+//! MQTT topics: `gridtally/v1/<gateway>/<kind>`, the gateway as the multibase text of its key.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::identity::{Identity, IdentityError};
+
+const PREFIX: &str = "gridtally/v1";
+
+/// What travels on a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TopicKind {
+    /// Gateway to engine: readings.
+    Report,
+    /// Gateway to whoever listens: online or offline, retained, with a last will. Not signed, and nothing rests on it.
+    Status,
+    /// Engine to gateway: what it is asked to do.
+    Instruction,
+    /// Gateway to engine: what it did.
+    Acknowledgement,
+    /// Engine to gateway: what is held durably.
+    Receipt,
+}
+
+impl TopicKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 5] =
+        [Self::Report, Self::Status, Self::Instruction, Self::Acknowledgement, Self::Receipt];
+
+    /// The last segment of the topic.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Status => "status",
+            Self::Instruction => "instruction",
+            Self::Acknowledgement => "ack",
+            Self::Receipt => "receipt",
+        }
+    }
+
+    /// The filter that takes this kind from every gateway.
+    #[must_use]
+    pub fn filter_for_all(self) -> String {
+        format!("{PREFIX}/+/{}", self.name())
+    }
+}
+
+/// Why a text is none of our topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// Not `gridtally/v1/<gateway>/<kind>`.
+    #[error("not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt")]
+    Form,
+    /// The gateway's segment is no key.
+    #[error("the topic's gateway is unusable: {0}")]
+    Gateway(#[from] IdentityError),
+}
+
+/// A topic of one gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Topic {
+    /// Whose.
+    pub gateway: Identity,
+    /// What travels on it.
+    pub kind: TopicKind,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}/{}/{}", self.gateway.multibase(), self.kind.name())
+    }
+}
+
+impl FromStr for Topic {
+    type Err = TopicError;
+    fn from_str(text: &str) -> Result<Self, TopicError> {
+        let rest = text.strip_prefix(PREFIX).and_then(|r| r.strip_prefix('/')).ok_or(TopicError::Form)?;
+        let (gateway, kind) = rest.split_once('/').ok_or(TopicError::Form)?;
+        let kind = TopicKind::ALL.into_iter().find(|k| k.name() == kind).ok_or(TopicError::Form)?;
+        Ok(Self { gateway: Identity::from_multibase(gateway)?, kind })
+    }
+}
