@@ -1,0 +1,276 @@
+//! What goes wrong, and when.
+
+use crate::random::Random;
+use crate::sunspec::{Kind, RegisterMap};
+use std::ops::Range;
+use tokio_modbus::ExceptionCode;
+
+/// A way in which a device fails. Switch one on with [`Device::inject`](crate::Device::inject), or
+/// for a span of simulated time with [`Device::schedule`](crate::Device::schedule).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The device is off or its cable is out: a new connection is closed at once, an open one at its
+    /// next request. Behind a gateway socket with several units the gateway answers exception 11
+    /// for it.
+    Offline,
+    /// Every reply is well framed and wrong, in one of the ways of [`Nonsense`], drawn from the
+    /// device's seed.
+    Nonsense,
+}
+
+/// The ways in which a reply can be nonsense. Writes only ever meet an exception, and are not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nonsense {
+    /// Fewer registers than asked for.
+    ShortReply,
+    /// More registers than asked for.
+    LongReply,
+    /// As many zeros as were asked for.
+    ZeroBlock,
+    /// Scale factors beyond ±10.
+    ScaleFactorOutOfRange,
+    /// "Not implemented" in points that the model makes mandatory.
+    Sentinels,
+    /// Accumulators at 0, as after a cold start.
+    CountersAtZero,
+    /// Accumulators with random contents.
+    CounterGarbage,
+    /// Exception 4, server device failure.
+    DeviceFailure,
+    /// Exception 6, server device busy.
+    Busy,
+    /// Exception 11, gateway target device failed to respond.
+    GatewayTargetSilent,
+}
+
+impl Nonsense {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::ShortReply,
+        Self::LongReply,
+        Self::ZeroBlock,
+        Self::ScaleFactorOutOfRange,
+        Self::Sentinels,
+        Self::CountersAtZero,
+        Self::CounterGarbage,
+        Self::DeviceFailure,
+        Self::Busy,
+        Self::GatewayTargetSilent,
+    ];
+
+    /// What a read of these registers gets instead of `healthy`. Where this way would change
+    /// nothing (no counter among the registers), the reply is short instead, so that no reply of a
+    /// device that talks nonsense is right by chance.
+    pub(crate) fn spoil(
+        self,
+        map: &RegisterMap,
+        address: u16,
+        healthy: &[u16],
+        random: &mut Random,
+    ) -> Result<Vec<u16>, ExceptionCode> {
+        let mut block = Block {
+            map,
+            address,
+            words: healthy.to_vec(),
+        };
+        match self {
+            Self::ShortReply => block.shorten(random),
+            Self::LongReply if healthy.len() < MAX_REPLY_WORDS => {
+                block.words.push(healthy.last().copied().unwrap_or_default());
+            }
+            Self::LongReply => block.shorten(random),
+            Self::ZeroBlock => block.words.fill(0),
+            Self::ScaleFactorOutOfRange => {
+                block.replace(
+                    |kind| kind == Kind::ScaleFactor,
+                    || if random.unit() < 0.5 { 40 } else { 0xFF00 },
+                );
+            }
+            Self::Sentinels => {
+                block.replace(|kind| kind == Kind::Int16, || 0x8000);
+                block.replace(|kind| kind == Kind::Uint16 || kind == Kind::Enum16, || 0xFFFF);
+            }
+            Self::CountersAtZero => block.replace(|kind| kind == Kind::Acc32, || 0),
+            Self::CounterGarbage => {
+                block.replace(
+                    |kind| kind == Kind::Acc32,
+                    || u16::try_from(random.between(0, 0xFFFF)).unwrap_or_default(),
+                );
+            }
+            Self::DeviceFailure => return Err(ExceptionCode::ServerDeviceFailure),
+            Self::Busy => return Err(ExceptionCode::ServerDeviceBusy),
+            Self::GatewayTargetSilent => return Err(ExceptionCode::GatewayTargetDevice),
+        }
+        if block.words == healthy {
+            block.shorten(random);
+        }
+        Ok(block.words)
+    }
+
+    /// Any of the ways.
+    pub(crate) fn any(random: &mut Random) -> Self {
+        Self::pick(&Self::ALL, random)
+    }
+
+    /// Any of the exceptions.
+    pub(crate) fn any_exception(random: &mut Random) -> ExceptionCode {
+        const EXCEPTIONS: [ExceptionCode; 3] = [
+            ExceptionCode::ServerDeviceFailure,
+            ExceptionCode::ServerDeviceBusy,
+            ExceptionCode::GatewayTargetDevice,
+        ];
+        Self::pick(&EXCEPTIONS, random)
+    }
+
+    fn pick<T: Copy>(choices: &[T], random: &mut Random) -> T {
+        let last = i64::try_from(choices.len()).unwrap_or(1) - 1;
+        choices[usize::try_from(random.between(0, last)).unwrap_or_default()]
+    }
+}
+
+/// As many registers as a reply can carry.
+const MAX_REPLY_WORDS: usize = 125;
+
+/// A reply in the making, with the points that lie in it.
+struct Block<'a> {
+    map: &'a RegisterMap,
+    address: u16,
+    words: Vec<u16>,
+}
+
+impl Block<'_> {
+    fn shorten(&mut self, random: &mut Random) {
+        let last = i64::try_from(self.words.len()).unwrap_or(1) - 1;
+        self.words
+            .truncate(usize::try_from(random.between(0, last)).unwrap_or_default());
+    }
+
+    /// Overwrites each register that belongs to a point of the chosen kind.
+    fn replace(&mut self, chosen: impl Fn(Kind) -> bool, mut word: impl FnMut() -> u16) {
+        for (start, point) in self.map.points().filter(|(_, point)| chosen(point.kind)) {
+            for register in start..start + point.kind.words() {
+                let index = register.checked_sub(self.address).map(usize::from);
+                if let Some(slot) = index.and_then(|index| self.words.get_mut(index)) {
+                    *slot = word();
+                }
+            }
+        }
+    }
+}
+
+/// The faults of one device: at most one live, and any number by schedule.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FaultPlan {
+    live: Option<Fault>,
+    scheduled: Vec<(Range<i64>, Fault)>,
+}
+
+impl FaultPlan {
+    pub(crate) fn inject(&mut self, fault: Fault) {
+        self.live = Some(fault);
+    }
+
+    pub(crate) fn schedule(&mut self, fault: Fault, span: Range<i64>) {
+        self.scheduled.push((span, fault));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The fault in force: the live one, else the first that is scheduled for now.
+    pub(crate) fn active(&self, now: i64) -> Option<Fault> {
+        self.live.or_else(|| {
+            self.scheduled
+                .iter()
+                .find(|(span, _)| span.contains(&now))
+                .map(|&(_, fault)| fault)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sunspec::models::METER;
+    use proptest::prelude::*;
+
+    fn meter() -> RegisterMap {
+        let mut map = RegisterMap::new(40_000, &[&METER]);
+        let at = map.model(203).unwrap();
+        map.set(at, METER.point("TotWhImp"), 123_456);
+        map.set(at, METER.point("TotWh_SF"), -1);
+        map.set(at, METER.point("W"), 500);
+        map
+    }
+
+    fn spoiled(how: Nonsense) -> Result<Vec<u16>, ExceptionCode> {
+        let map = meter();
+        how.spoil(
+            &map,
+            40_002,
+            map.read(40_002, 107).unwrap(),
+            &mut Random::new(1, "test"),
+        )
+    }
+
+    #[test]
+    fn each_nonsense_does_what_its_name_says() {
+        assert!(spoiled(Nonsense::ShortReply).unwrap().len() < 107);
+        assert_eq!(spoiled(Nonsense::LongReply).unwrap().len(), 108);
+        assert_eq!(spoiled(Nonsense::ZeroBlock).unwrap(), [0; 107]);
+        let scale = spoiled(Nonsense::ScaleFactorOutOfRange).unwrap()[54].cast_signed();
+        assert!(scale.abs() > 10);
+        assert_eq!(spoiled(Nonsense::Sentinels).unwrap()[18], 0x8000, "W");
+        assert_eq!(
+            spoiled(Nonsense::CountersAtZero).unwrap()[46..48],
+            [0, 0],
+            "TotWhImp"
+        );
+        assert_ne!(
+            spoiled(Nonsense::CounterGarbage).unwrap()[46..48],
+            [1, 57_920],
+            "TotWhImp"
+        );
+        assert_eq!(
+            spoiled(Nonsense::DeviceFailure),
+            Err(ExceptionCode::ServerDeviceFailure)
+        );
+        assert_eq!(spoiled(Nonsense::Busy), Err(ExceptionCode::ServerDeviceBusy));
+        assert_eq!(
+            spoiled(Nonsense::GatewayTargetSilent),
+            Err(ExceptionCode::GatewayTargetDevice)
+        );
+    }
+
+    #[test]
+    fn a_scheduled_fault_begins_and_ends_on_its_second() {
+        let mut plan = FaultPlan::default();
+        plan.schedule(Fault::Nonsense, 100..200);
+        assert_eq!(plan.active(99), None);
+        assert_eq!(plan.active(100), Some(Fault::Nonsense));
+        assert_eq!(plan.active(199), Some(Fault::Nonsense));
+        assert_eq!(plan.active(200), None);
+        plan.inject(Fault::Offline);
+        assert_eq!(plan.active(0), Some(Fault::Offline));
+        plan.clear();
+        assert_eq!(plan.active(150), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_of_a_nonsense_device_is_right(
+            seed: u64, first in 40_000_u16..40_109, count in 1_u16..=125,
+        ) {
+            let map = meter();
+            let count = count.min(40_111 - first);
+            let healthy = map.read(first, count).unwrap();
+            let mut random = Random::new(seed, "test");
+            for how in Nonsense::ALL {
+                prop_assert_ne!(how.spoil(&map, first, healthy, &mut random), Ok(healthy.to_vec()));
+            }
+        }
+    }
+}

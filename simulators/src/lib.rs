@@ -1,0 +1,45 @@
+//! SunSpec devices over Modbus TCP, with physics and faults, for tests and demonstrations.
+//!
+//! A [`Home`] is a site behind one grid meter: a PV inverter, a battery inverter and the meter, each
+//! a [`Device`] with a full SunSpec map. Behind them are sun, clouds, a battery and the readings of
+//! a real household. A [`Neighbourhood`] is many of them under one weather.
+//!
+//! Nothing here reads a clock: [`Home::advance_to`] moves a home to an instant, and the same seed
+//! leads to the same registers, bit for bit, in however many steps one gets there. At every
+//! instant, to the milliwatt, `import − export = load + charge − discharge − PV`.
+//!
+//! ```
+//! use gridtally_simulators::{Fault, Home, HomeSpec};
+//!
+//! let noon = 1_782_043_200; // 2026-06-21T12:00:00Z
+//! let mut home = Home::new(HomeSpec::draw(7), noon);
+//! let before = home.counters().pv_production;
+//! home.advance_to(noon + 300);
+//!
+//! let produced = home.counters().pv_production.milliwatt_hours_since(before).unwrap();
+//! assert!(produced > 0, "the sun shines at noon in June");
+//! assert_eq!(home.grid_meter().value(203, "TotWh_SF"), Some(-1));
+//!
+//! home.grid_meter().schedule(Fault::Nonsense, noon + 600..noon + 4_200);
+//! ```
+//!
+//! [`Device::serve`] puts a device on a socket; [`Device::answer`] handles a request without one.
+
+pub mod cli;
+mod device;
+mod energy;
+mod fault;
+mod home;
+mod neighbourhood;
+mod physics;
+mod random;
+mod server;
+pub mod sunspec;
+
+pub use device::{Answer, Device, DeviceSpec};
+pub use energy::{Counter, Energy};
+pub use fault::{Fault, Nonsense};
+pub use home::{Counters, Home, HomeSpec, ServedHome};
+pub use neighbourhood::Neighbourhood;
+pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};
+pub use server::Server;

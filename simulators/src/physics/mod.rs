@@ -1,0 +1,22 @@
+//! What happens in a home: sun, clouds, panel, load and battery, without a clock of its own.
+//!
+//! Floating point is used for the sun, the clouds and the panel only. Once a minute their result
+//! becomes whole milliwatts; from there on everything is integer. Between two events (a new minute,
+//! a changed control) all powers are constant, so energy is power × seconds exactly, and it makes no
+//! difference in how many steps the time is advanced.
+
+mod battery;
+mod clouds;
+mod load;
+mod pv;
+mod site;
+mod sun;
+
+pub(crate) use battery::PowerWindow;
+pub(crate) use site::{Controls, Site};
+
+pub use battery::BatterySpec;
+pub use load::LoadSpec;
+pub use pv::PvSpec;
+pub use site::{Energies, Flow};
+pub use sun::Location;

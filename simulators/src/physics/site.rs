@@ -1,0 +1,213 @@
+//! Everything behind one grid meter, and Kirchhoff's law between its parts.
+
+use super::battery::{Battery, Power, PowerWindow, Request};
+use super::clouds::Clouds;
+use super::load::Load;
+use super::sun;
+use crate::energy::Energy;
+use crate::home::HomeSpec;
+
+/// Constant powers of a site in milliwatts: `grid = load - pv - battery`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// What the household uses.
+    pub load: i64,
+    /// What the PV inverter produces, after curtailment.
+    pub pv: i64,
+    /// AC power of the battery, discharge positive.
+    pub battery: i64,
+    /// What comes from the grid; negative when the site feeds in.
+    pub grid: i64,
+}
+
+/// Energies of a site since its devices were new:
+/// `grid_import - grid_export = load + battery_charge - battery_discharge - pv`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Energies {
+    /// Taken from the grid.
+    pub grid_import: Energy,
+    /// Given to the grid.
+    pub grid_export: Energy,
+    /// Used by the household.
+    pub load: Energy,
+    /// Produced by the PV inverter (AC).
+    pub pv: Energy,
+    /// Taken by the battery inverter (AC).
+    pub battery_charge: Energy,
+    /// Given by the battery inverter (AC).
+    pub battery_discharge: Energy,
+}
+
+impl Energies {
+    fn add(&mut self, flow: Flow, seconds: i64) {
+        self.grid_import += Energy::of_power(flow.grid.max(0), seconds);
+        self.grid_export += Energy::of_power((-flow.grid).max(0), seconds);
+        self.load += Energy::of_power(flow.load, seconds);
+        self.pv += Energy::of_power(flow.pv, seconds);
+        self.battery_charge += Energy::of_power((-flow.battery).max(0), seconds);
+        self.battery_discharge += Energy::of_power(flow.battery.max(0), seconds);
+    }
+}
+
+/// What the inverters' control registers ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Controls {
+    pub(crate) pv_connected: bool,
+    pub(crate) pv_limit_milliwatts: i64,
+    pub(crate) window: PowerWindow,
+    pub(crate) reserve_basis_points: i64,
+    pub(crate) grid_charging: bool,
+}
+
+/// The physics of one site.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    spec: HomeSpec,
+    now: i64,
+    clouds: Clouds,
+    load: Load,
+    battery: Battery,
+    minute: Option<Minute>,
+    decided: Option<Decision>,
+    energies: Energies,
+}
+
+/// What sun and household do in one minute.
+#[derive(Debug, Clone, Copy)]
+struct Minute {
+    end: i64,
+    load: i64,
+    pv_available: i64,
+    air_decicelsius: i64,
+}
+
+/// What follows from the minute and the controls.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    controls: Controls,
+    flow: Flow,
+    battery: Power,
+}
+
+const STEP_SECONDS: i64 = 60;
+
+impl Site {
+    pub(crate) fn new(spec: HomeSpec, start: i64) -> Self {
+        Self {
+            now: start,
+            clouds: Clouds::new(spec.weather_seed, spec.seed),
+            load: Load::new(spec.load.clone()),
+            battery: Battery::new(spec.battery.clone()),
+            minute: None,
+            decided: None,
+            energies: spec.lifetime,
+            spec,
+        }
+    }
+
+    pub(crate) fn spec(&self) -> &HomeSpec {
+        &self.spec
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
+    pub(crate) fn energies(&self) -> Energies {
+        self.energies
+    }
+
+    pub(crate) fn battery(&self) -> &Battery {
+        &self.battery
+    }
+
+    /// The powers of the time just passed; all zero before the first step.
+    pub(crate) fn flow(&self) -> Flow {
+        self.decided.map_or_else(Flow::default, |decision| decision.flow)
+    }
+
+    /// What flows out of the cells, in milliwatts; negative into them.
+    pub(crate) fn battery_dc(&self) -> i64 {
+        self.decided.map_or(0, |decision| decision.battery.dc)
+    }
+
+    /// Temperature of the air, in tenths of a degree Celsius.
+    pub(crate) fn air_decicelsius(&self) -> i64 {
+        self.minute.map_or(100, |minute| minute.air_decicelsius)
+    }
+
+    /// True when the last decision held the inverter below what the sun would give.
+    pub(crate) fn curtailed(&self) -> bool {
+        let available = self.minute.map_or(0, |minute| minute.pv_available);
+        self.flow().pv < available
+    }
+
+    /// Goes on until `until` under these controls.
+    pub(crate) fn advance(&mut self, until: i64, controls: Controls) {
+        while self.now < until {
+            let minute = self.current_minute();
+            let decision = self.decision(minute, controls);
+            let end = minute.end.min(until);
+            let seconds = end - self.now;
+            self.energies.add(decision.flow, seconds);
+            self.battery.integrate(decision.battery, seconds);
+            self.now = end;
+        }
+    }
+
+    /// The minute that holds `now`; a new one brings new clouds and takes back the last decision.
+    fn current_minute(&mut self) -> Minute {
+        if let Some(minute) = self.minute
+            && self.now < minute.end
+        {
+            return minute;
+        }
+        self.clouds.step();
+        self.decided = None;
+        let start = self.now.div_euclid(STEP_SECONDS) * STEP_SECONDS;
+        let clearness = self.clouds.clearness();
+        let minute = Minute {
+            end: start + STEP_SECONDS,
+            load: self.load.milliwatts(start),
+            pv_available: self
+                .spec
+                .pv
+                .available_milliwatts(start, self.spec.location, clearness),
+            air_decicelsius: sun::air_decicelsius(start),
+        };
+        *self.minute.insert(minute)
+    }
+
+    /// The decision in force. It is made anew only when the minute or the controls change: were it
+    /// made at each call, the length of the caller's steps would show in the result.
+    fn decision(&mut self, minute: Minute, controls: Controls) -> Decision {
+        if let Some(decision) = self.decided
+            && decision.controls == controls
+        {
+            return decision;
+        }
+        let pv = if controls.pv_connected {
+            minute.pv_available.min(controls.pv_limit_milliwatts)
+        } else {
+            0
+        };
+        let battery = self.battery.answer(Request {
+            wish: minute.load - pv,
+            window: controls.window,
+            reserve_basis_points: controls.reserve_basis_points,
+            charge_max: if controls.grid_charging { i64::MAX } else { pv },
+            seconds: minute.end - self.now,
+        });
+        let flow = Flow {
+            load: minute.load,
+            pv,
+            battery: battery.ac,
+            grid: minute.load - pv - battery.ac,
+        };
+        *self.decided.insert(Decision {
+            controls,
+            flow,
+            battery,
+        })
+    }
+}
