@@ -32,8 +32,13 @@ pub enum Declined {
 
 impl Declined {
     /// Every reason there is.
-    pub const ALL: [Self; 5] =
-        [Self::OwnerOptOut, Self::ReserveReached, Self::NoBattery, Self::Expired, Self::DeviceFault];
+    pub const ALL: [Self; 5] = [
+        Self::OwnerOptOut,
+        Self::ReserveReached,
+        Self::NoBattery,
+        Self::Expired,
+        Self::DeviceFault,
+    ];
 
     /// Its number on the wire.
     #[must_use]
@@ -158,7 +163,9 @@ impl Message for Acknowledgement {
 
     fn check(&self) -> Result<(), &'static str> {
         match self.stage {
-            Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power) if power < Milliwatts::ZERO => {
+            Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power)
+                if power < Milliwatts::ZERO =>
+            {
                 Err("a set-point is not negative")
             }
             _ => Ok(()),
@@ -166,7 +173,10 @@ impl Message for Acknowledgement {
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(5)?.u8(message::VERSION)?.bytes(self.instruction.as_bytes())?.i64(self.at.unix())?;
+        e.array(5)?
+            .u8(message::VERSION)?
+            .bytes(self.instruction.as_bytes())?
+            .i64(self.at.unix())?;
         e.u8(self.stage.code())?.i64(self.stage.argument())?;
         Ok(())
     }
@@ -179,6 +189,10 @@ impl Message for Acknowledgement {
         let (code, argument) = (d.u8()?, d.i64()?);
         let stage =
             Stage::from_parts(code, argument).ok_or_else(|| decode::Error::message("an unknown stage"))?;
-        Ok(Self { instruction, at, stage })
+        Ok(Self {
+            instruction,
+            at,
+            stage,
+        })
     }
 }

@@ -16,7 +16,11 @@ pub(crate) fn write(body: impl FnOnce(&mut Encoder<Sink>) -> Write) -> Vec<u8> {
 }
 
 pub(crate) fn expect(holds: bool, otherwise: &'static str) -> Result<(), decode::Error> {
-    if holds { Ok(()) } else { Err(decode::Error::message(otherwise)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(decode::Error::message(otherwise))
+    }
 }
 
 pub(crate) fn fixed<const N: usize>(bytes: &[u8], otherwise: &'static str) -> Result<[u8; N], decode::Error> {
@@ -31,5 +35,6 @@ pub(crate) fn array_len(
     otherwise: &'static str,
 ) -> Result<usize, decode::Error> {
     let len = d.array()?.and_then(|n| usize::try_from(n).ok());
-    len.filter(|n| (min..=max).contains(n)).ok_or_else(|| decode::Error::message(otherwise))
+    len.filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| decode::Error::message(otherwise))
 }

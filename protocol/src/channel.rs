@@ -139,7 +139,12 @@ pub enum Missing {
 
 impl Missing {
     /// Every reason there is.
-    pub const ALL: [Self; 4] = [Self::Unreachable, Self::BadSample, Self::NoStart, Self::CounterFault];
+    pub const ALL: [Self; 4] = [
+        Self::Unreachable,
+        Self::BadSample,
+        Self::NoStart,
+        Self::CounterFault,
+    ];
 
     /// Its number on the wire.
     #[must_use]

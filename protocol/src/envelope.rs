@@ -4,7 +4,6 @@
 //! (`3:` a number of its own for each [`Purpose`]) and the signer's public key (`4:` the key id).
 //! A signature made for one purpose is therefore void for any other. The unprotected header is empty and
 //! the payload is attached. There is one way to write an envelope, and [`Envelope::parse`] accepts no other.
-
 //!
 //! The layout is fixed, so it is written and read here with a plain CBOR codec: general COSE crates
 //! neither accept content types outside of the registry nor insist on the canonical form.
@@ -36,8 +35,13 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 5] =
-        [Self::Report, Self::Instruction, Self::Acknowledgement, Self::Receipt, Self::Bundle];
+    pub const ALL: [Self; 5] = [
+        Self::Report,
+        Self::Instruction,
+        Self::Acknowledgement,
+        Self::Receipt,
+        Self::Bundle,
+    ];
 
     /// The content type that stands in the protected header.
     #[must_use]
@@ -136,7 +140,11 @@ fn protected(content_type: u16, signer: &Identity) -> Vec<u8> {
 /// The `Sig_structure` of RFC 9052 §4.4, without external data.
 fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
     cbor::write(|e: &mut Encoder<Sink>| {
-        e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?;
+        e.array(4)?
+            .str("Signature1")?
+            .bytes(protected)?
+            .bytes(&[])?
+            .bytes(payload)?;
         Ok(())
     })
 }
@@ -158,7 +166,9 @@ impl Envelope {
         if bytes.len() > ENVELOPE_LEN_MAX {
             return Err(EnvelopeError::TooLong { len: bytes.len() });
         }
-        let not_cose = |e: minicbor::decode::Error| EnvelopeError::NotCose { reason: e.to_string() };
+        let not_cose = |e: minicbor::decode::Error| EnvelopeError::NotCose {
+            reason: e.to_string(),
+        };
         let raw = Self::read(bytes).map_err(not_cose)?;
         let signer = Identity::from_bytes(&raw.key)?;
         let canonical = assemble(&protected(raw.content_type, &signer), raw.payload, &raw.signature);
@@ -180,7 +190,10 @@ impl Envelope {
         cbor::expect(d.array()? == Some(4), "not an array of four")?;
         let mut h = Decoder::new(d.bytes()?);
         cbor::expect(h.map()? == Some(3), "not three protected headers")?;
-        cbor::expect(h.u8()? == HEADER_ALG && h.i8()? == ALG_EDDSA, "the algorithm is not EdDSA")?;
+        cbor::expect(
+            h.u8()? == HEADER_ALG && h.i8()? == ALG_EDDSA,
+            "the algorithm is not EdDSA",
+        )?;
         cbor::expect(h.u8()? == HEADER_CONTENT_TYPE, "no content type")?;
         let content_type = h.u16()?;
         cbor::expect(h.u8()? == HEADER_KEY_ID, "no key id")?;
@@ -188,7 +201,12 @@ impl Envelope {
         cbor::expect(d.map()? == Some(0), "an unprotected header")?;
         let payload = d.bytes()?;
         let signature = cbor::fixed(d.bytes()?, "the signature is not of 64 bytes")?;
-        Ok(Raw { key, content_type, payload, signature })
+        Ok(Raw {
+            key,
+            content_type,
+            payload,
+            signature,
+        })
     }
 
     /// Who claims to have signed.
@@ -209,7 +227,10 @@ impl Envelope {
     /// [`EnvelopeError::WrongPurpose`] or [`EnvelopeError::BadSignature`].
     pub fn verify(&self, expected: Purpose) -> Result<&[u8], EnvelopeError> {
         if self.content_type != expected.content_type() {
-            return Err(EnvelopeError::WrongPurpose { expected, found: self.content_type });
+            return Err(EnvelopeError::WrongPurpose {
+                expected,
+                found: self.content_type,
+            });
         }
         let signed = to_be_signed(&protected(self.content_type, &self.signer), &self.payload);
         if !self.signer.verify(&signed, &self.signature) {

@@ -72,8 +72,12 @@ impl Identity {
             return Err(IdentityError::NotDidKey);
         }
         let digits = text.strip_prefix('z').ok_or(IdentityError::NotDidKey)?;
-        let bytes = bs58::decode(digits).into_vec().map_err(|_| IdentityError::NotDidKey)?;
-        let key = bytes.strip_prefix(MULTICODEC_ED25519.as_slice()).ok_or(IdentityError::NotDidKey)?;
+        let bytes = bs58::decode(digits)
+            .into_vec()
+            .map_err(|_| IdentityError::NotDidKey)?;
+        let key = bytes
+            .strip_prefix(MULTICODEC_ED25519.as_slice())
+            .ok_or(IdentityError::NotDidKey)?;
         Self::from_bytes(key.try_into().map_err(|_| IdentityError::NotDidKey)?)
     }
 
@@ -81,7 +85,9 @@ impl Identity {
     /// cofactor, canonical S, no small-order points).
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        self.key
+            .verify_strict(message, &Signature::from_bytes(signature))
+            .is_ok()
     }
 }
 
@@ -130,7 +136,9 @@ impl Serialize for Identity {
 }
 impl<'de> Deserialize<'de> for Identity {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -231,6 +239,8 @@ impl Serialize for Digest {
 }
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

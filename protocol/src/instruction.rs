@@ -39,8 +39,14 @@ impl FromStr for EventId {
     type Err = EventIdError;
     fn from_str(text: &str) -> Result<Self, EventIdError> {
         let well_formed = (1..=EVENT_ID_LEN_MAX).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(EventIdError) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(EventIdError)
+        }
     }
 }
 impl TryFrom<String> for EventId {
@@ -65,7 +71,8 @@ impl fmt::Display for EventId {
 /// It is a request: the gateway bounds it by its owner's policy, and says in its acknowledgement what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
-    /// The engine's counter for this gateway: a later instruction has a higher number.
+    /// The engine's counter for this gateway: a later instruction has a higher number, from 1 to
+    /// [`message::SEQUENCE_MAX`].
     pub sequence: u64,
     /// For whom it is; no other gateway may obey.
     pub gateway: Identity,
@@ -90,9 +97,7 @@ impl Message for Instruction {
     const PURPOSE: Purpose = Purpose::Instruction;
 
     fn check(&self) -> Result<(), &'static str> {
-        if self.sequence == 0 {
-            return Err("sequence numbers begin at 1");
-        }
+        message::check_sequence(self.sequence)?;
         if self.start >= self.end || self.end.seconds_since(self.start) > EVENT_SECONDS_MAX {
             return Err("an event ends after its start, within a day");
         }
@@ -106,10 +111,15 @@ impl Message for Instruction {
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(9)?.u8(message::VERSION)?.u64(self.sequence)?.bytes(self.gateway.as_bytes())?;
+        e.array(9)?
+            .u8(message::VERSION)?
+            .u64(self.sequence)?
+            .bytes(self.gateway.as_bytes())?;
         e.str(self.event.as_str())?;
         e.i64(self.issued_at.unix())?.i64(self.expires_at.unix())?;
-        e.i64(self.start.unix())?.i64(self.end.unix())?.i64(self.discharge.get())?;
+        e.i64(self.start.unix())?
+            .i64(self.end.unix())?
+            .i64(self.discharge.get())?;
         Ok(())
     }
 

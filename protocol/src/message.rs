@@ -8,6 +8,8 @@ use crate::identity::{Digest, Identity, SigningIdentity};
 
 /// The version of every message's layout; it stands first in each.
 pub const VERSION: u8 = 1;
+/// The highest sequence number, 2^63 − 1: a database's signed 64-bit column holds every number that is accepted.
+pub const SEQUENCE_MAX: u64 = i64::MAX.cast_unsigned();
 
 /// Why a message cannot be written, or bytes are not accepted as one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +64,10 @@ pub trait Message: Sized {
     fn check(&self) -> Result<(), &'static str>;
 
     #[doc(hidden)]
-    fn write(&self, e: &mut Encoder<Vec<u8>>) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>;
+    fn write(
+        &self,
+        e: &mut Encoder<Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
     #[doc(hidden)]
     fn read(d: &mut Decoder<'_>) -> Result<Self, decode::Error>;
@@ -72,7 +77,10 @@ pub trait Message: Sized {
     /// # Errors
     /// [`MessageError::Invalid`] where the message breaks a rule of its own.
     fn encode(&self) -> Result<Vec<u8>, MessageError> {
-        self.check().map_err(|rule| MessageError::Invalid { purpose: Self::PURPOSE, rule })?;
+        self.check().map_err(|rule| MessageError::Invalid {
+            purpose: Self::PURPOSE,
+            rule,
+        })?;
         Ok(cbor::write(|e: &mut Encoder<Sink>| -> Write { self.write(e) }))
     }
 
@@ -84,11 +92,15 @@ pub trait Message: Sized {
         if payload.len() > envelope::ENVELOPE_LEN_MAX {
             return Err(EnvelopeError::TooLong { len: payload.len() }.into());
         }
-        let malformed =
-            |e: decode::Error| MessageError::Malformed { purpose: Self::PURPOSE, reason: e.to_string() };
+        let malformed = |e: decode::Error| MessageError::Malformed {
+            purpose: Self::PURPOSE,
+            reason: e.to_string(),
+        };
         let message = Self::read(&mut Decoder::new(payload)).map_err(malformed)?;
         if message.encode()? != payload {
-            return Err(MessageError::NotCanonical { purpose: Self::PURPOSE });
+            return Err(MessageError::NotCanonical {
+                purpose: Self::PURPOSE,
+            });
         }
         Ok(message)
     }
@@ -113,10 +125,22 @@ pub trait Message: Sized {
     fn open(bytes: &[u8]) -> Result<Signed<Self>, MessageError> {
         let envelope = Envelope::parse(bytes)?;
         let message = Self::decode(envelope.verify(Self::PURPOSE)?)?;
-        Ok(Signed { signer: envelope.signer(), digest: envelope.digest(), message })
+        Ok(Signed {
+            signer: envelope.signer(),
+            digest: envelope.digest(),
+            message,
+        })
     }
 }
 
 pub(crate) fn read_version(d: &mut Decoder<'_>) -> Result<(), decode::Error> {
     cbor::expect(d.u8()? == VERSION, "the version is not 1")
+}
+
+pub(crate) fn check_sequence(sequence: u64) -> Result<(), &'static str> {
+    if (1..=SEQUENCE_MAX).contains(&sequence) {
+        Ok(())
+    } else {
+        Err("sequence numbers run from 1 to 2^63 - 1")
+    }
 }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// A sum, difference or product that does not fit its integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} of {unit} does not fit its integer; the inputs are implausible, look at where they came from")]
+#[error(
+    "{operation} of {unit} does not fit its integer; the inputs are implausible, look at where they came from"
+)]
 pub struct Overflow {
     /// What was computed: `sum`, `difference`, `product`.
     pub operation: &'static str,
@@ -68,15 +70,25 @@ pub fn parse_scaled(text: &str, decimals: u8) -> Result<i128, ParseQuantityError
     let significant = fraction.trim_end_matches('0');
     let width = usize::from(decimals);
     if significant.len() > width {
-        return Err(ParseQuantityError::TooPrecise { text: shown(), decimals });
+        return Err(ParseQuantityError::TooPrecise {
+            text: shown(),
+            decimals,
+        });
     }
     let mut value: i128 = 0;
     let padding = core::iter::repeat_n(b'0', width.saturating_sub(significant.len()));
     for digit in whole.bytes().chain(significant.bytes()).chain(padding) {
         let digit = i128::from(digit.saturating_sub(b'0'));
-        value = value.checked_mul(10).and_then(|v| v.checked_add(digit)).ok_or_else(too_large)?;
+        value = value
+            .checked_mul(10)
+            .and_then(|v| v.checked_add(digit))
+            .ok_or_else(too_large)?;
     }
-    if negative { value.checked_neg().ok_or_else(too_large) } else { Ok(value) }
+    if negative {
+        value.checked_neg().ok_or_else(too_large)
+    } else {
+        Ok(value)
+    }
 }
 
 /// Writes an integer of `10^-decimals` as a decimal text, all decimals shown.
@@ -84,7 +96,11 @@ pub(crate) fn format_scaled(value: i128, decimals: u8, f: &mut fmt::Formatter<'_
     let width = usize::from(decimals);
     let digits = format!("{:0>1$}", value.unsigned_abs(), width.saturating_add(1));
     let (whole, fraction) = digits.split_at(digits.len().saturating_sub(width));
-    let text = if width == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") };
+    let text = if width == 0 {
+        whole.to_owned()
+    } else {
+        format!("{whole}.{fraction}")
+    };
     f.pad_integral(value >= 0, "", &text)
 }
 
@@ -172,8 +188,13 @@ impl Milliwatts {
     /// # Errors
     /// [`Overflow`] where the product does not fit.
     pub fn energy_over(self, seconds: u32) -> Result<MilliwattHours, Overflow> {
-        let overflow = Overflow { operation: "product", unit: "milliwatts" };
-        let product = i128::from(self.0).checked_mul(i128::from(seconds)).ok_or(overflow)?;
+        let overflow = Overflow {
+            operation: "product",
+            unit: "milliwatts",
+        };
+        let product = i128::from(self.0)
+            .checked_mul(i128::from(seconds))
+            .ok_or(overflow)?;
         let energy = product.checked_div(3600).ok_or(overflow)?;
         i64::try_from(energy).map(MilliwattHours).map_err(|_| overflow)
     }
@@ -196,7 +217,10 @@ impl TokenAmount {
     /// [`Overflow`] where the ledger could not hold it.
     pub fn new(base_units: i128) -> Result<Self, Overflow> {
         if base_units.unsigned_abs() > TOKEN_AMOUNT_MAX.unsigned_abs() {
-            return Err(Overflow { operation: "amount", unit: "token base units" });
+            return Err(Overflow {
+                operation: "amount",
+                unit: "token base units",
+            });
         }
         Ok(Self(base_units))
     }
@@ -212,7 +236,10 @@ impl TokenAmount {
     /// # Errors
     /// [`Overflow`] where the sum does not fit the ledger.
     pub fn checked_add(self, other: Self) -> Result<Self, Overflow> {
-        let sum = self.0.checked_add(other.0).ok_or(Overflow { operation: "sum", unit: "token base units" })?;
+        let sum = self.0.checked_add(other.0).ok_or(Overflow {
+            operation: "sum",
+            unit: "token base units",
+        })?;
         Self::new(sum)
     }
 
@@ -221,8 +248,10 @@ impl TokenAmount {
     /// # Errors
     /// [`Overflow`] where the difference does not fit the ledger.
     pub fn checked_sub(self, other: Self) -> Result<Self, Overflow> {
-        let difference =
-            self.0.checked_sub(other.0).ok_or(Overflow { operation: "difference", unit: "token base units" })?;
+        let difference = self.0.checked_sub(other.0).ok_or(Overflow {
+            operation: "difference",
+            unit: "token base units",
+        })?;
         Self::new(difference)
     }
 
@@ -304,12 +333,17 @@ impl Asset {
         let well_formed = (2..=12).contains(&code.len())
             && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if !well_formed {
-            return Err(AssetError::Code { code: code.chars().take(64).collect() });
+            return Err(AssetError::Code {
+                code: code.chars().take(64).collect(),
+            });
         }
         if decimals > 18 {
             return Err(AssetError::Decimals { decimals });
         }
-        Ok(Self { code: code.to_owned(), decimals })
+        Ok(Self {
+            code: code.to_owned(),
+            decimals,
+        })
     }
 
     /// The code, `FLEX` say.
@@ -330,7 +364,9 @@ impl Asset {
     /// [`ParseQuantityError`] where the text is no decimal or holds more decimals than the asset.
     pub fn parse(&self, text: &str) -> Result<TokenAmount, ParseQuantityError> {
         let value = parse_scaled(text, self.decimals)?;
-        TokenAmount::new(value).map_err(|_| ParseQuantityError::TooLarge { text: text.chars().take(64).collect() })
+        TokenAmount::new(value).map_err(|_| ParseQuantityError::TooLarge {
+            text: text.chars().take(64).collect(),
+        })
     }
 
     /// Shows an amount in whole tokens with all decimals, without the code.

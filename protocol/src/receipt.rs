@@ -42,10 +42,15 @@ impl Message for Receipt {
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(4)?.u8(message::VERSION)?.bytes(self.gateway.as_bytes())?.i64(self.issued_at.unix())?;
+        e.array(4)?
+            .u8(message::VERSION)?
+            .bytes(self.gateway.as_bytes())?
+            .i64(self.issued_at.unix())?;
         e.array(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))?;
         for (digest, verdict) in &self.entries {
-            e.array(2)?.bytes(digest.as_bytes())?.u8(verdict.err().map_or(0, Refusal::code))?;
+            e.array(2)?
+                .bytes(digest.as_bytes())?
+                .u8(verdict.err().map_or(0, Refusal::code))?;
         }
         Ok(())
     }
@@ -57,7 +62,11 @@ impl Message for Receipt {
         let issued_at = read_instant(d)?;
         let len = cbor::array_len(d, 1, ENTRIES_MAX, "a receipt has 1 to 256 entries")?;
         let entries = (0..len).map(|_| read_entry(d)).collect::<Result<_, _>>()?;
-        Ok(Self { gateway, issued_at, entries })
+        Ok(Self {
+            gateway,
+            issued_at,
+            entries,
+        })
     }
 }
 
@@ -77,5 +86,8 @@ pub(crate) fn read_identity(d: &mut Decoder<'_>) -> Result<Identity, decode::Err
 }
 
 pub(crate) fn read_digest(d: &mut Decoder<'_>) -> Result<Digest, decode::Error> {
-    Ok(Digest::from_bytes(cbor::fixed(d.bytes()?, "a digest is not of 32 bytes")?))
+    Ok(Digest::from_bytes(cbor::fixed(
+        d.bytes()?,
+        "a digest is not of 32 bytes",
+    )?))
 }

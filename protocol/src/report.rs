@@ -65,7 +65,7 @@ pub struct Series {
 /// What a gateway measured, from `start` on, in intervals of `interval`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The first is 1; each further one is one more.
+    /// The first is 1; each further one is one more; at most [`message::SEQUENCE_MAX`].
     pub sequence: u64,
     /// The digest of the report before this one; [`Digest::NONE`] in the first.
     pub previous: Digest,
@@ -103,7 +103,8 @@ impl Report {
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
         let count = i64::try_from(self.interval_count()).ok()?;
-        self.start.checked_add(count.checked_mul(i64::from(self.interval.seconds()))?)
+        self.start
+            .checked_add(count.checked_mul(i64::from(self.interval.seconds()))?)
     }
 
     /// Every reading, channel by channel, in the quantity's smallest unit.
@@ -113,15 +114,23 @@ impl Report {
     pub fn readings(&self) -> impl Iterator<Item = Reading> {
         let length = i64::from(self.interval.seconds());
         self.series.iter().flat_map(move |series| {
-            series.samples.iter().zip(0_i64..).filter_map(move |(sample, index)| {
-                let start = self.start.checked_add(index.checked_mul(length)?)?;
-                let interval = Interval::new(start, self.interval).ok()?;
-                let value = match sample {
-                    Ok(steps) => Ok(MilliwattHours::new(to_smallest_unit(*steps, series.resolution)?)),
-                    Err(missing) => Err(*missing),
-                };
-                Some(Reading { channel: series.channel, interval, value })
-            })
+            series
+                .samples
+                .iter()
+                .zip(0_i64..)
+                .filter_map(move |(sample, index)| {
+                    let start = self.start.checked_add(index.checked_mul(length)?)?;
+                    let interval = Interval::new(start, self.interval).ok()?;
+                    let value = match sample {
+                        Ok(steps) => Ok(MilliwattHours::new(to_smallest_unit(*steps, series.resolution)?)),
+                        Err(missing) => Err(*missing),
+                    };
+                    Some(Reading {
+                        channel: series.channel,
+                        interval,
+                        value,
+                    })
+                })
         })
     }
 }
@@ -134,15 +143,18 @@ impl Message for Report {
     const PURPOSE: Purpose = Purpose::Report;
 
     fn check(&self) -> Result<(), &'static str> {
-        if self.sequence == 0 || (self.sequence == 1) != (self.previous == Digest::NONE) {
-            return Err("the first report has sequence 1 and no previous one, every other names the previous");
+        message::check_sequence(self.sequence)?;
+        if (self.sequence == 1) != (self.previous == Digest::NONE) {
+            return Err(
+                "the first report has sequence 1 and no previous one, every other names the previous",
+            );
+        }
+        if self.series.is_empty() || self.series.len() > SERIES_MAX {
+            return Err("a report has 1 to 32 channels");
         }
         let count = self.interval_count();
         if count == 0 || count > SAMPLES_MAX {
             return Err("a report has 1 to 288 intervals");
-        }
-        if self.series.len() > SERIES_MAX {
-            return Err("a report has at most 32 channels");
         }
         if Interval::new(self.start, self.interval).is_err() {
             return Err("the start is a whole multiple of the interval");
@@ -157,7 +169,10 @@ impl Message for Report {
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(9)?.u8(message::VERSION)?.u64(self.sequence)?.bytes(self.previous.as_bytes())?;
+        e.array(9)?
+            .u8(message::VERSION)?
+            .u64(self.sequence)?
+            .bytes(self.previous.as_bytes())?;
         e.i64(self.issued_at.unix())?.u8(self.clock.code())?;
         e.i64(self.start.unix())?.u32(self.interval.seconds())?;
         e.u64(u64::try_from(self.interval_count()).unwrap_or(u64::MAX))?;
@@ -175,10 +190,23 @@ impl Message for Report {
         let start = read_instant(d)?;
         let interval = IntervalLength::from_seconds(d.u32()?).map_err(decode::Error::message)?;
         let count = usize::try_from(d.u64()?).unwrap_or(usize::MAX);
-        cbor::expect((1..=SAMPLES_MAX).contains(&count), "a report has 1 to 288 intervals")?;
+        cbor::expect(
+            (1..=SAMPLES_MAX).contains(&count),
+            "a report has 1 to 288 intervals",
+        )?;
         let len = cbor::array_len(d, 1, SERIES_MAX, "a report has 1 to 32 channels")?;
-        let series = (0..len).map(|_| Series::read(d, count)).collect::<Result<_, _>>()?;
-        Ok(Self { sequence, previous, issued_at, clock, start, interval, series })
+        let series = (0..len)
+            .map(|_| Series::read(d, count))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            sequence,
+            previous,
+            issued_at,
+            clock,
+            start,
+            interval,
+            series,
+        })
     }
 }
 
@@ -212,7 +240,9 @@ impl Series {
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
         let marks = self.marks();
         e.array(if marks.is_empty() { 4 } else { 5 })?;
-        e.u8(self.channel.device.0)?.u8(self.channel.quantity.code())?.u8(self.resolution)?;
+        e.u8(self.channel.device.0)?
+            .u8(self.channel.quantity.code())?
+            .u8(self.resolution)?;
         e.bytes(&pack(&self.samples))?;
         if !marks.is_empty() {
             e.array(u64::try_from(marks.len()).unwrap_or(u64::MAX))?;
@@ -233,7 +263,11 @@ impl Series {
         if len == 5 {
             read_marks(d, &mut samples)?;
         }
-        Ok(Self { channel: Channel { device, quantity }, resolution, samples })
+        Ok(Self {
+            channel: Channel { device, quantity },
+            resolution,
+            samples,
+        })
     }
 
     /// The runs of missing samples: first index, length, reason.
@@ -253,16 +287,31 @@ impl Series {
 }
 
 fn read_marks(d: &mut Decoder<'_>, samples: &mut [Sample]) -> Result<(), decode::Error> {
-    let outside = || decode::Error::message("a mark outside of the intervals");
-    let len = cbor::array_len(d, 1, samples.len(), "a series has at most a mark for each interval")?;
+    let outside = || decode::Error::message("a mark outside of the intervals, or not after the one before");
+    // Each mark begins after the one before, so that the work stays linear whatever a sender writes.
+    let mut free_from = 0_usize;
+    let len = cbor::array_len(
+        d,
+        1,
+        samples.len(),
+        "a series has at most a mark for each interval",
+    )?;
     for _ in 0..len {
         cbor::expect(d.array()? == Some(3), "a mark is an array of three")?;
         let first = usize::from(d.u16()?);
         let run = usize::from(d.u16()?);
         let missing =
             Missing::from_code(d.u8()?).ok_or_else(|| decode::Error::message("an unknown reason"))?;
-        let end = first.checked_add(run).ok_or_else(outside)?;
-        samples.get_mut(first..end).ok_or_else(outside)?.fill(Err(missing));
+        cbor::expect(run > 0, "a mark without an interval")?;
+        let end = first
+            .checked_add(run)
+            .filter(|_| first >= free_from)
+            .ok_or_else(outside)?;
+        samples
+            .get_mut(first..end)
+            .ok_or_else(outside)?
+            .fill(Err(missing));
+        free_from = end;
     }
     Ok(())
 }
@@ -313,9 +362,13 @@ fn unpack(bytes: &[u8], count: usize) -> Result<Vec<Sample>, decode::Error> {
 fn take_varint(bytes: &mut impl Iterator<Item = u8>) -> Result<u64, decode::Error> {
     let mut value = 0_u64;
     for shift in (0_u32..).step_by(7).take(VARINT_LEN_MAX) {
-        let byte = bytes.next().ok_or_else(|| decode::Error::message("fewer sample bytes than intervals"))?;
+        let byte = bytes
+            .next()
+            .ok_or_else(|| decode::Error::message("fewer sample bytes than intervals"))?;
         let low = u64::from(byte & 0x7f);
-        let placed = low.checked_shl(shift).filter(|placed| placed.wrapping_shr(shift) == low);
+        let placed = low
+            .checked_shl(shift)
+            .filter(|placed| placed.wrapping_shr(shift) == low);
         value |= placed.ok_or_else(|| decode::Error::message("a sample exceeds 64 bits"))?;
         if byte & 0x80 == 0 {
             return Ok(value);

@@ -30,7 +30,9 @@ pub enum TimeError {
         text: String,
     },
     /// An interval's length is not 1 to 60 whole minutes that divide an hour.
-    #[error("an interval of {seconds} s is not allowed: take 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60 minutes")]
+    #[error(
+        "an interval of {seconds} s is not allowed: take 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60 minutes"
+    )]
     IntervalLength {
         /// The length as given.
         seconds: u32,
@@ -81,7 +83,10 @@ impl Timestamp {
     /// The latest whole multiple of `length` at or before this instant.
     #[must_use]
     pub fn floor_to(self, length: IntervalLength) -> Self {
-        Self(self.0.saturating_sub(self.0.rem_euclid(i64::from(length.seconds()))))
+        Self(
+            self.0
+                .saturating_sub(self.0.rem_euclid(i64::from(length.seconds()))),
+        )
     }
 }
 
@@ -98,7 +103,9 @@ impl core::str::FromStr for Timestamp {
     type Err = TimeError;
     /// RFC 3339 with whole seconds; an offset is accepted and turned into UTC.
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let refuse = || TimeError::NotRfc3339 { text: text.chars().take(64).collect() };
+        let refuse = || TimeError::NotRfc3339 {
+            text: text.chars().take(64).collect(),
+        };
         let instant = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| refuse())?;
         if instant.timestamp_subsec_nanos() != 0 {
             return Err(refuse());
@@ -136,7 +143,8 @@ impl IntervalLength {
     /// # Errors
     /// [`TimeError::IntervalLength`] unless it is whole minutes that divide an hour.
     pub const fn from_seconds(seconds: u32) -> Result<Self, TimeError> {
-        if seconds == 0 || seconds > 3600 || !seconds.is_multiple_of(60) || !3600_u32.is_multiple_of(seconds) {
+        if seconds == 0 || seconds > 3600 || !seconds.is_multiple_of(60) || !3600_u32.is_multiple_of(seconds)
+        {
             return Err(TimeError::IntervalLength { seconds });
         }
         Ok(Self(seconds))
@@ -164,9 +172,23 @@ impl From<IntervalLength> for u32 {
 
 /// A half-open span `[start, end)` of UTC, labelled by its start, aligned to a multiple of its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawInterval")]
 pub struct Interval {
     start: Timestamp,
     length: IntervalLength,
+}
+
+#[derive(Deserialize)]
+struct RawInterval {
+    start: Timestamp,
+    length: IntervalLength,
+}
+
+impl TryFrom<RawInterval> for Interval {
+    type Error = TimeError;
+    fn try_from(raw: RawInterval) -> Result<Self, TimeError> {
+        Self::new(raw.start, raw.length)
+    }
 }
 
 impl Interval {
@@ -177,7 +199,10 @@ impl Interval {
     /// [`TimeError::OutOfRange`] where its end is.
     pub fn new(start: Timestamp, length: IntervalLength) -> Result<Self, TimeError> {
         if start.floor_to(length) != start {
-            return Err(TimeError::NotAligned { start, length: length.seconds() });
+            return Err(TimeError::NotAligned {
+                start,
+                length: length.seconds(),
+            });
         }
         let end = start.unix().saturating_add(i64::from(length.seconds()));
         Timestamp::from_unix(end).map(|_| Self { start, length })

@@ -24,8 +24,13 @@ pub enum TopicKind {
 
 impl TopicKind {
     /// Every kind there is.
-    pub const ALL: [Self; 5] =
-        [Self::Report, Self::Status, Self::Instruction, Self::Acknowledgement, Self::Receipt];
+    pub const ALL: [Self; 5] = [
+        Self::Report,
+        Self::Status,
+        Self::Instruction,
+        Self::Acknowledgement,
+        Self::Receipt,
+    ];
 
     /// The last segment of the topic.
     #[must_use]
@@ -75,9 +80,18 @@ impl fmt::Display for Topic {
 impl FromStr for Topic {
     type Err = TopicError;
     fn from_str(text: &str) -> Result<Self, TopicError> {
-        let rest = text.strip_prefix(PREFIX).and_then(|r| r.strip_prefix('/')).ok_or(TopicError::Form)?;
+        let rest = text
+            .strip_prefix(PREFIX)
+            .and_then(|r| r.strip_prefix('/'))
+            .ok_or(TopicError::Form)?;
         let (gateway, kind) = rest.split_once('/').ok_or(TopicError::Form)?;
-        let kind = TopicKind::ALL.into_iter().find(|k| k.name() == kind).ok_or(TopicError::Form)?;
-        Ok(Self { gateway: Identity::from_multibase(gateway)?, kind })
+        let kind = TopicKind::ALL
+            .into_iter()
+            .find(|k| k.name() == kind)
+            .ok_or(TopicError::Form)?;
+        Ok(Self {
+            gateway: Identity::from_multibase(gateway)?,
+            kind,
+        })
     }
 }
