@@ -72,7 +72,7 @@ pub struct Point {
 }
 
 /// A model definition.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The model's number.
     pub id: u16,

@@ -34,7 +34,7 @@ pub struct ModelAt {
 }
 
 /// The holding registers of one unit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterMap {
     base: u16,
     words: Vec<u16>,
