@@ -1,1 +1,3 @@
 //! The settlement engine.
+
+pub mod rules;

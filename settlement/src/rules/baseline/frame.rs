@@ -1,0 +1,363 @@
+//! The calendar of one event under one rule: which days may be compared, and where their intervals lie.
+//!
+//! It is the same for every site of a program, so it is worked out once; no site's readings need a time zone.
+
+use core::ops::Range;
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use gridtally_protocol::time::{Interval, IntervalLength, TimeError, Timestamp};
+
+use super::rule::{Anchor, BaselineRule, Completeness};
+use crate::rules::calendar::{DayType, LocalSlot, day_start, plus_days};
+
+/// No event lasts longer, in seconds.
+pub const EVENT_SECONDS_MAX: i64 = 86_400;
+
+/// What the engine needs to know of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventCalendar {
+    /// The zone in which days and hours are reckoned.
+    pub zone: Tz,
+    /// The length of the metering intervals.
+    pub length: IntervalLength,
+    /// The event's first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+    /// Days that are no weekdays.
+    pub holidays: BTreeSet<NaiveDate>,
+    /// Days with a dispatch: they are not compared. The event's own days need not be named.
+    pub event_days: BTreeSet<NaiveDate>,
+}
+
+/// Why an event cannot be laid out under a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The event does not end after it begins, or lasts too long.
+    #[error("the event from {start} to {end} does not last between one interval and 24 hours")]
+    EventLength {
+        /// Its start.
+        start: Timestamp,
+        /// Its end.
+        end: Timestamp,
+    },
+    /// The event or a window does not consist of whole intervals.
+    #[error("the event or an adjustment window does not consist of whole intervals: {0}")]
+    NotWhole(#[from] TimeError),
+    /// On some day the clock shows the event's hours where no interval begins.
+    #[error(
+        "on {day} in {zone} no interval of {seconds} s begins when the clock shows {clock}; take shorter intervals"
+    )]
+    Unaligned {
+        /// The day.
+        day: NaiveDate,
+        /// The zone.
+        zone: Tz,
+        /// The intervals' length.
+        seconds: u32,
+        /// What the clock shows.
+        clock: String,
+    },
+    /// The look-back would reach before 1970 or the event after 9999.
+    #[error("the event's days and look-back leave the years 1970 to 9999")]
+    OutOfRange,
+}
+
+/// The places in a site's series that have one time of the clock: none, one, or two.
+pub(super) type Matches = [Option<usize>; 2];
+
+/// An interval of the event or of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Compared {
+    pub interval: Interval,
+    pub slot: LocalSlot,
+    /// Its place in the series.
+    pub place: usize,
+}
+
+/// A day that may be compared with the event's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CandidateDay {
+    pub date: NaiveDate,
+    pub standing: Standing,
+    /// The local days that it reads: itself, and its neighbours where the event or a window crosses midnight.
+    pub touched: Vec<NaiveDate>,
+    /// The places that must have a reading.
+    pub required: Vec<Range<usize>>,
+    /// For each interval of the event, in order.
+    pub event: Vec<Matches>,
+    /// For each interval of the windows, in order.
+    pub windows: Vec<Matches>,
+}
+
+/// What the calendar alone says about a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Like,
+    OtherDayType,
+    EventDay,
+}
+
+/// An event laid out under a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub(super) rule: BaselineRule,
+    pub(super) day: NaiveDate,
+    pub(super) day_type: DayType,
+    pub(super) length: IntervalLength,
+    pub(super) origin: Timestamp,
+    pub(super) places: usize,
+    pub(super) event: Vec<Compared>,
+    pub(super) windows: Vec<Compared>,
+    /// Newest first.
+    pub(super) days: Vec<CandidateDay>,
+}
+
+impl Frame {
+    /// Lays an event out.
+    ///
+    /// # Errors
+    /// [`FrameError`] where the event, the windows and the intervals do not fit together.
+    pub fn new(rule: &BaselineRule, calendar: &EventCalendar) -> Result<Self, FrameError> {
+        let layout = Layout::new(rule, calendar)?;
+        let day_type = DayType::of(layout.day, &calendar.holidays);
+        let days = (1..=i64::from(rule.lookback_days))
+            .map(|back| layout.candidate(back, day_type))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            rule: rule.clone(),
+            day: layout.day,
+            day_type,
+            length: calendar.length,
+            origin: layout.origin,
+            places: layout.places,
+            event: layout.placed(&layout.event)?,
+            windows: layout.placed(&layout.windows)?,
+            days,
+        })
+    }
+
+    /// The instants from the first to after the last that can matter: readings outside are not looked at.
+    #[must_use]
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        let seconds = i64::try_from(self.places)
+            .ok()
+            .and_then(|n| n.checked_mul(self.length.seconds().into()));
+        let end = seconds.and_then(|s| self.origin.checked_add(s));
+        (self.origin, end.unwrap_or(self.origin)) // `places` was made from an end in range
+    }
+
+    /// The event's intervals.
+    pub fn event_intervals(&self) -> impl Iterator<Item = Interval> + '_ {
+        self.event.iter().map(|c| c.interval)
+    }
+
+    /// The local day on which the event begins.
+    #[must_use]
+    pub const fn day(&self) -> NaiveDate {
+        self.day
+    }
+
+    /// The rule under which it is laid out.
+    #[must_use]
+    pub const fn rule(&self) -> &BaselineRule {
+        &self.rule
+    }
+}
+
+struct Layout<'c> {
+    rule: &'c BaselineRule,
+    calendar: &'c EventCalendar,
+    day: NaiveDate,
+    event: Vec<(Interval, LocalSlot)>,
+    windows: Vec<(Interval, LocalSlot)>,
+    /// The days that event and windows touch, relative to the event's.
+    offsets: BTreeSet<i64>,
+    /// The calendar's, and the event's own.
+    event_days: BTreeSet<NaiveDate>,
+    origin: Timestamp,
+    places: usize,
+}
+
+impl<'c> Layout<'c> {
+    fn new(rule: &'c BaselineRule, calendar: &'c EventCalendar) -> Result<Self, FrameError> {
+        let EventCalendar { zone, start, end, .. } = *calendar;
+        if !(1..=EVENT_SECONDS_MAX).contains(&end.seconds_since(start)) {
+            return Err(FrameError::EventLength { start, end });
+        }
+        let event = slotted(start, end, calendar)?;
+        let mut windows = Vec::new();
+        for window in rule.adjustment.windows() {
+            let minutes = |m: u32| i64::from(m).saturating_mul(60);
+            let (from, to) = match window.anchor {
+                Anchor::BeforeStart => (
+                    start.checked_add(minutes(window.from_minutes).saturating_neg()),
+                    start.checked_add(minutes(window.to_minutes).saturating_neg()),
+                ),
+                Anchor::AfterEnd => (
+                    end.checked_add(minutes(window.from_minutes)),
+                    end.checked_add(minutes(window.to_minutes)),
+                ),
+            };
+            let (from, to) = from.zip(to).ok_or(FrameError::OutOfRange)?;
+            windows.extend(slotted(from, to, calendar)?);
+        }
+        let day = LocalSlot::of(start, zone).ok_or(FrameError::OutOfRange)?.day;
+        let mut offsets = BTreeSet::from([0]);
+        offsets.extend(
+            event
+                .iter()
+                .chain(&windows)
+                .map(|(_, slot)| days_between(day, slot.day)),
+        );
+        let first_offset = offsets.first().copied().unwrap_or_default();
+        let last_offset = offsets.last().copied().unwrap_or_default();
+        let first_day = first_offset.checked_sub(rule.lookback_days.into());
+        let origin = first_day.and_then(|back| start_of(plus_days(day, back)?, calendar));
+        let after = last_offset
+            .checked_add(1)
+            .and_then(|ahead| start_of(plus_days(day, ahead)?, calendar));
+        let (origin, after) = origin.zip(after).ok_or(FrameError::OutOfRange)?;
+        let mut event_days = calendar.event_days.clone();
+        event_days.extend(event.iter().map(|(_, slot)| slot.day));
+        let mut layout = Self {
+            rule,
+            calendar,
+            day,
+            event,
+            windows,
+            offsets,
+            event_days,
+            origin,
+            places: 0,
+        };
+        layout.places = layout.place(after)?;
+        Ok(layout)
+    }
+
+    /// The index of the interval that begins at `instant`.
+    fn place(&self, instant: Timestamp) -> Result<usize, FrameError> {
+        let index = instant
+            .seconds_since(self.origin)
+            .checked_div(self.calendar.length.seconds().into());
+        index
+            .and_then(|i| usize::try_from(i).ok())
+            .ok_or(FrameError::OutOfRange)
+    }
+
+    fn placed(&self, intervals: &[(Interval, LocalSlot)]) -> Result<Vec<Compared>, FrameError> {
+        let place = |(interval, slot): &(Interval, LocalSlot)| {
+            let place = self.place(interval.start())?;
+            Ok(Compared {
+                interval: *interval,
+                slot: *slot,
+                place,
+            })
+        };
+        intervals.iter().map(place).collect()
+    }
+
+    fn candidate(&self, back: i64, day_type: DayType) -> Result<CandidateDay, FrameError> {
+        let date = plus_days(self.day, back.saturating_neg()).ok_or(FrameError::OutOfRange)?;
+        let touched: Option<Vec<_>> = self.offsets.iter().map(|o| plus_days(date, *o)).collect();
+        let touched = touched.ok_or(FrameError::OutOfRange)?;
+        let is_event_day = |d: &NaiveDate| self.event_days.contains(d);
+        let standing = if DayType::of(date, &self.calendar.holidays) != day_type {
+            Standing::OtherDayType
+        } else if touched.iter().any(is_event_day) {
+            Standing::EventDay
+        } else {
+            Standing::Like
+        };
+        let mut day = CandidateDay {
+            date,
+            standing,
+            touched,
+            required: Vec::new(),
+            event: Vec::new(),
+            windows: Vec::new(),
+        };
+        if standing == Standing::Like {
+            day.event = self.matches(&self.event, back)?;
+            day.windows = self.matches(&self.windows, back)?;
+            day.required = self.required(&day)?;
+        }
+        Ok(day)
+    }
+
+    fn matches(&self, intervals: &[(Interval, LocalSlot)], back: i64) -> Result<Vec<Matches>, FrameError> {
+        let zone = self.calendar.zone;
+        let find = |(_, slot): &(Interval, LocalSlot)| {
+            let slot = slot
+                .plus_days(back.saturating_neg())
+                .ok_or(FrameError::OutOfRange)?;
+            let mut matches = [None, None];
+            for (place, instant) in matches.iter_mut().zip(slot.instants(zone)) {
+                let Some(instant) = instant else { continue };
+                if instant.floor_to(self.calendar.length) != instant {
+                    let seconds = self.calendar.length.seconds();
+                    return Err(FrameError::Unaligned {
+                        day: slot.day,
+                        zone,
+                        seconds,
+                        clock: slot.clock(),
+                    });
+                }
+                *place = Some(self.place(instant)?);
+            }
+            Ok(matches)
+        };
+        intervals.iter().map(find).collect()
+    }
+
+    fn required(&self, day: &CandidateDay) -> Result<Vec<Range<usize>>, FrameError> {
+        if self.rule.completeness == Completeness::UsedIntervals {
+            let places = day.event.iter().chain(&day.windows).flatten().flatten();
+            return Ok(places.map(|p| *p..p.saturating_add(1)).collect());
+        }
+        let range = |date: &NaiveDate| {
+            let bounds = start_of(*date, self.calendar)
+                .zip(plus_days(*date, 1).and_then(|next| start_of(next, self.calendar)));
+            let (from, to) = bounds.ok_or(FrameError::OutOfRange)?;
+            Ok(self.place(from)?..self.place(to)?)
+        };
+        day.touched.iter().map(range).collect()
+    }
+}
+
+/// The first interval's start on `day`, or on the next day that exists.
+fn start_of(day: NaiveDate, calendar: &EventCalendar) -> Option<Timestamp> {
+    let start = |d| day_start(d, calendar.zone, calendar.length);
+    let start = start(day).or_else(|| start(day.succ_opt()?))?;
+    // A zone whose midnight falls within an interval: the interval belongs to the day in which it begins.
+    let floor = start.floor_to(calendar.length);
+    if floor == start {
+        Some(start)
+    } else {
+        floor.checked_add(calendar.length.seconds().into())
+    }
+}
+
+fn days_between(from: NaiveDate, to: NaiveDate) -> i64 {
+    to.signed_duration_since(from).num_days()
+}
+
+fn slotted(
+    from: Timestamp,
+    to: Timestamp,
+    calendar: &EventCalendar,
+) -> Result<Vec<(Interval, LocalSlot)>, FrameError> {
+    let mut intervals = Vec::new();
+    let mut start = from;
+    while start < to {
+        let interval = Interval::new(start, calendar.length)?;
+        let slot = LocalSlot::of(start, calendar.zone).ok_or(FrameError::OutOfRange)?;
+        intervals.push((interval, slot));
+        start = interval.end();
+    }
+    // The end has to be a boundary as well; an interval that begins there says so.
+    Interval::new(to, calendar.length)?;
+    Ok(intervals)
+}

@@ -1,0 +1,316 @@
+//! Programs: the document in which an operator writes what is measured, compared and paid.
+//!
+//! A program is a TOML file with a version. Its hash is the SHA-256 of the file's bytes, so that
+//! `sha256sum` shows the same; a statement names the hash of the program and of the baseline rule it used.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use gridtally_protocol::quantity::{Asset, TokenAmount};
+use gridtally_protocol::time::IntervalLength;
+use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::baseline::{BaselineRule, read_id};
+use super::document::{self, DocumentError, Found, Section};
+
+/// The name of a program: 1 to 64 of `a-z`, `0-9`, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProgramId(String);
+
+/// A text that is no program's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a program's name {0}")]
+pub struct ProgramIdError(&'static str);
+
+impl ProgramId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::str::FromStr for ProgramId {
+    type Err = ProgramIdError;
+    fn from_str(text: &str) -> Result<Self, ProgramIdError> {
+        read_id(text).map(Self).map_err(ProgramIdError)
+    }
+}
+
+impl TryFrom<String> for ProgramId {
+    type Error = ProgramIdError;
+    fn try_from(text: String) -> Result<Self, ProgramIdError> {
+        text.parse()
+    }
+}
+
+impl From<ProgramId> for String {
+    fn from(id: ProgramId) -> Self {
+        id.0
+    }
+}
+
+impl core::fmt::Display for ProgramId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measurement {
+    /// Import − export at the site's meter.
+    SiteMeterNet,
+}
+
+/// How differences between baseline and meter are netted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clip {
+    /// Each interval by itself: use above the baseline in one does not reduce what another earned.
+    Interval,
+}
+
+/// How an amount becomes whole base units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// To the nearest; of two equally near ones the even one.
+    HalfEven,
+    /// Down. Nobody is ever paid more than exact; what is left goes to the rounding account.
+    Down,
+}
+
+/// A program, read and checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Program {
+    /// Its name.
+    pub id: ProgramId,
+    /// Its version, from 1 on.
+    pub version: u32,
+    /// SHA-256 of the document's bytes, in hex.
+    pub hash: String,
+    /// The IANA zone in which days and hours are reckoned.
+    #[serde(serialize_with = "zone_name")]
+    pub zone: Tz,
+    /// The length of metering intervals.
+    #[serde(rename = "interval_seconds")]
+    pub interval: IntervalLength,
+    /// What is measured.
+    pub measurement: Measurement,
+    /// What is paid in.
+    pub asset: Asset,
+    /// The price of a kilowatt-hour, in base units of the asset.
+    pub price_per_kwh: TokenAmount,
+    /// How differences are netted.
+    pub clip: Clip,
+    /// How amounts are rounded.
+    pub rounding: Rounding,
+    /// Days that are no weekdays.
+    pub holidays: BTreeSet<NaiveDate>,
+    /// What a site would have used.
+    pub baseline: BaselineRule,
+}
+
+fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
+}
+
+const VERSION_MAX: u32 = 1_000_000;
+const HOLIDAYS_MAX: usize = 2_000;
+
+impl Program {
+    /// Reads a program's document; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with every mistake in it.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, DocumentError> {
+        let hash = hex::encode(Sha256::digest(text.as_bytes()));
+        document::read(name, text, |section| read_program(section, hash))
+    }
+}
+
+fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
+    let id = s.required("id").and_then(|v| v.parsed());
+    let version = s.required("version").and_then(|v| v.whole(1..=VERSION_MAX));
+    let zone = s.required("zone").and_then(|v| {
+        let unknown = |_| "is no zone of the IANA database, Europe/London say";
+        v.read_with(|text| text.parse::<Tz>().map_err(unknown))
+    });
+    let interval = s.required("interval_minutes").and_then(|v| read_interval(&v));
+    let measurement = s
+        .required("measurement")
+        .and_then(|v| v.one_of(&[("site_meter_net", Measurement::SiteMeterNet)]));
+    let asset = s.required("asset").and_then(|v| v.section()).and_then(read_asset);
+    // The price can only be judged by the asset's decimals; without an asset at least its form is.
+    let asset_or_fine = asset.clone().or_else(|| Asset::new("ANY", 18).ok());
+    let price = s.required("price_per_kwh").zip(asset_or_fine);
+    let price_per_kwh = price.and_then(|(v, asset)| v.read_with(|text| read_price(text, &asset)));
+    let clip = s
+        .required("clip")
+        .and_then(|v| v.one_of(&[("interval", Clip::Interval)]));
+    let rounding = match s.optional("rounding") {
+        None => Some(Rounding::HalfEven),
+        Some(v) => v.one_of(&[("half_even", Rounding::HalfEven), ("down", Rounding::Down)]),
+    };
+    let holidays = match s.optional("holidays") {
+        None => Some(BTreeSet::new()),
+        Some(v) => v.items(HOLIDAYS_MAX).and_then(|days| read_days(&days)),
+    };
+    let baseline = s.required("baseline").and_then(|v| read_baseline(&v));
+    Some(Program {
+        id: id?,
+        version: version?,
+        hash,
+        zone: zone?,
+        interval: interval?,
+        measurement: measurement?,
+        asset: asset?,
+        price_per_kwh: price_per_kwh?,
+        clip: clip?,
+        rounding: rounding?,
+        holidays: holidays?,
+        baseline: baseline?,
+    })
+}
+
+fn read_interval(found: &Found<'_, '_>) -> Option<IntervalLength> {
+    let minutes = found.whole(1..=60)?;
+    let seconds = minutes.checked_mul(60)?;
+    match IntervalLength::from_seconds(seconds) {
+        Ok(length) => Some(length),
+        Err(error) => found.mistake(error.to_string()),
+    }
+}
+
+fn read_asset(mut s: Section<'_, '_>) -> Option<Asset> {
+    let code = s.required("code").and_then(|v| v.text());
+    let decimals = s
+        .required("decimals")
+        .and_then(|v| v.whole(0..=18))
+        .and_then(|d| u8::try_from(d).ok());
+    let asset = code
+        .zip(decimals)
+        .and_then(|(code, decimals)| match Asset::new(code, decimals) {
+            Ok(asset) => Some(asset),
+            Err(error) => {
+                s.mistake("code", error.to_string());
+                None
+            }
+        });
+    s.finish();
+    asset
+}
+
+fn read_price(text: &str, asset: &Asset) -> Result<TokenAmount, String> {
+    let price = asset.parse(text).map_err(|e| e.to_string())?;
+    if price < TokenAmount::ZERO {
+        Err("is negative".to_owned())
+    } else {
+        Ok(price)
+    }
+}
+
+fn read_days(days: &[Found<'_, '_>]) -> Option<BTreeSet<NaiveDate>> {
+    let days: Vec<_> = days.iter().map(Found::day).collect();
+    days.into_iter().collect()
+}
+
+/// The name of a preset, or a rule of the program's own in a table.
+fn read_baseline(found: &Found<'_, '_>) -> Option<BaselineRule> {
+    if found.is_table() {
+        let mut section = found.section()?;
+        let rule = BaselineRule::read(&mut section);
+        section.finish();
+        return rule;
+    }
+    found.read_with(BaselineRule::preset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENING_FLEX: &str = include_str!("../../../config/programs/evening-flex.toml");
+
+    #[test]
+    fn the_demo_program_reads() {
+        let program = Program::from_toml("evening-flex.toml", EVENING_FLEX).unwrap();
+        assert_eq!(program.id.as_str(), "evening-flex");
+        assert_eq!(program.price_per_kwh.base_units(), 850_000);
+        assert_eq!(program.baseline.id, "caiso_style_10_10");
+        assert_eq!(program.zone, chrono_tz::Europe::London);
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_files_bytes() {
+        let program = Program::from_toml("a", EVENING_FLEX).unwrap();
+        assert_eq!(program.hash, hex::encode(Sha256::digest(EVENING_FLEX)));
+        let commented = format!("{EVENING_FLEX}# a word\n");
+        assert_ne!(Program::from_toml("a", &commented).unwrap().hash, program.hash);
+    }
+
+    #[test]
+    fn a_rule_may_stand_in_the_program_itself() {
+        let rule = include_str!("../../../config/programs/baselines/unadj_10_10.toml");
+        let rule = rule
+            .replace("[weekday]", "[baseline.weekday]")
+            .replace("[other]", "[baseline.other]");
+        let rule = rule.replace("[adjustment]", "[baseline.adjustment]");
+        let text = EVENING_FLEX.replace("baseline = \"caiso_style_10_10\"\n", "");
+        let program = Program::from_toml("a", &format!("{text}\n[baseline]\n{rule}")).unwrap();
+        assert_eq!(program.baseline, BaselineRule::preset("unadj_10_10").unwrap());
+    }
+
+    #[test]
+    fn all_mistakes_of_a_program_are_named_at_once() {
+        let text = r#"id = "evening flex"
+version = 0
+zone = "Europe/Londn"
+interval_minutes = 7
+price_per_kwh = "0.8500001"
+clip = "event"
+baseline = "caiso"
+holidays = ["2026-02-30", 2026-12-25]
+pirce = 1
+[asset]
+code = "FLEX"
+decimals = 6
+"#;
+        let error = Program::from_toml("bad.toml", text).unwrap_err();
+        let found: Vec<_> = error.mistakes.iter().map(|m| (m.line, m.key.as_str())).collect();
+        let expected = [
+            (1, "measurement"),
+            (1, "id"),
+            (2, "version"),
+            (3, "zone"),
+            (4, "interval_minutes"),
+            (5, "price_per_kwh"),
+            (6, "clip"),
+            (7, "baseline"),
+            (8, "holidays[0]"),
+            (9, "pirce"),
+        ];
+        let mut sorted = found.clone();
+        sorted.sort_unstable();
+        let mut wanted = expected.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(sorted, wanted, "{error}");
+    }
+
+    #[test]
+    fn a_document_that_is_no_toml_is_refused_with_its_line() {
+        let error = Program::from_toml("bad.toml", "id = \"a\"\nversion = = 2\n").unwrap_err();
+        assert_eq!(error.mistakes[0].line, 2, "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("bad.toml cannot be used:\n  line 2"),
+            "{error}"
+        );
+    }
+}

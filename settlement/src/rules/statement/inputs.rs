@@ -1,0 +1,178 @@
+//! What a settlement is made from.
+
+use core::fmt;
+use core::str::FromStr;
+
+use chrono::NaiveDate;
+use gridtally_protocol::channel::Missing;
+use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::quantity::MilliwattHours;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::time::{Interval, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::rules::program::{Program, ProgramId};
+
+const NAME_LEN_MAX: usize = 128;
+
+/// A text that is no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a {0} is 1 to {NAME_LEN_MAX} visible ASCII characters")]
+pub struct NameError(&'static str);
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let visible = text.bytes().all(|b| b.is_ascii_graphic());
+                if visible && (1..=NAME_LEN_MAX).contains(&text.len()) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(NameError($what))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a site: what lies behind one grid meter. 1 to 128 visible ASCII characters.
+    SiteId,
+    "site's name"
+);
+name!(
+    /// The name of who is paid for a site. 1 to 128 visible ASCII characters.
+    BeneficiaryId,
+    "beneficiary's name"
+);
+
+/// An event, as it was announced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// The program it belongs to.
+    pub program: ProgramId,
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+    /// When it was announced.
+    pub announced_at: Timestamp,
+}
+
+/// What a site said to an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Participation {
+    /// It takes part.
+    OptedIn,
+    /// It does not.
+    OptedOut {
+        /// Why, in the owner's or the box's words.
+        reason: String,
+    },
+    /// It never answered.
+    NoAnswer,
+}
+
+/// Why there is no energy for an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingReason {
+    /// No report has it.
+    NotReceived,
+    /// The box could not measure it, and said why.
+    Device(Missing),
+    /// The report that had it was refused.
+    Refused(Refusal),
+    /// The gateway signed two different values: neither counts.
+    Equivocation,
+}
+
+/// An interval's net energy, or why it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metered {
+    /// Import − export.
+    Energy(MilliwattHours),
+    /// Not known.
+    Missing(MissingReason),
+}
+
+/// What the meter of a site counted in one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// The interval.
+    pub interval: Interval,
+    /// Its net energy.
+    pub net: Metered,
+}
+
+/// One site's part of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteInputs {
+    /// The site.
+    pub site: SiteId,
+    /// Who is paid.
+    pub beneficiary: BeneficiaryId,
+    /// What it said to the event.
+    pub participation: Participation,
+    /// Local days on which it had an outage.
+    pub outage_days: Vec<NaiveDate>,
+    /// What its meter counted; an interval without a reading was not received.
+    pub readings: Vec<Reading>,
+}
+
+/// Everything from which one event's statement follows. The order within the lists has no meaning.
+///
+/// Serialised to JSON, it is what an independent check is fed (`tests/oracle/settle.py`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettlementInputs {
+    /// The program in force when the event was announced.
+    pub program: Program,
+    /// The event.
+    pub event: Event,
+    /// Local days of other dispatches: they are not compared.
+    pub event_days: Vec<NaiveDate>,
+    /// What the program's last settlement left over, in millionths of a base unit, from 0 to 999,999.
+    pub carry_in: i64,
+    /// The sites.
+    pub sites: Vec<SiteInputs>,
+}

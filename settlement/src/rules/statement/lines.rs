@@ -1,0 +1,255 @@
+//! The statement: what a settlement says.
+
+use core::fmt;
+
+use chrono::NaiveDate;
+use gridtally_protocol::quantity::{Asset, MilliwattHours, TokenAmount};
+use gridtally_protocol::time::{IntervalLength, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::inputs::{BeneficiaryId, Event, MissingReason, Participation, SiteId};
+use crate::rules::baseline::Outcome;
+use crate::rules::program::{Clip, Measurement, ProgramId, Rounding};
+
+/// The version of the statement's layout.
+pub const FORMAT: u32 = 1;
+
+/// Why a line earns nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The site opted out.
+    OptedOut,
+    /// The site never answered.
+    NoAnswer,
+    /// There is nothing to compare with; the site's baseline says what is missing.
+    NoBaseline,
+    /// The gateway signed two different values for the interval.
+    Equivocation,
+    /// The interval's energy is not known; the line says why.
+    MissingReading,
+    /// The site did not use less than its baseline.
+    NotReduced,
+    /// It was credited, but at a price of nothing.
+    ZeroPrice,
+    /// What it earned is less than a base unit, and was rounded to nothing.
+    RoundedToZero,
+}
+
+impl Reason {
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OptedOut => "opted_out",
+            Self::NoAnswer => "no_answer",
+            Self::NoBaseline => "no_baseline",
+            Self::Equivocation => "equivocation",
+            Self::MissingReading => "missing_reading",
+            Self::NotReduced => "not_reduced",
+            Self::ZeroPrice => "zero_price",
+            Self::RoundedToZero => "rounded_to_zero",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One interval of one site. Energies in milliwatt-hours, import − export; amounts in base units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The interval's first instant.
+    pub start: Timestamp,
+    /// What it would have used.
+    pub baseline: Option<MilliwattHours>,
+    /// What it used.
+    pub metered: Option<MilliwattHours>,
+    /// Why `metered` is not known.
+    pub missing: Option<MissingReason>,
+    /// `baseline − metered`: positive is a reduction.
+    pub delta: Option<MilliwattHours>,
+    /// What is paid for.
+    pub credited: MilliwattHours,
+    /// What it earned.
+    pub amount: TokenAmount,
+    /// Why it earned nothing; there is a reason exactly where the amount is zero.
+    pub reason: Option<Reason>,
+}
+
+/// Sums over lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    /// How many lines there are.
+    pub lines: u32,
+    /// How many of them have both a baseline and a meter value: the next three are sums over these.
+    pub compared: u32,
+    /// What would have been used.
+    pub baseline: MilliwattHours,
+    /// What was used.
+    pub metered: MilliwattHours,
+    /// The difference.
+    pub delta: MilliwattHours,
+    /// What is paid for.
+    pub credited: MilliwattHours,
+    /// What was earned.
+    pub amount: TokenAmount,
+}
+
+/// How a site came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteStatus {
+    /// It earned something.
+    Paid,
+    /// It took part; each line says why it earned nothing.
+    NothingEarned,
+    /// It took part, but there is nothing to compare with.
+    NoBaseline,
+    /// It opted out.
+    OptedOut,
+    /// It never answered.
+    NoAnswer,
+}
+
+impl SiteStatus {
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::NothingEarned => "nothing_earned",
+            Self::NoBaseline => "no_baseline",
+            Self::OptedOut => "opted_out",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+impl fmt::Display for SiteStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One site's part of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteStatement {
+    /// The site.
+    pub site: SiteId,
+    /// Who is paid.
+    pub beneficiary: BeneficiaryId,
+    /// How it came out.
+    pub status: SiteStatus,
+    /// What it said to the event.
+    pub participation: Participation,
+    /// Its totals.
+    pub totals: Totals,
+    /// Its lines in the order of time.
+    pub lines: Vec<Line>,
+    /// What it would have used, and how that is known; given for every site, also where nothing is paid.
+    pub baseline: Outcome,
+}
+
+/// The program under which was settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramRef {
+    /// Its name.
+    pub id: ProgramId,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of its document, in hex.
+    pub hash: String,
+    /// The IANA zone in which days are reckoned.
+    pub zone: String,
+    /// The length of the intervals.
+    pub interval_seconds: IntervalLength,
+    /// What is measured.
+    pub measurement: Measurement,
+    /// The price of a kilowatt-hour, in base units.
+    pub price_per_kwh: TokenAmount,
+    /// How differences are netted.
+    pub clip: Clip,
+    /// How amounts are rounded.
+    pub rounding: Rounding,
+    /// The baseline rule.
+    pub baseline: BaselineRef,
+}
+
+/// The baseline rule that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineRef {
+    /// Its name.
+    pub id: String,
+    /// [`BaselineRule::hash`](crate::rules::baseline::BaselineRule::hash).
+    pub hash: String,
+}
+
+/// What rounding left over; the law is in the [module's words](crate::rules::statement).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundingRemainder {
+    /// From the last settlement, in millionths of a base unit, from 0 to 999,999.
+    pub carry_in: i64,
+    /// Σ (exact − amount) of this one, in millionths of a base unit; negative where more was rounded up.
+    pub remainder: i64,
+    /// To the program's rounding account (from it, where negative), in base units.
+    pub posted: TokenAmount,
+    /// Into the next settlement, in millionths of a base unit, from 0 to 999,999.
+    pub carry_out: i64,
+}
+
+/// The settlement of one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The rules.
+    pub program: ProgramRef,
+    /// The event.
+    pub event: Event,
+    /// Local days of other dispatches, which were not compared, in order.
+    pub event_days: Vec<NaiveDate>,
+    /// What is paid in.
+    pub asset: Asset,
+    /// All sites together.
+    pub totals: Totals,
+    /// What rounding left over.
+    pub rounding: RoundingRemainder,
+    /// What the escrow pays: all amounts and what is posted to the rounding account.
+    pub escrow_debit: TokenAmount,
+    /// Every site, in the order of names.
+    pub sites: Vec<SiteStatement>,
+}
+
+impl Statement {
+    /// The canonical bytes: JSON without white space, fields in the order of these types, no map and no float.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default() // strings and integers only: cannot fail
+    }
+
+    /// Reads what [`Statement::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// The JSON reader's, with line and column.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// SHA-256 of the canonical bytes, in hex.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.to_bytes()))
+    }
+}

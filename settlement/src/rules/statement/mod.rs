@@ -1,0 +1,32 @@
+//! Settlement of one event: for every site and interval what it delivered and earned, or why nothing.
+//!
+//! ```text
+//! delta    = baseline − metered                      (mWh; positive is a reduction)
+//! credited = max(delta, 0)
+//! exact    = credited × price per kWh / 1,000,000    (base units)
+//! amount   = round(exact)                            once, at the line
+//! ```
+//!
+//! What rounding leaves over is not lost: with `remainder = Σ (exact − amount)` in millionths of a base unit,
+//!
+//! ```text
+//! carry_in + remainder = posted × 1,000,000 + carry_out        0 ≤ carry_out < 1,000,000
+//! escrow debit         = Σ amount + posted
+//! ```
+//!
+//! `posted` whole base units go to (where negative: come from) the program's rounding account, and `carry_out`
+//! into its next settlement; so over a season the operator pays the exact sum, to less than one base unit.
+
+mod inputs;
+mod lines;
+mod settle;
+
+pub use self::inputs::{
+    BeneficiaryId, Event, Metered, MissingReason, NameError, Participation, Reading, SettlementInputs,
+    SiteId, SiteInputs,
+};
+pub use self::lines::{
+    BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
+    Totals,
+};
+pub use self::settle::{AmountError, SettleError, settle};

@@ -1,0 +1,371 @@
+//! From inputs to a statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
+use gridtally_protocol::time::Timestamp;
+
+use super::inputs::{Metered, MissingReason, Participation, SettlementInputs, SiteId, SiteInputs};
+use super::lines::{
+    BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
+    Totals,
+};
+use crate::rules::baseline::{
+    BaselineInterval, EventCalendar, Frame, FrameError, Outcome, Series, SeriesError, baseline,
+};
+use crate::rules::exact::{ArithmeticError, Ratio};
+use crate::rules::program::{Clip, Program, ProgramId, Rounding};
+
+const MILLIONTHS: i128 = 1_000_000;
+
+/// Why inputs do not make a statement.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// The event is of another program.
+    #[error("the event belongs to program {event}, and is not settled under {program}")]
+    OtherProgram {
+        /// The event's program.
+        event: ProgramId,
+        /// The given one.
+        program: ProgramId,
+    },
+    /// The event does not fit the program's calendar.
+    #[error(transparent)]
+    Event(#[from] FrameError),
+    /// A site stands twice in the inputs.
+    #[error("site {site} is given twice")]
+    SiteTwice {
+        /// The site.
+        site: SiteId,
+    },
+    /// A site's readings contradict one another.
+    #[error("site {site}: {error}")]
+    Readings {
+        /// The site.
+        site: SiteId,
+        /// What is wrong.
+        error: SeriesError,
+    },
+    /// The carry is not a part of a base unit.
+    #[error("a carry of {carry_in} millionths is not within 0 to 999999")]
+    CarryIn {
+        /// As given.
+        carry_in: i64,
+    },
+    /// An exact value does not fit.
+    #[error("{}: {error}", site.as_ref().map_or_else(|| "the totals".to_owned(), |s| format!("site {s}")))]
+    Arithmetic {
+        /// The site, where it is one's.
+        site: Option<SiteId>,
+        /// What does not fit.
+        error: AmountError,
+    },
+}
+
+/// An amount or sum that cannot be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// In the rule's fractions.
+    #[error(transparent)]
+    Exact(#[from] ArithmeticError),
+    /// In a quantity's integer.
+    #[error(transparent)]
+    Quantity(#[from] Overflow),
+}
+
+fn overflow(operation: &'static str) -> AmountError {
+    ArithmeticError::Overflow { operation }.into()
+}
+
+/// Settles an event.
+///
+/// # Errors
+/// [`SettleError`] where the inputs contradict one another or a value does not fit its integer. A site without
+/// enough data is no error: its lines say why they earn nothing.
+pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
+    let SettlementInputs {
+        program,
+        event,
+        carry_in,
+        ..
+    } = inputs;
+    if event.program != program.id {
+        let (event, program) = (event.program.clone(), program.id.clone());
+        return Err(SettleError::OtherProgram { event, program });
+    }
+    if !(0..1_000_000).contains(carry_in) {
+        return Err(SettleError::CarryIn { carry_in: *carry_in });
+    }
+    let event_days: BTreeSet<_> = inputs.event_days.iter().copied().collect();
+    let calendar = EventCalendar {
+        zone: program.zone,
+        length: program.interval,
+        start: event.start,
+        end: event.end,
+        holidays: program.holidays.clone(),
+        event_days: event_days.clone(),
+    };
+    let frame = Frame::new(&program.baseline, &calendar)?;
+    let mut by_name = BTreeMap::new();
+    for site in &inputs.sites {
+        if by_name.insert(&site.site, site).is_some() {
+            return Err(SettleError::SiteTwice {
+                site: site.site.clone(),
+            });
+        }
+    }
+    let mut sites = Vec::with_capacity(by_name.len());
+    let mut remainder = 0_i128;
+    for site in by_name.into_values() {
+        let settled = settle_site(site, program, &frame)?;
+        let total = |error| SettleError::Arithmetic { site: None, error };
+        remainder = remainder
+            .checked_add(settled.remainder)
+            .ok_or_else(|| total(overflow("sum")))?;
+        sites.push(settled.statement);
+    }
+    let whole = || {
+        let totals = add_all(sites.iter().map(|s| s.totals))?;
+        let rounding = carry(*carry_in, remainder)?;
+        Ok((totals, rounding, totals.amount.checked_add(rounding.posted)?))
+    };
+    let (totals, rounding, escrow_debit) =
+        whole().map_err(|error| SettleError::Arithmetic { site: None, error })?;
+    Ok(Statement {
+        format: FORMAT,
+        program: reference(program),
+        event: event.clone(),
+        event_days: event_days.into_iter().collect(),
+        asset: program.asset.clone(),
+        totals,
+        rounding,
+        escrow_debit,
+        sites,
+    })
+}
+
+fn reference(program: &Program) -> ProgramRef {
+    ProgramRef {
+        id: program.id.clone(),
+        version: program.version,
+        hash: program.hash.clone(),
+        zone: program.zone.name().to_owned(),
+        interval_seconds: program.interval,
+        measurement: program.measurement,
+        price_per_kwh: program.price_per_kwh,
+        clip: program.clip,
+        rounding: program.rounding,
+        baseline: BaselineRef {
+            id: program.baseline.id.clone(),
+            hash: program.baseline.hash(),
+        },
+    }
+}
+
+/// `carry_in + remainder = posted × 1,000,000 + carry_out`.
+fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
+    let sum = remainder.checked_add(carry_in.into()).ok_or(overflow("sum"))?;
+    let posted = sum.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
+    let carry_out = sum.checked_rem_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
+    Ok(RoundingRemainder {
+        carry_in,
+        remainder: i64::try_from(remainder).map_err(|_| overflow("remainder"))?,
+        posted: TokenAmount::new(posted)?,
+        carry_out: i64::try_from(carry_out).map_err(|_| overflow("remainder"))?,
+    })
+}
+
+struct SettledSite {
+    statement: SiteStatement,
+    /// Σ (exact − amount) in millionths of a base unit.
+    remainder: i128,
+}
+
+fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<SettledSite, SettleError> {
+    let readings_error = |error| SettleError::Readings {
+        site: site.site.clone(),
+        error,
+    };
+    let arithmetic = |error| SettleError::Arithmetic {
+        site: Some(site.site.clone()),
+        error,
+    };
+    let metered = metered_by_start(site).map_err(readings_error)?;
+    let known = site.readings.iter().filter_map(|r| match r.net {
+        Metered::Energy(energy) => Some((r.interval, energy)),
+        Metered::Missing(_) => None,
+    });
+    let series = Series::new(frame, known).map_err(readings_error)?;
+    let outage_days = site.outage_days.iter().copied().collect();
+    let outcome = baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))?;
+    let baselines = outcome.explanation().map_or(&[][..], |e| e.intervals.as_slice());
+    let mut lines = Vec::new();
+    let mut remainder = 0_i128;
+    for (i, interval) in frame.event_intervals().enumerate() {
+        let not_received = Metered::Missing(MissingReason::NotReceived);
+        let net = metered.get(&interval.start()).copied().unwrap_or(not_received);
+        let comparison = Comparison {
+            start: interval.start(),
+            baseline: baselines.get(i),
+            net,
+        };
+        let priced = comparison
+            .line(&site.participation, program)
+            .map_err(arithmetic)?;
+        remainder = remainder
+            .checked_add(priced.remainder)
+            .ok_or_else(|| arithmetic(overflow("sum")))?;
+        lines.push(priced.line);
+    }
+    let totals = add_all(lines.iter().map(totals_of)).map_err(arithmetic)?;
+    let statement = SiteStatement {
+        site: site.site.clone(),
+        beneficiary: site.beneficiary.clone(),
+        status: status(&site.participation, &outcome, &totals),
+        participation: site.participation.clone(),
+        totals,
+        lines,
+        baseline: outcome,
+    };
+    Ok(SettledSite { statement, remainder })
+}
+
+/// What is said about each interval; two different things about one are refused.
+fn metered_by_start(site: &SiteInputs) -> Result<BTreeMap<Timestamp, Metered>, SeriesError> {
+    let mut metered = BTreeMap::new();
+    for reading in &site.readings {
+        let start = reading.interval.start();
+        match metered.insert(start, reading.net) {
+            Some(earlier) if earlier != reading.net => return Err(SeriesError::Conflict { start }),
+            _ => {}
+        }
+    }
+    Ok(metered)
+}
+
+fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> SiteStatus {
+    match (participation, outcome) {
+        (Participation::OptedOut { .. }, _) => SiteStatus::OptedOut,
+        (Participation::NoAnswer, _) => SiteStatus::NoAnswer,
+        (Participation::OptedIn, Outcome::NoBaseline(_)) => SiteStatus::NoBaseline,
+        (Participation::OptedIn, _) if totals.amount > TokenAmount::ZERO => SiteStatus::Paid,
+        (Participation::OptedIn, _) => SiteStatus::NothingEarned,
+    }
+}
+
+/// An interval before it is priced.
+struct Comparison<'b> {
+    start: Timestamp,
+    baseline: Option<&'b BaselineInterval>,
+    net: Metered,
+}
+
+struct PricedLine {
+    line: Line,
+    /// exact − amount, in millionths of a base unit.
+    remainder: i128,
+}
+
+impl Comparison<'_> {
+    fn line(&self, participation: &Participation, program: &Program) -> Result<PricedLine, AmountError> {
+        let baseline = self.baseline.map(|b| b.rounded);
+        let (metered, missing) = match self.net {
+            Metered::Energy(energy) => (Some(energy), None),
+            Metered::Missing(reason) => (None, Some(reason)),
+        };
+        let delta = match (baseline, metered) {
+            (Some(baseline), Some(metered)) => Some(baseline.checked_sub(metered)?),
+            _ => None,
+        };
+        let earned = match participation {
+            Participation::OptedOut { .. } => Err(Reason::OptedOut),
+            Participation::NoAnswer => Err(Reason::NoAnswer),
+            Participation::OptedIn => credit(program.clip, baseline, missing, delta),
+        };
+        let credited = earned.unwrap_or(MilliwattHours::ZERO);
+        let (amount, remainder) = price(credited, program)?;
+        let reason = match earned {
+            Err(reason) => Some(reason),
+            Ok(_) if amount > TokenAmount::ZERO => None,
+            Ok(_) if program.price_per_kwh == TokenAmount::ZERO => Some(Reason::ZeroPrice),
+            Ok(_) => Some(Reason::RoundedToZero),
+        };
+        let line = Line {
+            start: self.start,
+            baseline,
+            metered,
+            missing,
+            delta,
+            credited,
+            amount,
+            reason,
+        };
+        Ok(PricedLine { line, remainder })
+    }
+}
+
+/// What is paid for in an interval, or why nothing is.
+fn credit(
+    clip: Clip,
+    baseline: Option<MilliwattHours>,
+    missing: Option<MissingReason>,
+    delta: Option<MilliwattHours>,
+) -> Result<MilliwattHours, Reason> {
+    if missing == Some(MissingReason::Equivocation) {
+        return Err(Reason::Equivocation);
+    }
+    if baseline.is_none() {
+        return Err(Reason::NoBaseline);
+    }
+    let delta = delta.ok_or(Reason::MissingReading)?;
+    match clip {
+        Clip::Interval if delta > MilliwattHours::ZERO => Ok(delta),
+        Clip::Interval => Err(Reason::NotReduced),
+    }
+}
+
+/// The amount for an energy, and what rounding took from it in millionths of a base unit.
+fn price(credited: MilliwattHours, program: &Program) -> Result<(TokenAmount, i128), AmountError> {
+    let exact = i128::from(credited.get()).checked_mul(program.price_per_kwh.base_units());
+    let exact = exact.ok_or(overflow("product"))?;
+    let amount = match program.rounding {
+        Rounding::HalfEven => Ratio::new(exact, MILLIONTHS)?.round_half_even()?,
+        Rounding::Down => exact.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?,
+    };
+    let back = amount.checked_mul(MILLIONTHS).ok_or(overflow("product"))?;
+    let remainder = exact.checked_sub(back).ok_or(overflow("difference"))?;
+    Ok((TokenAmount::new(amount)?, remainder))
+}
+
+fn totals_of(line: &Line) -> Totals {
+    let mut totals = Totals {
+        lines: 1,
+        credited: line.credited,
+        amount: line.amount,
+        ..Totals::default()
+    };
+    if let (Some(baseline), Some(metered), Some(delta)) = (line.baseline, line.metered, line.delta) {
+        totals = Totals {
+            compared: 1,
+            baseline,
+            metered,
+            delta,
+            ..totals
+        };
+    }
+    totals
+}
+
+fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
+    all.into_iter().try_fold(Totals::default(), |sum, t| {
+        Ok(Totals {
+            lines: sum.lines.checked_add(t.lines).ok_or(overflow("count"))?,
+            compared: sum.compared.checked_add(t.compared).ok_or(overflow("count"))?,
+            baseline: sum.baseline.checked_add(t.baseline)?,
+            metered: sum.metered.checked_add(t.metered)?,
+            delta: sum.delta.checked_add(t.delta)?,
+            credited: sum.credited.checked_add(t.credited)?,
+            amount: sum.amount.checked_add(t.amount)?,
+        })
+    })
+}
