@@ -1,3 +1,4 @@
 //! The settlement engine.
-
+pub mod ledger;
 pub mod rules;
+pub mod store;

@@ -1,0 +1,284 @@
+-- Double entry, append only; every law is kept by PostgreSQL itself, whoever asks.
+-- Each refusal carries the name of the broken law as its constraint (SQLSTATE class 23).
+
+CREATE SCHEMA ledger;
+COMMENT ON SCHEMA ledger IS 'Double-entry ledger. Append only, balanced for each asset, no overdraft but of the issuance. The engine works in it as the role ledger.app_role(), which can read and insert, nothing else.';
+
+CREATE DOMAIN ledger.base_units AS numeric
+    CONSTRAINT whole_base_units CHECK (
+        scale(VALUE) = 0 AND VALUE BETWEEN -99999999999999999999999999999999999999 AND 99999999999999999999999999999999999999
+    );
+COMMENT ON DOMAIN ledger.base_units IS 'Whole base units of an asset, at most 38 digits. Not numeric(38,0), which would round 1.5 silently; NaN and infinity are refused too.';
+
+-- Accounts ------------------------------------------------------------------------------------------------
+
+CREATE TABLE ledger.asset (
+    code text PRIMARY KEY CHECK (code ~ '^[A-Z0-9]{2,12}$'),
+    decimals smallint NOT NULL CHECK (decimals BETWEEN 0 AND 18)
+);
+COMMENT ON TABLE ledger.asset IS 'Tokens.';
+COMMENT ON COLUMN ledger.asset.code IS 'The code, FLEX say.';
+COMMENT ON COLUMN ledger.asset.decimals IS 'One whole token is 10^decimals base units.';
+
+CREATE TABLE ledger.account (
+    account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL CHECK (name ~ '^(issuance|(escrow|beneficiary|rounding):[A-Za-z0-9._:-]{1,100})$'),
+    asset text NOT NULL REFERENCES ledger.asset,
+    may_overdraw boolean NOT NULL GENERATED ALWAYS AS (name = 'issuance') STORED,
+    UNIQUE (name, asset),
+    UNIQUE (account_id, asset)
+);
+COMMENT ON TABLE ledger.account IS 'An account holds one asset for one purpose.';
+COMMENT ON COLUMN ledger.account.account_id IS 'Its number in here; the name is what others know.';
+COMMENT ON COLUMN ledger.account.name IS 'escrow:PROGRAM, beneficiary:OWNER, rounding:PROGRAM or issuance.';
+COMMENT ON COLUMN ledger.account.asset IS 'What it holds.';
+COMMENT ON COLUMN ledger.account.may_overdraw IS 'Whether it may give what it does not have; follows from the name.';
+
+CREATE TABLE ledger.balance (
+    account_id bigint PRIMARY KEY REFERENCES ledger.account,
+    may_overdraw boolean NOT NULL,
+    amount ledger.base_units NOT NULL DEFAULT 0,
+    CONSTRAINT no_overdraft CHECK (may_overdraw OR amount >= 0)
+);
+COMMENT ON TABLE ledger.balance IS 'The sum of the entries of each account, kept by the triggers of ledger.account and ledger.entry and by nobody else. Its row lock is what serialises two payments out of one account.';
+COMMENT ON COLUMN ledger.balance.account_id IS 'Whose.';
+COMMENT ON COLUMN ledger.balance.may_overdraw IS 'As in ledger.account; here so that a CHECK can see it.';
+COMMENT ON COLUMN ledger.balance.amount IS 'In base units of the account''s asset.';
+
+-- Journal -------------------------------------------------------------------------------------------------
+
+CREATE TABLE ledger.transaction (
+    transaction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text NOT NULL CONSTRAINT key_once UNIQUE CHECK (length(key) BETWEEN 1 AND 400),
+    kind text NOT NULL CHECK (kind IN ('deposit', 'settlement', 'reversal')),
+    booked_at timestamptz NOT NULL,
+    entry_count integer NOT NULL CHECK (entry_count BETWEEN 2 AND 1000000),
+    content_digest bytea NOT NULL CHECK (octet_length(content_digest) = 32),
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT kind_of_key CHECK (split_part(key, '/', 1) = kind)
+);
+COMMENT ON TABLE ledger.transaction IS 'What was booked: the head; its entries come with it in one statement, and none later.';
+COMMENT ON COLUMN ledger.transaction.transaction_id IS 'Its number in here.';
+COMMENT ON COLUMN ledger.transaction.key IS 'What it is for, exactly once: deposit/OPERATOR/REFERENCE, settlement/EVENT/VERSION, reversal/KEY.';
+COMMENT ON COLUMN ledger.transaction.kind IS 'What it does; the first part of the key.';
+COMMENT ON COLUMN ledger.transaction.booked_at IS 'When it counts.';
+COMMENT ON COLUMN ledger.transaction.entry_count IS 'How many entries it has; at no time visible to others does it have fewer or more.';
+COMMENT ON COLUMN ledger.transaction.content_digest IS 'SHA-256 of its content: the same key again with the same digest is a repetition, with another one an error.';
+COMMENT ON COLUMN ledger.transaction.recorded_at IS 'When it was written, by the clock of the database.';
+
+CREATE TABLE ledger.entry (
+    transaction_id bigint NOT NULL REFERENCES ledger.transaction,
+    account_id bigint NOT NULL,
+    asset text NOT NULL,
+    amount ledger.base_units NOT NULL CONSTRAINT not_nothing CHECK (amount <> 0),
+    PRIMARY KEY (transaction_id, account_id),
+    FOREIGN KEY (account_id, asset) REFERENCES ledger.account (account_id, asset)
+);
+CREATE INDEX entry_of_account ON ledger.entry (account_id, transaction_id);
+COMMENT ON TABLE ledger.entry IS 'What an account received (positive) or gave (negative) in a transaction.';
+COMMENT ON COLUMN ledger.entry.transaction_id IS 'In which transaction.';
+COMMENT ON COLUMN ledger.entry.account_id IS 'Which account.';
+COMMENT ON COLUMN ledger.entry.asset IS 'Of what: the account''s asset.';
+COMMENT ON COLUMN ledger.entry.amount IS 'How much, in base units; never nothing.';
+COMMENT ON INDEX ledger.entry_of_account IS 'For the history of an account.';
+
+CREATE TABLE ledger.settlement (
+    event_id text NOT NULL CHECK (event_id ~ '^[a-z0-9-]{1,64}$'),
+    version integer NOT NULL CHECK (version >= 1),
+    settled_at timestamptz NOT NULL,
+    transaction_id bigint UNIQUE REFERENCES ledger.transaction,
+    statement_digest bytea NOT NULL CHECK (octet_length(statement_digest) = 32),
+    statement text NOT NULL,
+    bundle_root bytea NOT NULL CHECK (octet_length(bundle_root) = 32),
+    bundle text NOT NULL,
+    PRIMARY KEY (event_id, version)
+);
+COMMENT ON TABLE ledger.settlement IS 'What an event was settled with, beside the evidence for it. Written in the database transaction that books the payment.';
+COMMENT ON COLUMN ledger.settlement.event_id IS 'Which event.';
+COMMENT ON COLUMN ledger.settlement.version IS 'Which statement of it: 1 is the first, a later one corrects.';
+COMMENT ON COLUMN ledger.settlement.settled_at IS 'The instant up to which evidence was taken in.';
+COMMENT ON COLUMN ledger.settlement.transaction_id IS 'The payment; none where nothing was earned.';
+COMMENT ON COLUMN ledger.settlement.statement_digest IS 'SHA-256 of the statement.';
+COMMENT ON COLUMN ledger.settlement.statement IS 'The statement, canonical JSON.';
+COMMENT ON COLUMN ledger.settlement.bundle_root IS 'The Merkle root of the bundle.';
+COMMENT ON COLUMN ledger.settlement.bundle IS 'The bundle, as the file that gridtally verify reads.';
+
+-- Append only ---------------------------------------------------------------------------------------------
+
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'ledger.% is append-only: % is refused; book a reversing transaction instead', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = 'append_only', SCHEMA = 'ledger', TABLE = TG_TABLE_NAME;
+END $$;
+COMMENT ON FUNCTION ledger.refuse_change() IS 'Law: what was written is never changed nor removed.';
+
+CREATE FUNCTION ledger.refuse_direct_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP IN ('DELETE', 'TRUNCATE') OR pg_trigger_depth() < 2 THEN
+        RAISE EXCEPTION 'ledger.balance follows from the entries: % is refused; book a transaction instead', TG_OP
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'append_only', SCHEMA = 'ledger', TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.refuse_direct_change() IS 'Law: balances are kept by the triggers of accounts and entries only.';
+
+DO $$
+DECLARE
+    relation text;
+BEGIN
+    FOREACH relation IN ARRAY ARRAY['asset', 'account', 'transaction', 'entry', 'settlement'] LOOP
+        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change()', relation);
+        -- ALWAYS: session_replication_role does not switch the law off.
+        EXECUTE format('ALTER TABLE ledger.%I ENABLE ALWAYS TRIGGER append_only', relation);
+        EXECUTE format('COMMENT ON TRIGGER append_only ON ledger.%I IS %L', relation, 'Law: append only.');
+    END LOOP;
+END $$;
+
+CREATE TRIGGER kept_by_triggers BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ledger.balance
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_direct_change();
+ALTER TABLE ledger.balance ENABLE ALWAYS TRIGGER kept_by_triggers;
+COMMENT ON TRIGGER kept_by_triggers ON ledger.balance IS 'Law: balances follow from the entries.';
+
+-- Balances and the laws of transactions -------------------------------------------------------------------
+
+CREATE FUNCTION ledger.open_balances() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO ledger.balance (account_id, may_overdraw) SELECT account_id, may_overdraw FROM opened;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.open_balances() IS 'Every account has a balance, which begins at nothing.';
+
+CREATE TRIGGER open_balances AFTER INSERT ON ledger.account REFERENCING NEW TABLE AS opened
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.open_balances();
+ALTER TABLE ledger.account ENABLE ALWAYS TRIGGER open_balances;
+COMMENT ON TRIGGER open_balances ON ledger.account IS 'Every account has a balance.';
+
+CREATE FUNCTION ledger.post_entries() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT t.key, count(*) AS found, t.entry_count AS declared INTO broken
+        FROM ledger.transaction t JOIN ledger.entry e USING (transaction_id)
+        WHERE t.transaction_id IN (SELECT p.transaction_id FROM posted p)
+        GROUP BY t.transaction_id HAVING count(*) <> t.entry_count LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'transaction % has % entries after this statement, but % were declared: all come in one statement, and none later',
+            broken.key, broken.found, broken.declared
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'complete_at_once', SCHEMA = 'ledger', TABLE = 'entry';
+    END IF;
+
+    SELECT t.key, p.asset, sum(p.amount) AS difference INTO broken
+        FROM posted p JOIN ledger.transaction t USING (transaction_id)
+        GROUP BY t.key, p.asset HAVING sum(p.amount) <> 0 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'transaction % is off by % base units of %', broken.key, broken.difference, broken.asset
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'balanced', SCHEMA = 'ledger', TABLE = 'entry';
+    END IF;
+
+    -- In the order of accounts, so that two batches never wait for each other.
+    PERFORM FROM ledger.balance b
+        WHERE b.account_id IN (SELECT p.account_id FROM posted p) ORDER BY b.account_id FOR UPDATE;
+
+    SELECT a.name, a.asset, b.amount AS held, s.amount AS moved INTO broken
+        FROM (SELECT p.account_id, sum(p.amount) AS amount FROM posted p GROUP BY p.account_id) s
+        JOIN ledger.balance b USING (account_id) JOIN ledger.account a USING (account_id)
+        WHERE b.amount + s.amount < 0 AND NOT a.may_overdraw ORDER BY a.name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% holds % base units of %, but % would be taken', broken.name, broken.held, broken.asset, -broken.moved
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'no_overdraft', SCHEMA = 'ledger', TABLE = 'balance';
+    END IF;
+
+    UPDATE ledger.balance b SET amount = b.amount + s.amount
+        FROM (SELECT p.account_id, sum(p.amount) AS amount FROM posted p GROUP BY p.account_id) s
+        WHERE b.account_id = s.account_id AND s.amount <> 0;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: the entries of a transaction come in one statement, balance for each asset, and overdraw no account. Moves the balances, each once for a statement.';
+
+CREATE TRIGGER post_entries AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS posted
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.post_entries();
+ALTER TABLE ledger.entry ENABLE ALWAYS TRIGGER post_entries;
+COMMENT ON TRIGGER post_entries ON ledger.entry IS 'Laws: complete at once, balanced, no overdraft.';
+
+CREATE FUNCTION ledger.require_entries() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM ledger.entry e WHERE e.transaction_id = NEW.transaction_id) THEN
+        RAISE EXCEPTION 'transaction % has no entries', NEW.key
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'complete_at_once', SCHEMA = 'ledger', TABLE = 'transaction';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.require_entries() IS 'Law: no transaction is committed without its entries.';
+
+CREATE CONSTRAINT TRIGGER require_entries AFTER INSERT ON ledger.transaction
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.require_entries();
+ALTER TABLE ledger.transaction ENABLE ALWAYS TRIGGER require_entries;
+COMMENT ON TRIGGER require_entries ON ledger.transaction IS 'Law: complete at once.';
+
+-- Views ---------------------------------------------------------------------------------------------------
+
+CREATE VIEW ledger.trial_balance AS
+    SELECT s.code AS asset, s.decimals,
+           coalesce(sum(b.amount), 0)::text AS balances,
+           coalesce(sum(e.amount), 0)::text AS entries,
+           count(*) FILTER (WHERE b.amount <> coalesce(e.amount, 0)) AS accounts_off
+    FROM ledger.asset s
+    LEFT JOIN ledger.account a ON a.asset = s.code
+    LEFT JOIN ledger.balance b USING (account_id)
+    LEFT JOIN (SELECT account_id, sum(amount) AS amount FROM ledger.entry GROUP BY account_id) e USING (account_id)
+    GROUP BY s.code, s.decimals;
+COMMENT ON VIEW ledger.trial_balance IS 'For each asset: the sum of all balances, the sum of all entries (both are zero), and how many balances are not the sum of their entries (none).';
+
+-- Roles ---------------------------------------------------------------------------------------------------
+-- Roles belong to the whole cluster, so they bear the database's name. A role that may not create roles
+-- (some hosted services) keeps everything itself: then the triggers alone keep the laws, which bind it too.
+
+DO $$
+DECLARE
+    base text := CASE WHEN octet_length(current_database()) <= 40 THEN current_database() ELSE md5(current_database()) END;
+    owner_role text := 'gridtally_ledger_' || base;
+    app_role text := 'gridtally_app_' || base;
+    item record;
+BEGIN
+    IF NOT (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('CREATE FUNCTION ledger.app_role() RETURNS text LANGUAGE sql IMMUTABLE AS %L', format('SELECT %L::text', current_user));
+        COMMENT ON FUNCTION ledger.app_role() IS 'The role in which the engine works; here the owner itself, because it could create no other.';
+        RETURN;
+    END IF;
+
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = owner_role) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN ROLE %I', owner_role, current_user);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = app_role) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN ROLE %I', app_role, current_user);
+    END IF;
+    EXECUTE format('COMMENT ON ROLE %I IS %L', owner_role, 'Owns the ledger of database ' || current_database() || '.');
+    EXECUTE format('COMMENT ON ROLE %I IS %L', app_role, 'What the engine of database ' || current_database() || ' works as.');
+    EXECUTE format('CREATE FUNCTION ledger.app_role() RETURNS text LANGUAGE sql IMMUTABLE AS %L', format('SELECT %L::text', app_role));
+    COMMENT ON FUNCTION ledger.app_role() IS 'The role in which the engine works.';
+
+    EXECUTE format('GRANT USAGE ON SCHEMA ledger TO %I', app_role);
+    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO %I', app_role);
+    EXECUTE format('GRANT INSERT ON ledger.asset, ledger.settlement TO %I', app_role);
+    EXECUTE format('GRANT INSERT (name, asset) ON ledger.account TO %I', app_role);
+    EXECUTE format('GRANT INSERT (key, kind, booked_at, entry_count, content_digest) ON ledger.transaction TO %I', app_role);
+    EXECUTE format('GRANT INSERT (transaction_id, account_id, asset, amount) ON ledger.entry TO %I', app_role);
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION ledger.app_role() TO %I', app_role);
+
+    EXECUTE format('GRANT CREATE ON SCHEMA ledger TO %I', owner_role);
+    FOR item IN SELECT oid::regclass AS name, relkind FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind IN ('r', 'v') LOOP
+        EXECUTE format('ALTER %s %s OWNER TO %I', CASE item.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, item.name, owner_role);
+    END LOOP;
+    FOR item IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', item.name, owner_role);
+    END LOOP;
+    EXECUTE format('ALTER DOMAIN ledger.base_units OWNER TO %I', owner_role);
+    EXECUTE format('ALTER SCHEMA ledger OWNER TO %I', owner_role);
+END $$;

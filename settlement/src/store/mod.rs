@@ -1,0 +1,3 @@
+//! PostgreSQL: migrations and queries. Nothing above it writes SQL.
+
+pub mod ledger;

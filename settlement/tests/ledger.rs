@@ -1,0 +1,631 @@
+//! The laws of the ledger, against a real PostgreSQL and against those who would break them.
+
+mod cluster;
+
+use std::sync::Barrier;
+use std::thread;
+
+use cluster::Database;
+use gridtally_protocol::quantity::{Asset, TokenAmount};
+use gridtally_protocol::time::Timestamp;
+use gridtally_settlement::ledger::{AccountName, Entry, Transaction, TransactionKey};
+use gridtally_settlement::store::ledger::{self, Law, LedgerError, Posted};
+use postgres::Client;
+use proptest::prelude::*;
+
+const MIGRATION: &str = include_str!("../src/store/migrations/0002_ledger.sql");
+
+fn migrated() -> Database {
+    let database = Database::create();
+    database.connect().batch_execute(MIGRATION).unwrap();
+    database
+}
+
+/// A session of a login that may work as the engine's role and nothing more.
+fn hostile(database: &Database) -> Client {
+    let mut owner = database.connect();
+    let login = format!(
+        "hostile_{}",
+        owner
+            .query_one(
+                "SELECT oid FROM pg_database WHERE datname = current_database()",
+                &[]
+            )
+            .unwrap()
+            .get::<_, u32>(0)
+    );
+    let grant = format!(
+        "CREATE ROLE {login} LOGIN;
+         DO $$ BEGIN EXECUTE format('GRANT %I TO {login}', ledger.app_role()); END $$"
+    );
+    owner.batch_execute(&grant).unwrap();
+    let role: String = owner.query_one("SELECT ledger.app_role()", &[]).unwrap().get(0);
+    let mut session = database.connect_as(&login);
+    session.batch_execute(&format!("SET ROLE \"{role}\"")).unwrap();
+    session
+}
+
+/// A session as the engine works.
+fn app(database: &Database) -> Client {
+    let mut client = database.connect();
+    ledger::work_as_app(&mut client).unwrap();
+    client
+}
+
+fn flex() -> Asset {
+    Asset::new("FLEX", 6).unwrap()
+}
+
+fn tokens(base_units: i128) -> TokenAmount {
+    TokenAmount::new(base_units).unwrap()
+}
+
+fn deposit(reference: u32, amount: i128) -> Transaction {
+    let key = TransactionKey::deposit("grid", &reference.to_string()).unwrap();
+    let escrow = AccountName::escrow("evening-flex").unwrap();
+    Transaction::deposit(key, Timestamp::EPOCH, escrow, &flex(), tokens(amount)).unwrap()
+}
+
+fn settlement(event: &str, shares: &[(u32, i128)]) -> Transaction {
+    let entry = |account, amount| Entry {
+        account,
+        asset: flex(),
+        amount: tokens(amount),
+    };
+    let total: i128 = shares.iter().map(|(_, share)| share).sum();
+    let mut entries = vec![entry(AccountName::escrow("evening-flex").unwrap(), -total)];
+    for (owner, share) in shares {
+        entries.push(entry(
+            AccountName::beneficiary(&format!("owner-{owner}")).unwrap(),
+            *share,
+        ));
+    }
+    Transaction::new(
+        TransactionKey::settlement(event.parse().unwrap(), 1),
+        Timestamp::EPOCH,
+        entries,
+    )
+    .unwrap()
+}
+
+fn balance(client: &mut Client, account: &str) -> i128 {
+    let account: AccountName = account.parse().unwrap();
+    let balances = ledger::balances(client).unwrap();
+    balances
+        .iter()
+        .find(|b| b.account == account)
+        .map_or(0, |b| b.amount.base_units())
+}
+
+fn assert_sound(client: &mut Client) {
+    for trial in ledger::trial_balance(client).unwrap() {
+        assert!(trial.holds(), "{trial:?}");
+    }
+}
+
+fn law_of(result: Result<(), postgres::Error>) -> Option<Law> {
+    Law::broken_in(&result.expect_err("this must be refused"))
+}
+
+#[test]
+fn a_deposit_and_a_settlement_move_the_balances() {
+    let database = migrated();
+    let mut client = app(&database);
+    let batch = [deposit(1, 1_000), settlement("evening", &[(1, 300), (2, 200)])];
+    assert_eq!(
+        ledger::post(&mut client, &batch).unwrap(),
+        [Posted::New, Posted::New]
+    );
+    assert_eq!(balance(&mut client, "escrow:evening-flex"), 500);
+    assert_eq!(balance(&mut client, "beneficiary:owner-1"), 300);
+    assert_eq!(balance(&mut client, "issuance"), -1_000);
+    assert_sound(&mut client);
+
+    let journal = ledger::journal(&mut client, 0, 10).unwrap();
+    assert_eq!(
+        journal.iter().map(|r| &r.transaction).collect::<Vec<_>>(),
+        [&batch[0], &batch[1]]
+    );
+    let rest = ledger::journal(&mut client, journal[0].number, 10).unwrap();
+    assert_eq!(rest, journal[1..]);
+    let history = ledger::history(&mut client, &"escrow:evening-flex".parse().unwrap()).unwrap();
+    let lines: Vec<_> = history
+        .iter()
+        .map(|m| (m.amount.base_units(), m.balance.base_units()))
+        .collect();
+    assert_eq!(lines, [(1_000, 1_000), (-500, 500)]);
+}
+
+#[test]
+fn the_same_key_books_once_and_another_content_is_refused() {
+    let database = migrated();
+    let mut client = app(&database);
+    ledger::post(&mut client, &[deposit(1, 1_000)]).unwrap();
+    assert_eq!(
+        ledger::post(&mut client, &[deposit(1, 1_000)]).unwrap(),
+        [Posted::Before]
+    );
+    let both = [deposit(2, 5), deposit(2, 5)];
+    assert_eq!(
+        ledger::post(&mut client, &both).unwrap(),
+        [Posted::New, Posted::Before]
+    );
+
+    let other = ledger::post(&mut client, &[deposit(3, 7), deposit(1, 1_001)]);
+    assert!(matches!(other, Err(LedgerError::Conflict { .. })), "{other:?}");
+    let two = ledger::post(&mut client, &[deposit(4, 7), deposit(4, 8)]);
+    assert!(matches!(two, Err(LedgerError::Conflict { .. })), "{two:?}");
+    assert_eq!(
+        balance(&mut client, "escrow:evening-flex"),
+        1_005,
+        "a refused batch leaves nothing behind"
+    );
+    assert_sound(&mut client);
+}
+
+#[test]
+fn no_account_but_the_issuance_can_be_overdrawn() {
+    let database = migrated();
+    let mut client = app(&database);
+    ledger::post(&mut client, &[deposit(1, 100)]).unwrap();
+    let refused = ledger::post(&mut client, &[settlement("evening", &[(1, 60), (2, 41)])]);
+    let Err(LedgerError::Refused {
+        law: Law::NoOverdraft,
+        reason,
+        ..
+    }) = refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        reason,
+        "escrow:evening-flex holds 100 base units of FLEX, but 101 would be taken"
+    );
+    ledger::post(&mut client, &[settlement("evening", &[(1, 60), (2, 40)])]).unwrap();
+    let taken_back = deposit(1, 100).reversal(Timestamp::EPOCH).unwrap();
+    let refused = ledger::post(&mut client, &[taken_back]);
+    assert!(
+        matches!(
+            refused,
+            Err(LedgerError::Refused {
+                law: Law::NoOverdraft,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    assert_sound(&mut client);
+}
+
+#[test]
+fn a_reversal_restores_every_balance_and_can_be_booked_once() {
+    let database = migrated();
+    let mut client = app(&database);
+    let paid = settlement("evening", &[(1, 60), (2, 40)]);
+    let back = paid.reversal(Timestamp::EPOCH).unwrap();
+    ledger::post(&mut client, &[deposit(1, 100), paid]).unwrap();
+    assert_eq!(
+        ledger::post(&mut client, std::slice::from_ref(&back)).unwrap(),
+        [Posted::New]
+    );
+    assert_eq!(ledger::post(&mut client, &[back]).unwrap(), [Posted::Before]);
+    assert_eq!(balance(&mut client, "escrow:evening-flex"), 100);
+    assert_eq!(balance(&mut client, "beneficiary:owner-1"), 0);
+}
+
+#[test]
+fn an_amount_of_38_digits_is_kept_exactly() {
+    let database = migrated();
+    let mut client = app(&database);
+    let all = gridtally_protocol::quantity::TOKEN_AMOUNT_MAX;
+    ledger::post(&mut client, &[deposit(1, all)]).unwrap();
+    assert_eq!(balance(&mut client, "issuance"), -all);
+    let more = ledger::post(&mut client, &[deposit(2, 1)]);
+    assert!(
+        matches!(more, Err(LedgerError::Database(_))),
+        "beyond 38 digits: {more:?}"
+    );
+    assert_sound(&mut client);
+}
+
+#[test]
+fn an_asset_keeps_its_decimals() {
+    let database = migrated();
+    let mut client = app(&database);
+    ledger::post(&mut client, &[deposit(1, 5)]).unwrap();
+    let key = TransactionKey::deposit("grid", "2").unwrap();
+    let escrow = AccountName::escrow("evening-flex").unwrap();
+    let other = Asset::new("FLEX", 9).unwrap();
+    let other = Transaction::deposit(key, Timestamp::EPOCH, escrow, &other, tokens(5)).unwrap();
+    let refused = ledger::post(&mut client, &[other]);
+    assert!(
+        matches!(
+            refused,
+            Err(LedgerError::Decimals {
+                known: 6,
+                offered: 9,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+}
+
+/// A head with `count` declared entries, and the statement that gives it entries.
+fn by_hand(key: &str, count: u32, entries: &[(&str, &str)]) -> String {
+    let head = format!(
+        "INSERT INTO ledger.transaction (key, kind, booked_at, entry_count, content_digest)
+         VALUES ('{key}', split_part('{key}', '/', 1), now(), {count}, sha256('x'));"
+    );
+    head + &entries_by_hand(key, entries)
+}
+
+fn entries_by_hand(key: &str, entries: &[(&str, &str)]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let values: Vec<_> = entries
+        .iter()
+        .map(|(name, amount)| format!("('{name}', {amount})"))
+        .collect();
+    format!(
+        "INSERT INTO ledger.entry (transaction_id, account_id, asset, amount)
+         SELECT t.transaction_id, a.account_id, a.asset, v.amount
+         FROM (VALUES {}) AS v (name, amount), ledger.transaction t, ledger.account a
+         WHERE t.key = '{key}' AND a.name = v.name;",
+        values.join(", ")
+    )
+}
+
+fn ready_for_an_attack() -> (Database, Client) {
+    let database = migrated();
+    let batch = [deposit(1, 1_000), settlement("evening", &[(1, 300), (2, 200)])];
+    ledger::post(&mut app(&database), &batch).unwrap();
+    let session = hostile(&database);
+    (database, session)
+}
+
+#[test]
+fn a_hostile_session_can_book_only_what_balances() {
+    let (_database, mut session) = ready_for_an_attack();
+    let one_off = by_hand(
+        "deposit/h/1",
+        2,
+        &[("issuance", "-10"), ("escrow:evening-flex", "11")],
+    );
+    assert_eq!(law_of(session.batch_execute(&one_off)), Some(Law::Balanced));
+    let overdraft = by_hand(
+        "settlement/h/1",
+        2,
+        &[("escrow:evening-flex", "-501"), ("beneficiary:owner-1", "501")],
+    );
+    assert_eq!(law_of(session.batch_execute(&overdraft)), Some(Law::NoOverdraft));
+    for amount in ["0.5", "'NaN'", "'Infinity'", "1e38", "0", "1.0"] {
+        let odd = format!("{amount}::numeric");
+        let minus = format!("-({amount}::numeric)");
+        let odd = by_hand(
+            "deposit/h/2",
+            2,
+            &[("issuance", &minus), ("escrow:evening-flex", &odd)],
+        );
+        assert!(session.batch_execute(&odd).is_err(), "an amount of {amount}");
+    }
+    let sound = by_hand(
+        "deposit/h/3",
+        2,
+        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
+    );
+    session.batch_execute(&sound).unwrap();
+    assert_eq!(balance(&mut session, "escrow:evening-flex"), 510);
+    assert_sound(&mut session);
+}
+
+#[test]
+fn a_transaction_gets_all_of_its_entries_at_once_and_none_later() {
+    let (_database, mut session) = ready_for_an_attack();
+    let none = by_hand("deposit/h/1", 2, &[]);
+    assert_eq!(law_of(session.batch_execute(&none)), Some(Law::CompleteAtOnce));
+
+    let later = entries_by_hand(
+        "settlement/evening/1",
+        &[("escrow:evening-flex", "-1"), ("rounding:x", "1")],
+    );
+    let open =
+        "INSERT INTO ledger.account (name, asset) VALUES ('rounding:x', 'FLEX'), ('rounding:y', 'FLEX');";
+    session.batch_execute(open).unwrap();
+    assert!(
+        session.batch_execute(&later).is_err(),
+        "entries for a transaction of long ago"
+    );
+    let others = entries_by_hand("settlement/evening/1", &[("rounding:x", "1"), ("issuance", "-1")]);
+    assert_eq!(law_of(session.batch_execute(&others)), Some(Law::CompleteAtOnce));
+
+    let halves = by_hand(
+        "deposit/h/2",
+        4,
+        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
+    ) + &entries_by_hand("deposit/h/2", &[("rounding:x", "0")]);
+    assert_eq!(law_of(session.batch_execute(&halves)), Some(Law::CompleteAtOnce));
+    let twice = by_hand(
+        "deposit/h/3",
+        2,
+        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
+    ) + &entries_by_hand(
+        "deposit/h/3",
+        &[("rounding:x", "5"), ("beneficiary:owner-1", "-5")],
+    );
+    assert_eq!(law_of(session.batch_execute(&twice)), Some(Law::CompleteAtOnce));
+    assert_sound(&mut session);
+}
+
+#[test]
+fn a_hostile_session_can_change_nothing_that_was_written() {
+    let (database, mut session) = ready_for_an_attack();
+    let before = ledger::journal(&mut session, 0, 100).unwrap();
+    let attacks = [
+        "UPDATE ledger.entry SET amount = amount + 1",
+        "UPDATE ledger.transaction SET booked_at = now()",
+        "UPDATE ledger.account SET name = 'escrow:mine'",
+        "UPDATE ledger.asset SET decimals = 0",
+        "UPDATE ledger.balance SET amount = 1000000",
+        "INSERT INTO ledger.balance (account_id, may_overdraw, amount) VALUES (999, true, 5)",
+        "DELETE FROM ledger.entry",
+        "DELETE FROM ledger.balance",
+        "DELETE FROM ledger.transaction",
+        "TRUNCATE ledger.entry",
+        "TRUNCATE ledger.transaction, ledger.entry CASCADE",
+        "INSERT INTO ledger.asset VALUES ('FLEX', 6) ON CONFLICT (code) DO UPDATE SET decimals = 0",
+        "INSERT INTO ledger.account (name, asset, may_overdraw) VALUES ('escrow:x', 'FLEX', true)",
+        "INSERT INTO ledger.account (name, asset) VALUES ('treasury:x', 'FLEX')",
+        "INSERT INTO ledger.transaction (transaction_id, key, kind, booked_at, entry_count, content_digest)
+             OVERRIDING SYSTEM VALUE VALUES (1, 'deposit/a/b', 'deposit', now(), 2, sha256('x'))",
+        "ALTER TABLE ledger.entry DISABLE TRIGGER ALL",
+        "ALTER TABLE ledger.entry DISABLE TRIGGER post_entries",
+        "DROP TRIGGER append_only ON ledger.entry",
+        "SET session_replication_role = replica",
+        "CREATE OR REPLACE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER mine AFTER INSERT ON ledger.entry EXECUTE FUNCTION ledger.open_balances()",
+        "CREATE TABLE ledger.mine (x int)",
+        "ALTER DOMAIN ledger.base_units DROP CONSTRAINT whole_base_units",
+        "DROP SCHEMA ledger CASCADE",
+        "SELECT ledger.post_entries()",
+        "ALTER TABLE ledger.balance OWNER TO CURRENT_USER",
+    ];
+    for attack in attacks {
+        assert!(session.batch_execute(attack).is_err(), "{attack}");
+    }
+    assert_eq!(ledger::journal(&mut session, 0, 100).unwrap(), before);
+    assert_eq!(balance(&mut session, "escrow:evening-flex"), 500);
+
+    // Whoever owns the tables, and the superuser, are refused as well as long as they leave the triggers alone.
+    let mut superuser = database.connect();
+    superuser
+        .batch_execute("SET session_replication_role = replica")
+        .unwrap();
+    for attack in &attacks[..12] {
+        assert!(superuser.batch_execute(attack).is_err(), "{attack}");
+    }
+    for attack in [&attacks[0], &attacks[4], &attacks[9]] {
+        assert_eq!(
+            law_of(superuser.batch_execute(attack)),
+            Some(Law::AppendOnly),
+            "{attack}"
+        );
+    }
+    assert_sound(&mut superuser);
+}
+
+#[test]
+fn objects_of_the_attackers_own_do_not_mislead_the_triggers() {
+    let (_database, mut session) = ready_for_an_attack();
+    session
+        .batch_execute(
+            "CREATE TEMP TABLE balance (account_id bigint, may_overdraw boolean, amount numeric);
+             CREATE TEMP TABLE posted (transaction_id bigint, account_id bigint, asset text, amount numeric);
+             CREATE TEMP TABLE entry (transaction_id bigint);
+             SET search_path = pg_temp, ledger, public;",
+        )
+        .unwrap();
+    let one_off = by_hand(
+        "deposit/h/1",
+        2,
+        &[("issuance", "-10"), ("escrow:evening-flex", "11")],
+    );
+    assert_eq!(law_of(session.batch_execute(&one_off)), Some(Law::Balanced));
+    let overdraft = by_hand(
+        "settlement/h/1",
+        2,
+        &[("escrow:evening-flex", "-501"), ("beneficiary:owner-1", "501")],
+    );
+    assert_eq!(law_of(session.batch_execute(&overdraft)), Some(Law::NoOverdraft));
+    assert_sound(&mut session);
+}
+
+#[test]
+fn two_payments_at_once_cannot_overdraw_an_escrow() {
+    let database = migrated();
+    ledger::post(&mut app(&database), &[deposit(1, 100)]).unwrap();
+    let start = Barrier::new(8);
+    let paid = thread::scope(|scope| {
+        let pay = |n: u32| {
+            let (database, start) = (&database, &start);
+            scope.spawn(move || {
+                let mut client = app(database);
+                let payment = settlement(&format!("event-{n}"), &[(n, 40)]);
+                start.wait();
+                ledger::post(&mut client, &[payment]).is_ok()
+            })
+        };
+        let payments: Vec<_> = (0..8).map(pay).collect();
+        payments
+            .into_iter()
+            .filter_map(|p| p.join().unwrap().then_some(()))
+            .count()
+    });
+    assert_eq!(paid, 2);
+    let mut client = app(&database);
+    assert_eq!(balance(&mut client, "escrow:evening-flex"), 20);
+    assert_sound(&mut client);
+}
+
+#[test]
+fn without_the_right_to_create_roles_the_triggers_alone_keep_the_laws() {
+    let database = Database::create();
+    let mut superuser = database.connect();
+    let name: String = superuser
+        .query_one("SELECT current_database()::text", &[])
+        .unwrap()
+        .get(0);
+    superuser
+        .batch_execute(&format!(
+            "CREATE ROLE tenant LOGIN; GRANT CREATE, CONNECT ON DATABASE \"{name}\" TO tenant"
+        ))
+        .unwrap();
+    let mut tenant = database.connect_as("tenant");
+    tenant.batch_execute(MIGRATION).unwrap();
+    ledger::work_as_app(&mut tenant).unwrap();
+    ledger::post(&mut tenant, &[deposit(1, 100), settlement("evening", &[(1, 60)])]).unwrap();
+    for attack in [
+        "UPDATE ledger.entry SET amount = 5",
+        "UPDATE ledger.balance SET amount = 5",
+        "TRUNCATE ledger.balance",
+    ] {
+        assert_eq!(
+            law_of(tenant.batch_execute(attack)),
+            Some(Law::AppendOnly),
+            "{attack}"
+        );
+    }
+    assert_sound(&mut tenant);
+}
+
+#[test]
+fn a_role_that_may_create_roles_needs_not_be_superuser_and_databases_do_not_clash() {
+    let one = Database::create();
+    one.connect()
+        .batch_execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB")
+        .unwrap();
+    for database in [one, Database::create()] {
+        let mut superuser = database.connect();
+        let name: String = superuser
+            .query_one("SELECT current_database()::text", &[])
+            .unwrap()
+            .get(0);
+        superuser
+            .batch_execute(&format!("ALTER DATABASE \"{name}\" OWNER TO admin"))
+            .unwrap();
+        let mut admin = database.connect_as("admin");
+        admin.batch_execute(MIGRATION).unwrap();
+        ledger::work_as_app(&mut admin).unwrap();
+        ledger::post(&mut admin, &[deposit(1, 100)]).unwrap();
+        assert!(admin.batch_execute("DELETE FROM ledger.entry").is_err());
+    }
+}
+
+#[test]
+fn everything_in_the_schema_is_commented() {
+    let database = migrated();
+    let silent = database
+        .connect()
+        .query(
+            "SELECT c.relname::text || coalesce('.' || a.attname, '') FROM pg_class c
+             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND c.relkind = 'r'
+             WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'v')
+               AND (col_description(c.oid, a.attnum) IS NULL AND a.attnum IS NOT NULL OR obj_description(c.oid) IS NULL)
+             UNION ALL SELECT proname::text FROM pg_proc
+             WHERE pronamespace = 'ledger'::regnamespace AND obj_description(oid) IS NULL
+             UNION ALL SELECT tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+             WHERE c.relnamespace = 'ledger'::regnamespace AND NOT tgisinternal AND obj_description(t.oid) IS NULL",
+            &[],
+        )
+        .unwrap();
+    let silent: Vec<String> = silent.iter().map(|row| row.get(0)).collect();
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+/// What one of several sessions does, one after the other.
+#[derive(Debug, Clone)]
+enum Step {
+    Deposit { reference: u32, amount: i128 },
+    Settle { event: u32, shares: Vec<(u32, i128)> },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let shares = prop::collection::btree_map(0_u32..5, 1_i128..400, 1..5);
+    prop_oneof![
+        (0_u32..6, 1_i128..500).prop_map(|(reference, amount)| Step::Deposit { reference, amount }),
+        (0_u32..6, shares).prop_map(|(event, shares)| Step::Settle {
+            event,
+            shares: shares.into_iter().collect()
+        }),
+    ]
+}
+
+fn transaction_of(step: &Step) -> Transaction {
+    match step {
+        Step::Deposit { reference, amount } => deposit(*reference, *amount),
+        Step::Settle { event, shares } => settlement(&format!("event-{event}"), shares),
+    }
+}
+
+#[test]
+fn any_interleaving_of_sessions_and_repetitions_leaves_a_ledger_that_adds_up() {
+    let scripts = prop::collection::vec(
+        prop::collection::vec(prop::collection::vec(step(), 1..4), 1..6),
+        2..4,
+    );
+    let config = ProptestConfig {
+        cases: 12,
+        max_shrink_iters: 64,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(scripts in scripts)| {
+        let database = migrated();
+        let start = Barrier::new(scripts.len());
+        let posted: Vec<Transaction> = thread::scope(|scope| {
+            let sessions: Vec<_> = scripts.iter().map(|script| {
+                let (database, start) = (&database, &start);
+                scope.spawn(move || run_script(&mut app(database), script, start))
+            }).collect();
+            sessions.into_iter().flat_map(|s| s.join().unwrap()).collect()
+        });
+        let mut client = app(&database);
+        assert_sound(&mut client);
+        let journal = ledger::journal(&mut client, 0, 1_000).unwrap();
+        for transaction in &posted {
+            let found = journal.iter().filter(|r| r.transaction.key() == transaction.key()).collect::<Vec<_>>();
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!(&found[0].transaction, transaction);
+        }
+        prop_assert!(journal.iter().all(|r| posted.contains(&r.transaction)));
+        for balance in ledger::balances(&mut client).unwrap() {
+            let entries = journal.iter().flat_map(|r| r.transaction.entries());
+            let sum: i128 = entries.filter(|e| e.account == balance.account).map(|e| e.amount.base_units()).sum();
+            prop_assert_eq!(balance.amount.base_units(), sum);
+            prop_assert!(sum >= 0 || balance.account.may_overdraw());
+        }
+    });
+}
+
+/// Posts every batch twice; returns what the ledger took.
+fn run_script(client: &mut Client, script: &[Vec<Step>], start: &Barrier) -> Vec<Transaction> {
+    start.wait();
+    let mut taken = Vec::new();
+    for batch in script {
+        let batch: Vec<Transaction> = batch.iter().map(transaction_of).collect();
+        for _ in 0..2 {
+            match ledger::post(client, &batch) {
+                Ok(_) => taken.extend(batch.iter().cloned()),
+                Err(
+                    LedgerError::Conflict { .. }
+                    | LedgerError::Refused {
+                        law: Law::NoOverdraft,
+                        ..
+                    },
+                ) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    taken
+}
