@@ -25,8 +25,9 @@ use crate::outlet::Outlet;
 pub(crate) const EVENTS_MAX: usize = 65_536 + 1024;
 /// How many bytes of deliveries are held before the connection is given up.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// From the first SYN to the last SUBACK.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the first SYN to the last SUBACK: two keep-alives, within these bounds.
+const CONNECT_TIMEOUT_MIN: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// How long the link goes on for what was published after its last handle is dropped.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Publishes without any PUBACK for so many keep-alives: the connection has lost its wits.
@@ -37,8 +38,8 @@ const SWALLOWED_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum Break {
-    #[error("the broker could not be reached, or did not accept us, within {CONNECT_TIMEOUT:?}")]
-    ConnectTimeout,
+    #[error("the broker could not be reached, or did not accept us, within {0:?}")]
+    ConnectTimeout(Duration),
     #[error("{0}")]
     Client(Box<ConnectionError>),
     #[error("the broker refused the subscription `{filter}`; check its access control list")]
@@ -180,12 +181,13 @@ impl Connection {
             self.make_broker_forget_session().await;
         }
         let (client, mut eventloop) = self.fresh_client(self.config.clean_session);
-        let established = timeout(CONNECT_TIMEOUT, self.establish(&client, &mut eventloop));
+        let time_limit = self.connect_timeout();
+        let established = timeout(time_limit, self.establish(&client, &mut eventloop));
         let early = tokio::select! {
             established = established => match established {
                 Ok(Ok(early)) => early,
                 Ok(Err(reason)) => return End::Broken { reason, connected_for: None },
-                Err(_) => return End::Broken { reason: Break::ConnectTimeout, connected_for: None },
+                Err(_) => return End::Broken { reason: Break::ConnectTimeout(time_limit), connected_for: None },
             },
             _ = closing.changed() => return End::Goodbye,
             () = self.events.closed() => return End::Goodbye,
@@ -203,6 +205,10 @@ impl Connection {
                 connected_for: Some(since.elapsed()),
             },
         }
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        (self.config.keep_alive * 2).clamp(CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)
     }
 
     /// A client without a past. Its window is twice ours, so that it never stops taking
@@ -232,7 +238,7 @@ impl Connection {
         let (client, mut eventloop) = AsyncClient::new(options, channel_len);
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
-        network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+        network.set_connection_timeout(CONNECT_TIMEOUT_MAX.as_secs());
         eventloop.set_network_options(network);
         (client, eventloop)
     }
@@ -366,7 +372,7 @@ impl Connection {
             while !matches!(eventloop.poll().await?, Event::Outgoing(Outgoing::Disconnect)) {}
             Ok::<_, ConnectionError>(())
         };
-        if !matches!(timeout(CONNECT_TIMEOUT, forgetting).await, Ok(Ok(()))) {
+        if !matches!(timeout(self.connect_timeout(), forgetting).await, Ok(Ok(()))) {
             tracing::warn!("the broker did not answer; its session stays");
         }
     }
@@ -375,7 +381,7 @@ impl Connection {
 impl Break {
     fn from_client(error: ConnectionError) -> Break {
         match error {
-            ConnectionError::NetworkTimeout => Break::ConnectTimeout,
+            ConnectionError::NetworkTimeout => Break::ConnectTimeout(CONNECT_TIMEOUT_MAX),
             ConnectionError::MqttState(StateError::Deserialization(
                 PacketError::PayloadSizeLimitExceeded(len),
             )) => Break::Oversized(len),
