@@ -196,3 +196,71 @@ impl Message for Acknowledgement {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POWER: Milliwatts = Milliwatts::new(3_000_000);
+
+    #[test]
+    fn codes_and_names_of_stages_are_unique_and_never_change() {
+        let why = Declined::ReserveReached;
+        let stages = [
+            (Stage::OptedIn(POWER), 1, "opted_in"),
+            (Stage::OptedOut(why), 2, "opted_out"),
+            (Stage::Written(POWER), 3, "written"),
+            (Stage::ReadBack(POWER), 4, "read_back"),
+            (Stage::Stopped(why), 5, "stopped"),
+            (Stage::Restored, 6, "restored"),
+        ];
+        for (stage, code, name) in stages {
+            assert_eq!((stage.code(), stage.name()), (code, name));
+            assert_eq!(Stage::from_parts(code, stage.argument()), Some(stage));
+        }
+        assert!(
+            (7..=u8::MAX)
+                .chain([0])
+                .all(|code| Stage::from_parts(code, 1).is_none())
+        );
+    }
+
+    #[test]
+    fn codes_and_names_of_reasons_are_unique_and_never_change() {
+        let table = Declined::ALL.map(|d| (d.code(), d.name()));
+        let expected = [
+            (1, "owner_opt_out"),
+            (2, "reserve_reached"),
+            (3, "no_battery"),
+            (4, "expired"),
+            (5, "device_fault"),
+        ];
+        assert_eq!(table, expected);
+        for declined in Declined::ALL {
+            assert_eq!(serde_json::to_value(declined).unwrap(), declined.name());
+        }
+    }
+
+    #[test]
+    fn a_reason_out_of_range_is_refused_and_not_cut_to_eight_bits() {
+        for argument in [0, 6, 257, -1, -255, i64::MIN, i64::MAX] {
+            assert_eq!(Stage::from_parts(2, argument), None, "{argument}");
+        }
+    }
+
+    #[test]
+    fn a_negative_set_point_is_refused() {
+        let at = Timestamp::EPOCH;
+        for stage in [Stage::OptedIn, Stage::Written, Stage::ReadBack].map(|s| s(Milliwatts::new(-1))) {
+            assert!(
+                Acknowledgement {
+                    instruction: Digest::NONE,
+                    at,
+                    stage
+                }
+                .encode()
+                .is_err()
+            );
+        }
+    }
+}

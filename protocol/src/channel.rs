@@ -180,3 +180,77 @@ impl fmt::Display for Missing {
         f.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_and_names_of_quantities_are_unique_and_never_change() {
+        let table = Quantity::ALL.map(|q| (q.code(), q.name()));
+        let expected = [
+            (1, "grid_import"),
+            (2, "grid_export"),
+            (3, "pv_production"),
+            (4, "battery_discharge"),
+            (5, "battery_charge"),
+            (6, "state_of_charge"),
+        ];
+        assert_eq!(table, expected);
+        for quantity in Quantity::ALL {
+            assert_eq!(Quantity::from_code(quantity.code()), Some(quantity));
+            assert_eq!(quantity.name().parse(), Ok(quantity));
+            assert_eq!(serde_json::to_value(quantity).unwrap(), quantity.name());
+        }
+        assert_eq!(
+            (0..=u8::MAX).filter_map(Quantity::from_code).count(),
+            Quantity::ALL.len()
+        );
+    }
+
+    #[test]
+    fn codes_and_names_of_reasons_are_unique_and_never_change() {
+        let table = Missing::ALL.map(|m| (m.code(), m.name()));
+        assert_eq!(
+            table,
+            [
+                (1, "unreachable"),
+                (2, "bad_sample"),
+                (3, "no_start"),
+                (4, "counter_fault")
+            ]
+        );
+        for missing in Missing::ALL {
+            assert_eq!(Missing::from_code(missing.code()), Some(missing));
+            assert_eq!(serde_json::to_value(missing).unwrap(), missing.name());
+        }
+        assert_eq!(
+            (0..=u8::MAX).filter_map(Missing::from_code).count(),
+            Missing::ALL.len()
+        );
+    }
+
+    #[test]
+    fn channels_are_ordered_by_device_and_then_by_the_number_of_the_quantity() {
+        let channel = |device, quantity| Channel {
+            device: DeviceNumber(device),
+            quantity,
+        };
+        let ordered: BTreeSet<Channel> = [2, 1]
+            .into_iter()
+            .flat_map(|d| Quantity::ALL.map(|q| channel(d, q)))
+            .collect();
+        let numbers: Vec<(u8, u8)> = ordered.iter().map(|c| (c.device.0, c.quantity.code())).collect();
+        assert!(numbers.is_sorted() && numbers.len() == 12);
+        assert_eq!(channel(7, Quantity::GridImport).to_string(), "7/grid_import");
+    }
+
+    #[test]
+    fn a_name_that_is_no_quantity_is_refused_and_shown_short() {
+        let error = "x".repeat(1000).parse::<Quantity>().unwrap_err();
+        assert!(error.to_string().len() < 250);
+        assert!("Grid_Import".parse::<Quantity>().is_err());
+    }
+}

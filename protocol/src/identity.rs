@@ -244,3 +244,6 @@ impl<'de> Deserialize<'de> for Digest {
             .map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,68 @@ impl Message for Instruction {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SigningIdentity;
+
+    fn instant(unix: i64) -> Timestamp {
+        Timestamp::from_unix(unix).unwrap()
+    }
+
+    fn instruction() -> Instruction {
+        Instruction {
+            sequence: 1,
+            gateway: SigningIdentity::from_secret(&[1; 32]).unwrap().identity(),
+            event: "evening-peak".parse().unwrap(),
+            issued_at: instant(1_000_000),
+            expires_at: instant(1_003_600),
+            start: instant(1_002_000),
+            end: instant(1_009_200),
+            discharge: Milliwatts::new(3_000_000),
+        }
+    }
+
+    #[test]
+    fn every_rule_of_an_instruction_is_checked() {
+        type Break = fn(&mut Instruction);
+        let breaks: [(Break, &str); 9] = [
+            (|i| i.sequence = 0, "sequence numbers"),
+            (|i| i.sequence = message::SEQUENCE_MAX + 1, "sequence numbers"),
+            (|i| i.end = i.start, "ends after its start"),
+            (
+                |i| i.end = instant(i.start.unix() + EVENT_SECONDS_MAX + 1),
+                "within a day",
+            ),
+            (|i| i.start = instant(i.end.unix() + 1), "ends after its start"),
+            (|i| i.expires_at = i.issued_at, "expires after it was issued"),
+            (
+                |i| i.expires_at = instant(i.end.unix() + 1),
+                "no later than the event ends",
+            ),
+            (|i| i.discharge = Milliwatts::ZERO, "more than nothing"),
+            (|i| i.discharge = Milliwatts::new(i64::MIN), "more than nothing"),
+        ];
+        for (break_it, rule) in breaks {
+            let mut broken = instruction();
+            break_it(&mut broken);
+            assert!(
+                broken.check().is_err_and(|said| said.contains(rule)),
+                "{rule}: {:?}",
+                broken.check()
+            );
+        }
+        assert_eq!(instruction().check(), Ok(()));
+    }
+
+    #[test]
+    fn the_name_of_an_event_is_bounded() {
+        for text in ["", "Evening", "a b", "a_b", "\u{e4}", "a/b", &"a".repeat(65)] {
+            assert!(text.parse::<EventId>().is_err(), "{text:?}");
+            assert!(serde_json::from_value::<EventId>(text.into()).is_err());
+        }
+        let longest = "a".repeat(64);
+        assert_eq!(longest.parse::<EventId>().unwrap().as_str(), longest);
+    }
+}

@@ -381,3 +381,6 @@ impl Asset {
         Shown(amount.base_units(), self.decimals).to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

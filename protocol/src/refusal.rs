@@ -112,3 +112,48 @@ impl fmt::Display for Refusal {
         f.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_names_are_unique_and_never_change() {
+        let expected = [
+            (1, "malformed"),
+            (2, "unknown_gateway"),
+            (3, "bad_signature"),
+            (4, "wrong_topic"),
+            (5, "equivocation"),
+            (6, "chain_broken"),
+            (7, "from_the_future"),
+            (8, "too_late"),
+            (9, "unknown_channel"),
+            (10, "wrong_interval"),
+            (11, "already_reported"),
+            (12, "beyond_nameplate"),
+            (13, "unknown_instruction"),
+        ];
+        let table: Vec<(u8, &str)> = Refusal::ALL.into_iter().map(|r| (r.code(), r.name())).collect();
+        assert!(
+            table.starts_with(&expected),
+            "a number once given keeps its meaning: {table:?}"
+        );
+        assert!(
+            table
+                .iter()
+                .map(|(code, _)| usize::from(*code))
+                .eq(1..=Refusal::ALL.len())
+        );
+        for refusal in Refusal::ALL {
+            assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
+            assert_eq!(Refusal::from_name(refusal.name()), Some(refusal));
+            assert_eq!(serde_json::to_value(refusal).unwrap(), refusal.name());
+        }
+        assert_eq!(
+            (0..=u8::MAX).filter_map(Refusal::from_code).count(),
+            Refusal::ALL.len()
+        );
+        assert_eq!(Refusal::from_name("no_such_reason"), None);
+    }
+}

@@ -376,3 +376,6 @@ fn take_varint(bytes: &mut impl Iterator<Item = u8>) -> Result<u64, decode::Erro
     }
     Err(decode::Error::message("a sample exceeds 64 bits"))
 }
+
+#[cfg(test)]
+mod tests;

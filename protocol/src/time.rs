@@ -226,3 +226,6 @@ impl Interval {
         self.length
     }
 }
+
+#[cfg(test)]
+mod tests;

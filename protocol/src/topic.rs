@@ -95,3 +95,44 @@ impl FromStr for Topic {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = "z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw";
+
+    #[test]
+    fn topics_are_the_documented_texts_and_read_back() {
+        let names = ["report", "status", "instruction", "ack", "receipt"];
+        for (kind, name) in TopicKind::ALL.into_iter().zip(names) {
+            let text = format!("gridtally/v1/{GATEWAY}/{name}");
+            let topic: Topic = text.parse().unwrap();
+            assert_eq!((topic.kind, topic.gateway.multibase().as_str()), (kind, GATEWAY));
+            assert_eq!(topic.to_string(), text);
+            assert_eq!(kind.filter_for_all(), format!("gridtally/v1/+/{name}"));
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_refused() {
+        let texts = [
+            String::new(),
+            format!("gridtally/v1/{GATEWAY}"),
+            format!("gridtally/v1/{GATEWAY}/"),
+            format!("gridtally/v1/{GATEWAY}/Report"),
+            format!("gridtally/v1/{GATEWAY}/report/"),
+            format!("gridtally/v1/{GATEWAY}/report/x"),
+            format!("gridtally/v1//{GATEWAY}/report"),
+            format!("/gridtally/v1/{GATEWAY}/report"),
+            format!("gridtally/v2/{GATEWAY}/report"),
+            format!("gridtally/v1/did:key:{GATEWAY}/report"),
+            "gridtally/v1/+/report".to_owned(),
+            "gridtally/v1/#".to_owned(),
+            format!("gridtally/v1/{GATEWAY}\0/report"),
+        ];
+        for text in texts {
+            assert!(text.parse::<Topic>().is_err(), "{text:?} was accepted");
+        }
+    }
+}
