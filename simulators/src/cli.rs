@@ -9,6 +9,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
 
+/// A home has no powers before its first minute.
+const WARM_UP_SECONDS: i64 = 60;
+
 /// Simulated SunSpec devices over Modbus TCP, in real time, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
@@ -69,7 +72,9 @@ pub enum SimulateError {
 /// If a port cannot be bound.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let options = args.what.options();
-    let mut home = Home::new(HomeSpec::draw(options.seed), Utc::now().timestamp());
+    let now = Utc::now().timestamp();
+    let mut home = Home::new(HomeSpec::draw(options.seed), now - WARM_UP_SECONDS);
+    home.advance_to(now);
     let servers = serve(&args.what, &home).await?;
     explain(&servers);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
@@ -166,5 +171,52 @@ fn explain(servers: &[Served]) {
             address.port(),
             address.ip()
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        simulate: SimulateArgs,
+    }
+
+    async fn start(arguments: &[&str]) -> Result<Vec<Served>, SimulateError> {
+        let words = ["simulate"].iter().chain(arguments);
+        let what = Program::try_parse_from(words)
+            .expect("the arguments parse")
+            .simulate
+            .what;
+        serve(&what, &Home::new(HomeSpec::draw(what.options().seed), 0)).await
+    }
+
+    #[tokio::test]
+    async fn a_home_has_three_sockets_and_a_device_one() {
+        let home = start(&["home", "--port", "0"]).await.unwrap();
+        let names: Vec<_> = home.iter().map(|served| served.name).collect();
+        assert_eq!(names, ["PV inverter", "battery inverter", "grid meter"]);
+        assert_eq!(home[2].example.1, 40_088, "W of model 203 behind model 1");
+        for what in ["inverter", "battery", "meter"] {
+            assert_eq!(
+                start(&[what, "--port", "0", "--seed", "9"]).await.unwrap().len(),
+                1
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_a_way_out() {
+        let taken = start(&["meter", "--port", "0"]).await.unwrap();
+        let port = taken[0].server.address().port().to_string();
+        let error = start(&["meter", "--port", &port])
+            .await
+            .err()
+            .expect("the port is taken");
+        let message = error.to_string();
+        assert!(message.contains(&port) && message.contains("--port"), "{message}");
     }
 }

@@ -14,8 +14,8 @@ pub enum Fault {
     /// next request. Behind a gateway socket with several units the gateway answers exception 11
     /// for it.
     Offline,
-    /// Every reply is well framed and wrong, in one of the ways of [`Nonsense`], drawn from the
-    /// device's seed.
+    /// Every reply is well framed and wrong, in one of the ways of [`Nonsense`]. Which one follows
+    /// from the device's seed, the simulated instant and the registers asked for.
     Nonsense,
 }
 

@@ -1,119 +1,12 @@
 //! A home: one site's physics and the three devices through which the world sees it.
 
-use crate::device::{Device, DeviceSpec, battery_inverter, grid_meter, pv_inverter};
+use crate::device::{Device, battery_inverter, grid_meter, pv_inverter};
 use crate::energy::{Counter, Energy};
-use crate::physics::{BatterySpec, Controls, Energies, Flow, LoadSpec, Location, PvSpec, Site};
-use crate::random::Random;
+use crate::physics::{Controls, Energies, Flow, Site};
 use crate::server::Server;
+use crate::spec::HomeSpec;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-
-/// Everything that makes one home differ from another.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HomeSpec {
-    /// Decides about this home's clouds and about what its devices say when they talk nonsense.
-    pub seed: u64,
-    /// Homes with the same number lie under the same weather.
-    pub weather_seed: u64,
-    /// Where it is.
-    pub location: Location,
-    /// The roof.
-    pub pv: PvSpec,
-    /// The battery.
-    pub battery: BatterySpec,
-    /// The household.
-    pub load: LoadSpec,
-    /// What the devices have counted before the simulation begins.
-    pub lifetime: Energies,
-    /// How the PV inverter presents itself.
-    pub pv_inverter: DeviceSpec,
-    /// How the battery inverter presents itself.
-    pub battery_inverter: DeviceSpec,
-    /// How the grid meter presents itself.
-    pub grid_meter: DeviceSpec,
-}
-
-impl HomeSpec {
-    /// A home near London, drawn from the seed: PV of 3 to 6 kW, a battery of 8 to 14 kWh and 3 to
-    /// 5 kW, and a household that uses 60 to 140 % of the one whose readings it follows.
-    #[must_use]
-    pub fn draw(seed: u64) -> Self {
-        Self::draw_under(seed, seed)
-    }
-
-    pub(crate) fn draw_under(weather_seed: u64, seed: u64) -> Self {
-        let mut random = Random::new(seed, "home");
-        let random = &mut random;
-        let serial = format!("{:08X}", random.next() >> 32);
-        Self {
-            seed,
-            weather_seed,
-            location: draw_location(random),
-            pv: draw_pv(random),
-            battery: draw_battery(random),
-            load: LoadSpec {
-                shift_weeks: random.between(-8, 8),
-                scale_permille: below_u32(random.between(600, 1_400)),
-                seed,
-            },
-            lifetime: draw_lifetime(random),
-            pv_inverter: DeviceSpec::new(format!("PV{serial}")),
-            battery_inverter: DeviceSpec::new(format!("BA{serial}")),
-            grid_meter: DeviceSpec::new(format!("GM{serial}")),
-        }
-    }
-}
-
-fn below_u32(value: i64) -> u32 {
-    u32::try_from(value).expect("drawn from a range of small positive numbers")
-}
-
-fn draw_location(random: &mut Random) -> Location {
-    Location {
-        latitude: Location::LONDON.latitude + (random.unit() - 0.5) * 0.2,
-        longitude: Location::LONDON.longitude + (random.unit() - 0.5) * 0.3,
-    }
-}
-
-fn draw_pv(random: &mut Random) -> PvSpec {
-    let peak_watts = below_u32(random.between(30, 60)) * 100;
-    PvSpec {
-        peak_watts,
-        nameplate_watts: peak_watts / 1_000 * 900 + peak_watts % 1_000,
-        tilt_degrees: 20.0 + 25.0 * random.unit(),
-        azimuth_degrees: 130.0 + 100.0 * random.unit(),
-    }
-}
-
-fn draw_battery(random: &mut Random) -> BatterySpec {
-    BatterySpec {
-        capacity_watt_hours: below_u32(random.between(16, 28)) * 500,
-        power_watts: below_u32(random.between(30, 50)) * 100,
-        one_way_efficiency_permille: 949,
-        soc_min_permille: 50,
-        soc_max_permille: 1_000,
-        reserve_permille: 200,
-        initial_soc_permille: below_u32(random.between(300, 700)),
-    }
-}
-
-/// Some years of counting, in balance.
-fn draw_lifetime(random: &mut Random) -> Energies {
-    let mut kilowatt_hours =
-        |least, greatest| Energy::from_watt_hours(random.between(least, greatest) * 1_000);
-    let (grid_import, grid_export) = (kilowatt_hours(4_000, 9_000), kilowatt_hours(1_000, 3_000));
-    let pv = kilowatt_hours(6_000, 12_000);
-    let (battery_charge, battery_discharge) = (kilowatt_hours(2_500, 3_000), kilowatt_hours(2_000, 2_500));
-    let load = grid_import - grid_export + pv + battery_discharge - battery_charge;
-    Energies {
-        grid_import,
-        grid_export,
-        load,
-        pv,
-        battery_charge,
-        battery_discharge,
-    }
-}
 
 /// The accumulators that a client can read, one for each channel of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +35,13 @@ pub struct Home {
 
 impl Home {
     /// A home at this instant, in Unix seconds. Its powers are zero until it is advanced.
+    ///
+    /// # Panics
+    /// If the spec describes no possible home: a battery without capacity, an efficiency beyond
+    /// 100 %, a scale factor beyond ±10. The message says which.
     #[must_use]
     pub fn new(spec: HomeSpec, start: i64) -> Self {
+        spec.assert_possible();
         let pv = pv_inverter::build(&spec.pv_inverter, spec.pv.nameplate_watts, spec.seed);
         let battery = battery_inverter::build(&spec.battery_inverter, &spec.battery, spec.seed ^ 1);
         let meter = grid_meter::build(&spec.grid_meter, spec.seed ^ 2);

@@ -34,12 +34,14 @@ mod neighbourhood;
 mod physics;
 mod random;
 mod server;
+mod spec;
 pub mod sunspec;
 
 pub use device::{Answer, Device, DeviceSpec};
 pub use energy::{Counter, Energy};
 pub use fault::{Fault, Nonsense};
-pub use home::{Counters, Home, HomeSpec, ServedHome};
+pub use home::{Counters, Home, ServedHome};
 pub use neighbourhood::Neighbourhood;
 pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};
 pub use server::Server;
+pub use spec::HomeSpec;

@@ -1,7 +1,8 @@
 //! Homes under one weather.
 
-use crate::home::{Home, HomeSpec, ServedHome};
+use crate::home::{Home, ServedHome};
 use crate::random::Random;
+use crate::spec::HomeSpec;
 use std::io;
 
 /// Several homes near London that differ in roof, battery and household, and share the weather.

@@ -103,19 +103,25 @@ async fn a_device_talks_nonsense_from_the_second_to_the_second_that_was_said() {
 }
 
 #[tokio::test]
-async fn the_same_seed_talks_the_same_nonsense() {
-    let replies = async || {
-        let home = Home::new(HomeSpec::draw(3), NOON);
+async fn the_same_instant_brings_the_same_nonsense_however_often_one_asks() {
+    let replies = async |asked: usize| {
+        let mut home = Home::new(HomeSpec::draw(3), NOON);
         home.grid_meter().inject(Fault::Nonsense);
         let server = home.grid_meter().serve(LOOPBACK).await.unwrap();
-        let mut stream = connect(&server).await;
         let mut replies = Vec::new();
-        for _ in 0..50 {
+        for second in 1..50 {
+            home.advance_to(NOON + second);
+            let mut stream = connect(&server).await;
+            for _ in 1..asked {
+                exchange(&mut stream, 1, METER, METER_REGISTERS).await;
+            }
             replies.push(exchange(&mut stream, 1, METER, METER_REGISTERS).await);
         }
         replies
     };
-    assert_eq!(replies().await, replies().await);
+    let once = replies(1).await;
+    assert_eq!(once, replies(3).await);
+    assert!(once.windows(2).any(|pair| pair[0] != pair[1]), "a mixture");
 }
 
 #[tokio::test]

@@ -28,9 +28,10 @@ pub struct DeviceSpec {
     pub unit: u8,
     /// Serial number, model 1 `SN`.
     pub serial_number: String,
-    /// Scale factor of the energy accumulators, in powers of ten of a watt-hour (−6 to 10).
+    /// Scale factor of the energy accumulators, in powers of ten of a watt-hour.
     pub energy_scale: i16,
-    /// Scale factor of active power, in powers of ten of a watt.
+    /// Scale factor of active power, in powers of ten of a watt. Beyond 32767 units a power register
+    /// stays at its end: 3.2 kW at −1, 32 kW at 0.
     pub power_scale: i16,
     /// Scale factor of the state of charge, in powers of ten of a percent.
     pub soc_scale: i16,

@@ -19,7 +19,7 @@ pub(crate) struct DeviceState {
     writable: Vec<Writable>,
     reversions: Vec<Reversion>,
     faults: FaultPlan,
-    random: Random,
+    seed: u64,
     now: i64,
 }
 
@@ -31,14 +31,13 @@ impl DeviceState {
         reversions: Vec<Reversion>,
         seed: u64,
     ) -> Self {
-        let random = Random::new(seed, "nonsense");
         Self {
             unit,
             map,
             writable,
             reversions,
             faults: FaultPlan::default(),
-            random,
+            seed,
             now: i64::MIN,
         }
     }
@@ -109,14 +108,22 @@ impl DeviceState {
         }
     }
 
-    fn talk_nonsense(&mut self, request: &Request<'_>) -> Result<Response, ExceptionCode> {
+    /// Nonsense depends on the instant and the registers, not on what was asked before: a client
+    /// that is killed and comes back hears the same.
+    fn talk_nonsense(&self, request: &Request<'_>) -> Result<Response, ExceptionCode> {
         let Request::ReadHoldingRegisters(address, count) = *request else {
-            return Err(Nonsense::any_exception(&mut self.random));
+            return Err(Nonsense::any_exception(&mut self.randomness(0, 0)));
         };
-        let healthy = self.read(address, count)?.to_vec();
-        let how = Nonsense::any(&mut self.random);
-        how.spoil(&self.map, address, &healthy, &mut self.random)
+        let healthy = self.read(address, count)?;
+        let mut random = self.randomness(address, count);
+        let how = Nonsense::any(&mut random);
+        how.spoil(&self.map, address, healthy, &mut random)
             .map(Response::ReadHoldingRegisters)
+    }
+
+    fn randomness(&self, address: u16, count: u16) -> Random {
+        let moment = self.now.cast_unsigned() << 32 | u64::from(address) << 16 | u64::from(count);
+        Random::nth(self.seed, "nonsense", moment)
     }
 
     fn read(&self, address: u16, count: u16) -> Result<&[u16], ExceptionCode> {

@@ -5,7 +5,7 @@ use super::clouds::Clouds;
 use super::load::Load;
 use super::sun;
 use crate::energy::Energy;
-use crate::home::HomeSpec;
+use crate::spec::HomeSpec;
 
 /// Constant powers of a site in milliwatts: `grid = load - pv - battery`, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
