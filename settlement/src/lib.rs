@@ -1,4 +1,7 @@
 //! The settlement engine.
+pub mod cli;
+pub mod ingest;
 pub mod ledger;
+pub mod registry;
 pub mod rules;
 pub mod store;
