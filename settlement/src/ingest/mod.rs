@@ -1,0 +1,5 @@
+//! From the broker to the store: every message is judged by an ordered chain of small pure checks, what
+//! passes is stored with what was refused in one transaction, and only then acknowledged and receipted.
+
+pub mod chain;
+pub mod checks;

@@ -1,0 +1,7 @@
+//! Who may report what: sites, their gateways' keys, their devices and what those can do at most.
+
+mod document;
+mod enrolment;
+
+pub use document::{EnrolmentFileError, read_enrolments};
+pub use enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
