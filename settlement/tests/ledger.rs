@@ -164,7 +164,7 @@ fn the_same_key_books_once_and_another_content_is_refused() {
 }
 
 #[test]
-fn no_account_but_the_issuance_can_be_overdrawn() {
+fn no_escrow_and_no_beneficiary_can_be_overdrawn() {
     let database = migrated();
     let mut client = app(&database);
     ledger::post(&mut client, &[deposit(1, 100)]).unwrap();
@@ -195,6 +195,41 @@ fn no_account_but_the_issuance_can_be_overdrawn() {
         "{refused:?}"
     );
     assert_sound(&mut client);
+}
+
+#[test]
+fn roundings_may_be_lacking_but_not_much() {
+    let database = migrated();
+    let mut client = app(&database);
+    let lacking = |event: &str, amount: i128| {
+        let entry = |account: &str, amount| Entry {
+            account: account.parse().unwrap(),
+            asset: flex(),
+            amount: tokens(amount),
+        };
+        let entries = vec![
+            entry("rounding:evening-flex", -amount),
+            entry("beneficiary:owner-1", amount),
+        ];
+        Transaction::new(
+            TransactionKey::settlement(event.parse().unwrap(), 1),
+            Timestamp::EPOCH,
+            entries,
+        )
+        .unwrap()
+    };
+    ledger::post(&mut client, &[lacking("one", 1_000_000)]).unwrap();
+    let refused = ledger::post(&mut client, &[lacking("two", 1)]);
+    assert!(
+        matches!(
+            refused,
+            Err(LedgerError::Refused {
+                law: Law::NoOverdraft,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -368,14 +403,14 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "UPDATE ledger.account SET name = 'escrow:mine'",
         "UPDATE ledger.asset SET decimals = 0",
         "UPDATE ledger.balance SET amount = 1000000",
-        "INSERT INTO ledger.balance (account_id, may_overdraw, amount) VALUES (999, true, 5)",
+        "INSERT INTO ledger.balance (account_id, amount) VALUES (999, 5)",
         "DELETE FROM ledger.entry",
         "DELETE FROM ledger.balance",
         "DELETE FROM ledger.transaction",
         "TRUNCATE ledger.entry",
         "TRUNCATE ledger.transaction, ledger.entry CASCADE",
         "INSERT INTO ledger.asset VALUES ('FLEX', 6) ON CONFLICT (code) DO UPDATE SET decimals = 0",
-        "INSERT INTO ledger.account (name, asset, may_overdraw) VALUES ('escrow:x', 'FLEX', true)",
+        "INSERT INTO ledger.account (name, asset, lowest) VALUES ('escrow:x', 'FLEX', -9)",
         "INSERT INTO ledger.account (name, asset) VALUES ('treasury:x', 'FLEX')",
         "INSERT INTO ledger.transaction (transaction_id, key, kind, booked_at, entry_count, content_digest)
              OVERRIDING SYSTEM VALUE VALUES (1, 'deposit/a/b', 'deposit', now(), 2, sha256('x'))",
@@ -420,7 +455,7 @@ fn objects_of_the_attackers_own_do_not_mislead_the_triggers() {
     let (_database, mut session) = ready_for_an_attack();
     session
         .batch_execute(
-            "CREATE TEMP TABLE balance (account_id bigint, may_overdraw boolean, amount numeric);
+            "CREATE TEMP TABLE balance (account_id bigint, lowest numeric, amount numeric);
              CREATE TEMP TABLE posted (transaction_id bigint, account_id bigint, asset text, amount numeric);
              CREATE TEMP TABLE entry (transaction_id bigint);
              SET search_path = pg_temp, ledger, public;",
@@ -602,7 +637,7 @@ fn any_interleaving_of_sessions_and_repetitions_leaves_a_ledger_that_adds_up() {
             let entries = journal.iter().flat_map(|r| r.transaction.entries());
             let sum: i128 = entries.filter(|e| e.account == balance.account).map(|e| e.amount.base_units()).sum();
             prop_assert_eq!(balance.amount.base_units(), sum);
-            prop_assert!(sum >= 0 || balance.account.may_overdraw());
+            prop_assert!(balance.account.lowest().is_none_or(|lowest| sum >= lowest));
         }
     });
 }

@@ -6,6 +6,8 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 const HOLDER_LEN_MAX: usize = 100;
+/// Roundings to the nearest may add up to less than nothing, but never to a million base units.
+const ROUNDING_MAX: i128 = 1_000_000;
 
 /// Whose account it is, or for which program: 1 to 100 of `A-Z a-z 0-9 . _ : -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,10 +99,14 @@ impl AccountName {
         program.parse().map(Self::Rounding)
     }
 
-    /// Whether it may give what it does not have. The database derives the same from the name.
+    /// No balance below this, in base units; `None` is no bound. The database derives the same from the name.
     #[must_use]
-    pub const fn may_overdraw(&self) -> bool {
-        matches!(self, Self::Issuance)
+    pub const fn lowest(&self) -> Option<i128> {
+        match self {
+            Self::Issuance => None,
+            Self::Rounding(_) => Some(-ROUNDING_MAX),
+            Self::Escrow(_) | Self::Beneficiary(_) => Some(0),
+        }
     }
 }
 

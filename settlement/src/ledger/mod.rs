@@ -10,7 +10,8 @@
 //! - **balanced**: for each asset of a transaction, `Σ amount = 0`; hence the same for the whole ledger;
 //! - **append only**: what was posted is never changed nor removed; a correction is [`Transaction::reversal`];
 //! - **complete at once**: a transaction gets all of its entries when it is posted, and none later;
-//! - **no overdraft**: no account but the issuance gives what it does not have, also under concurrency;
+//! - **no overdraft**: no escrow and no beneficiary gives what it does not have, also under concurrency; a
+//!   rounding account may lack less than a million base units, and the issuance is minus all that was issued;
 //! - **idempotent**: a key is posted once. The same content again is a no-op, another content an error.
 //!
 //! Nothing in here does I/O or reads a clock; posting is in `store::ledger`.
@@ -49,7 +50,7 @@ pub struct Balance {
     pub account: AccountName,
     /// Of what.
     pub asset: Asset,
-    /// How much; only the issuance may be negative.
+    /// How much; never below [`AccountName::lowest`].
     pub amount: TokenAmount,
 }
 

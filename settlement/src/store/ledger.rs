@@ -19,7 +19,7 @@ pub enum Law {
     AppendOnly,
     /// A transaction has all of its entries from the start, and gets none later.
     CompleteAtOnce,
-    /// No account but the issuance gives what it does not have.
+    /// No account gives what it does not have (or may lack).
     NoOverdraft,
     /// A key is posted once.
     KeyOnce,

@@ -2,7 +2,7 @@
 -- Each refusal carries the name of the broken law as its constraint (SQLSTATE class 23).
 
 CREATE SCHEMA ledger;
-COMMENT ON SCHEMA ledger IS 'Double-entry ledger. Append only, balanced for each asset, no overdraft but of the issuance. The engine works in it as the role ledger.app_role(), which can read and insert, nothing else.';
+COMMENT ON SCHEMA ledger IS 'Double-entry ledger. Append only, balanced for each asset, no overdraft. The engine works in it as the role ledger.app_role(), which can read and insert, nothing else.';
 
 CREATE DOMAIN ledger.base_units AS numeric
     CONSTRAINT whole_base_units CHECK (
@@ -24,7 +24,9 @@ CREATE TABLE ledger.account (
     account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL CHECK (name ~ '^(issuance|(escrow|beneficiary|rounding):[A-Za-z0-9._:-]{1,100})$'),
     asset text NOT NULL REFERENCES ledger.asset,
-    may_overdraw boolean NOT NULL GENERATED ALWAYS AS (name = 'issuance') STORED,
+    lowest numeric GENERATED ALWAYS AS (
+        CASE WHEN name = 'issuance' THEN NULL WHEN name LIKE 'rounding:%' THEN -1000000 ELSE 0 END
+    ) STORED,
     UNIQUE (name, asset),
     UNIQUE (account_id, asset)
 );
@@ -32,17 +34,17 @@ COMMENT ON TABLE ledger.account IS 'An account holds one asset for one purpose.'
 COMMENT ON COLUMN ledger.account.account_id IS 'Its number in here; the name is what others know.';
 COMMENT ON COLUMN ledger.account.name IS 'escrow:PROGRAM, beneficiary:OWNER, rounding:PROGRAM or issuance.';
 COMMENT ON COLUMN ledger.account.asset IS 'What it holds.';
-COMMENT ON COLUMN ledger.account.may_overdraw IS 'Whether it may give what it does not have; follows from the name.';
+COMMENT ON COLUMN ledger.account.lowest IS 'No balance below this; follows from the name. Nothing: no bound (the issuance, whose balance is minus all that was issued). Roundings to the nearest may add up to less than nothing, but never to a million base units.';
 
 CREATE TABLE ledger.balance (
     account_id bigint PRIMARY KEY REFERENCES ledger.account,
-    may_overdraw boolean NOT NULL,
+    lowest numeric,
     amount ledger.base_units NOT NULL DEFAULT 0,
-    CONSTRAINT no_overdraft CHECK (may_overdraw OR amount >= 0)
+    CONSTRAINT no_overdraft CHECK (amount >= lowest)
 );
 COMMENT ON TABLE ledger.balance IS 'The sum of the entries of each account, kept by the triggers of ledger.account and ledger.entry and by nobody else. Its row lock is what serialises two payments out of one account.';
 COMMENT ON COLUMN ledger.balance.account_id IS 'Whose.';
-COMMENT ON COLUMN ledger.balance.may_overdraw IS 'As in ledger.account; here so that a CHECK can see it.';
+COMMENT ON COLUMN ledger.balance.lowest IS 'As in ledger.account; here so that a CHECK can see it.';
 COMMENT ON COLUMN ledger.balance.amount IS 'In base units of the account''s asset.';
 
 -- Journal -------------------------------------------------------------------------------------------------
@@ -83,25 +85,37 @@ COMMENT ON COLUMN ledger.entry.amount IS 'How much, in base units; never nothing
 COMMENT ON INDEX ledger.entry_of_account IS 'For the history of an account.';
 
 CREATE TABLE ledger.settlement (
+    settlement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id text NOT NULL CHECK (event_id ~ '^[a-z0-9-]{1,64}$'),
     version integer NOT NULL CHECK (version >= 1),
+    program_id text NOT NULL CHECK (program_id ~ '^[a-z0-9_-]{1,64}$'),
+    carried_from bigint CONSTRAINT carried_once UNIQUE,
+    carry_out integer NOT NULL CHECK (carry_out BETWEEN 0 AND 999999),
     settled_at timestamptz NOT NULL,
     transaction_id bigint UNIQUE REFERENCES ledger.transaction,
-    statement_digest bytea NOT NULL CHECK (octet_length(statement_digest) = 32),
+    statement_hash bytea NOT NULL CHECK (octet_length(statement_hash) = 32),
     statement text NOT NULL,
     bundle_root bytea NOT NULL CHECK (octet_length(bundle_root) = 32),
     bundle text NOT NULL,
-    PRIMARY KEY (event_id, version)
+    CONSTRAINT settled_once UNIQUE (event_id, version),
+    UNIQUE (settlement_id, program_id),
+    FOREIGN KEY (carried_from, program_id) REFERENCES ledger.settlement (settlement_id, program_id)
 );
+CREATE UNIQUE INDEX first_of_program ON ledger.settlement (program_id) WHERE carried_from IS NULL;
 COMMENT ON TABLE ledger.settlement IS 'What an event was settled with, beside the evidence for it. Written in the database transaction that books the payment.';
+COMMENT ON COLUMN ledger.settlement.settlement_id IS 'Its number in here.';
 COMMENT ON COLUMN ledger.settlement.event_id IS 'Which event.';
 COMMENT ON COLUMN ledger.settlement.version IS 'Which statement of it: 1 is the first, a later one corrects.';
+COMMENT ON COLUMN ledger.settlement.program_id IS 'Of which program: its settlements form one chain, along which the roundings are carried.';
+COMMENT ON COLUMN ledger.settlement.carried_from IS 'The settlement before it in the chain of its program; each is carried on from once.';
+COMMENT ON COLUMN ledger.settlement.carry_out IS 'What it left over, in millionths of a base unit.';
 COMMENT ON COLUMN ledger.settlement.settled_at IS 'The instant up to which evidence was taken in.';
 COMMENT ON COLUMN ledger.settlement.transaction_id IS 'The payment; none where nothing was earned.';
-COMMENT ON COLUMN ledger.settlement.statement_digest IS 'SHA-256 of the statement.';
+COMMENT ON COLUMN ledger.settlement.statement_hash IS 'SHA-256 of the statement.';
 COMMENT ON COLUMN ledger.settlement.statement IS 'The statement, canonical JSON.';
 COMMENT ON COLUMN ledger.settlement.bundle_root IS 'The Merkle root of the bundle.';
 COMMENT ON COLUMN ledger.settlement.bundle IS 'The bundle, as the file that gridtally verify reads.';
+COMMENT ON INDEX ledger.first_of_program IS 'A program''s chain of settlements has one beginning.';
 
 -- Append only ---------------------------------------------------------------------------------------------
 
@@ -147,7 +161,7 @@ COMMENT ON TRIGGER kept_by_triggers ON ledger.balance IS 'Law: balances follow f
 CREATE FUNCTION ledger.open_balances() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO ledger.balance (account_id, may_overdraw) SELECT account_id, may_overdraw FROM opened;
+    INSERT INTO ledger.balance (account_id, lowest) SELECT account_id, lowest FROM opened;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION ledger.open_balances() IS 'Every account has a balance, which begins at nothing.';
@@ -187,7 +201,7 @@ BEGIN
     SELECT a.name, a.asset, b.amount AS held, s.amount AS moved INTO broken
         FROM (SELECT p.account_id, sum(p.amount) AS amount FROM posted p GROUP BY p.account_id) s
         JOIN ledger.balance b USING (account_id) JOIN ledger.account a USING (account_id)
-        WHERE b.amount + s.amount < 0 AND NOT a.may_overdraw ORDER BY a.name LIMIT 1;
+        WHERE b.amount + s.amount < b.lowest ORDER BY a.name LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '% holds % base units of %, but % would be taken', broken.name, broken.held, broken.asset, -broken.moved
             USING ERRCODE = 'check_violation', CONSTRAINT = 'no_overdraft', SCHEMA = 'ledger', TABLE = 'balance';
@@ -265,7 +279,8 @@ BEGIN
 
     EXECUTE format('GRANT USAGE ON SCHEMA ledger TO %I', app_role);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO %I', app_role);
-    EXECUTE format('GRANT INSERT ON ledger.asset, ledger.settlement TO %I', app_role);
+    EXECUTE format('GRANT INSERT ON ledger.asset TO %I', app_role);
+    EXECUTE format('GRANT INSERT (event_id, version, program_id, carried_from, carry_out, settled_at, transaction_id, statement_hash, statement, bundle_root, bundle) ON ledger.settlement TO %I', app_role);
     EXECUTE format('GRANT INSERT (name, asset) ON ledger.account TO %I', app_role);
     EXECUTE format('GRANT INSERT (key, kind, booked_at, entry_count, content_digest) ON ledger.transaction TO %I', app_role);
     EXECUTE format('GRANT INSERT (transaction_id, account_id, asset, amount) ON ledger.entry TO %I', app_role);
