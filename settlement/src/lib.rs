@@ -1,5 +1,6 @@
 //! The settlement engine.
 pub mod cli;
+pub mod clock;
 pub mod ingest;
 pub mod ledger;
 pub mod registry;

@@ -1,5 +1,10 @@
-//! The chain of a gateway's reports: what a report says about its neighbours, and they about it. Pure; the
-//! order in which honest reports arrive makes no difference.
+//! The chain of a gateway's reports: what a report says about its neighbours, and they about it. Pure.
+//!
+//! [`place`] judges a report as it arrives, beside what is held then; every signed report is kept whatever it says.
+//! [`standing`] judges all that are held together, and that is what settlement goes by: the order in which reports
+//! arrived makes no difference to it.
+
+use std::collections::BTreeMap;
 
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::message::Signed;
@@ -97,4 +102,58 @@ fn broken(held: &Link, incoming: &Link) -> Option<Refused> {
         );
         Refused::new(Refusal::ChainBroken, detail)
     })
+}
+
+/// Which of a gateway's reports stand, given all of them, in whatever order.
+///
+/// - Two different reports of one number are equivocation: neither stands.
+/// - A report whose predecessor's number is held, but not under the digest that it names, is broken.
+/// - Of two reports that give one interval, the one with the lower number stands.
+#[must_use]
+pub fn standing(links: &[Link]) -> BTreeMap<Digest, Result<(), Refused>> {
+    let mut slots: BTreeMap<u64, Vec<&Link>> = BTreeMap::new();
+    for link in links {
+        let slot = slots.entry(link.sequence).or_default();
+        if !slot.iter().any(|held| held.digest == link.digest) {
+            slot.push(link);
+        }
+    }
+    let mut standing = BTreeMap::new();
+    let mut given: BTreeMap<Timestamp, &Link> = BTreeMap::new();
+    for slot in slots.values() {
+        for link in slot {
+            let verdict = stands(link, slot, &slots, &given);
+            if verdict.is_ok() {
+                given.insert(link.start, link);
+            }
+            standing.insert(link.digest, verdict);
+        }
+    }
+    standing
+}
+
+fn stands(
+    link: &Link,
+    slot: &[&Link],
+    slots: &BTreeMap<u64, Vec<&Link>>,
+    given: &BTreeMap<Timestamp, &Link>,
+) -> Result<(), Refused> {
+    if slot.len() > 1 {
+        let mut digests: Vec<String> = slot.iter().map(|l| l.digest.to_string()).collect();
+        digests.sort();
+        let detail = format!("report {} was signed in versions: {}", link.sequence, digests.join(" and "));
+        return Err(Refused::new(Refusal::Equivocation, detail));
+    }
+    let before = link.sequence.checked_sub(1).and_then(|number| slots.get(&number));
+    if before.is_some_and(|slot| slot.iter().all(|b| b.digest != link.previous)) {
+        let detail = format!("report {} names {} as the one before, which it is not", link.sequence, link.previous);
+        return Err(Refused::new(Refusal::ChainBroken, detail));
+    }
+    // Those that stand do not overlap, so only the last to start before this one ends can.
+    let overlapping = given.range(..link.end).next_back().filter(|(_, other)| link.start < other.end);
+    if let Some((_, other)) = overlapping {
+        let detail = format!("its intervals from {} on are given by report {}", link.start, other.sequence);
+        return Err(Refused::new(Refusal::AlreadyReported, detail));
+    }
+    Ok(())
 }

@@ -10,10 +10,10 @@ use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::envelope::EnvelopeError;
 use gridtally_protocol::message::{Message, MessageError, Signed};
-use gridtally_protocol::quantity::MilliwattHours;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::Topic;
 
 use crate::registry::Enrolment;
@@ -134,29 +134,28 @@ pub fn check_reading(enrolment: &Enrolment, reading: &Reading) -> Result<(), Ref
             format!("channel {}", reading.channel),
         ));
     };
-    let most = match reading.channel.quantity {
-        Quantity::StateOfCharge => Some(FULL),
-        _ => device
-            .nameplate_milliwatts
-            .energy_over(reading.interval.length().seconds())
-            .ok()
-            .and_then(a_tenth_more),
+    let possible = match reading.channel.quantity {
+        Quantity::StateOfCharge => value <= FULL,
+        _ => within_nameplate(value, device.nameplate_milliwatts, reading.interval.length()),
     };
-    if value < MilliwattHours::ZERO || most.is_none_or(|most| value > most) {
+    if value < MilliwattHours::ZERO || !possible {
         let detail = format!(
-            "{} of {} in the interval from {}: {} mWh, possible are 0 to {}",
+            "{} of {} in the interval from {}: {} mWh from a device of {} W",
             reading.channel,
             enrolment.site,
             reading.interval.start(),
             value.get(),
-            most.map_or_else(|| "nothing".to_owned(), |m| m.get().to_string())
+            device.nameplate_milliwatts
         );
         return Err(Refused::new(Refusal::BeyondNameplate, detail));
     }
     Ok(())
 }
 
-fn a_tenth_more(energy: MilliwattHours) -> Option<MilliwattHours> {
-    let tenth = energy.get().checked_div(10)?;
-    energy.get().checked_add(tenth).map(MilliwattHours::new)
+/// `value ≤ 1.1 × nameplate × Δt`, exactly: `mWh × 3600 × 10 ≤ mW × s × 11`.
+fn within_nameplate(value: MilliwattHours, nameplate: Milliwatts, length: IntervalLength) -> bool {
+    let moved = i128::from(value.get()).checked_mul(36_000);
+    let possible =
+        i128::from(nameplate.get()).checked_mul(i128::from(length.seconds())).and_then(|p| p.checked_mul(11));
+    matches!((moved, possible), (Some(moved), Some(possible)) if moved <= possible)
 }

@@ -3,3 +3,8 @@
 
 pub mod chain;
 pub mod checks;
+mod judge;
+mod pipeline;
+
+pub use judge::{Arrival, Judged, Knowledge, judge};
+pub use pipeline::{Outgoing, open_all, take};

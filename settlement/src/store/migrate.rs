@@ -15,6 +15,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "engine", sql: include_str!("migrations/0001_engine.sql") },
     Migration { number: 2, name: "ledger", sql: include_str!("migrations/0002_ledger.sql") },
+    Migration { number: 3, name: "rights", sql: include_str!("migrations/0003_rights.sql") },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.
@@ -48,8 +49,8 @@ fn apply_missing(client: &mut Client) -> Result<(), StoreError> {
             return Err(StoreError::Schema { number, name });
         }
     }
-    let applied = rows.len();
-    for migration in MIGRATIONS.iter().skip(applied) {
+    let applied = |m: &&Migration| rows.iter().any(|row| row.get::<_, i32>(0) == m.number);
+    for migration in MIGRATIONS.iter().filter(|m| !applied(m)) {
         let mut transaction = client.transaction()?;
         transaction.batch_execute(migration.sql)?;
         transaction.execute(

@@ -9,7 +9,6 @@ mod migrate;
 pub mod programs;
 pub mod refusals;
 pub mod reports;
-pub mod statements;
 mod types;
 
 use std::thread;
@@ -59,14 +58,25 @@ fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |e| format!("{} ({})", e.message(), e.code().code()))
 }
 
-impl StoreError {
+/// Class 57P is the server shutting down, class 08 the connection; the rest shows in the socket.
+fn lost_connection(error: &postgres::Error) -> bool {
+    let by_socket = || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+    match error.code() {
+        Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
+        None => error.is_closed() || by_socket(),
+    }
+}
+
+/// Errors that can tell whether the connection to the database was lost.
+pub trait LostConnection {
     /// Whether the connection is gone, so that it is worth trying again on a new one.
+    fn is_lost_connection(&self) -> bool;
+}
+
+impl LostConnection for StoreError {
     fn is_lost_connection(&self) -> bool {
         match self {
-            // Class 57 is the server shutting down, class 08 the connection; no SQLSTATE at all is the socket.
-            Self::Database(e) => {
-                e.code().is_none_or(|code| code.code().starts_with("57P") || code.code().starts_with("08"))
-            }
+            Self::Database(error) => lost_connection(error),
             _ => false,
         }
     }
@@ -95,6 +105,7 @@ impl Store {
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let mut client = connect(url, RECONNECT_SECONDS_MAX)?;
         migrate::migrate(&mut client)?;
+        work_as_app(&mut client)?;
         Ok(Self { client, url: url.to_owned() })
     }
 
@@ -103,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// What the body says, and [`StoreError`] where the database does not come back.
-    pub fn transact<T, E: From<StoreError>>(
+    pub fn transact<T, E: From<StoreError> + LostConnection>(
         &mut self,
         mut body: impl FnMut(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -114,13 +125,14 @@ impl Store {
                 Err(Failure::Lost(error)) => {
                     tracing::warn!(%error, "the database went away; connecting again");
                     self.client = connect(&self.url, RECONNECT_SECONDS_MAX).map_err(E::from)?;
+                    work_as_app(&mut self.client).map_err(E::from)?;
                 }
                 Err(Failure::Told(error)) => return Err(error),
             }
         }
     }
 
-    fn attempt<T, E: From<StoreError>>(
+    fn attempt<T, E: From<StoreError> + LostConnection>(
         &mut self,
         body: &mut impl FnMut(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, Failure<E>> {
@@ -135,10 +147,8 @@ impl Store {
                 Ok(done)
             }
             Err(error) => {
-                drop(transaction);
-                if self.client.is_closed() {
-                    let what = StoreError::Conflict("the connection was lost".into());
-                    return Err(Failure::Lost(what));
+                if error.is_lost_connection() {
+                    return Err(Failure::Lost(StoreError::Conflict("the connection was lost".into())));
                 }
                 Err(Failure::Told(error))
             }
@@ -149,6 +159,10 @@ impl Store {
 enum Failure<E> {
     Lost(StoreError),
     Told(E),
+}
+
+fn work_as_app(client: &mut Client) -> Result<(), StoreError> {
+    ledger::work_as_app(client).map_err(|e| StoreError::Conflict(e.to_string()))
 }
 
 fn connect(url: &str, seconds: u64) -> Result<Client, StoreError> {

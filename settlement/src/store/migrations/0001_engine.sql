@@ -1,4 +1,4 @@
--- What the engine knows: programs, enrolments, what came in, events, and what they were settled to.
+-- What the engine knows: programs, enrolments, what came in, and events.
 
 CREATE TABLE program (
     id text NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE report (
     PRIMARY KEY (gateway, sequence, digest)
 );
 CREATE INDEX report_by_time ON report (gateway, starts_at);
-COMMENT ON TABLE report IS 'Signed reports, byte for byte. Two rows for one sequence number are equivocation: the slot is void.';
+COMMENT ON TABLE report IS 'Signed reports, byte for byte. Two rows for one sequence number are equivocation: the slot is void. Also those are kept that do not fit their neighbours: which of them stand follows from all of them, not from who came first.';
 
 CREATE TABLE reading (
     gateway bytea NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE reading (
     PRIMARY KEY (gateway, device, quantity, starts_at),
     CHECK (num_nonnulls(value, missing, refused) = 1)
 );
-COMMENT ON TABLE reading IS 'What the reports say, for looking things up; settlement reads the reports themselves.';
+COMMENT ON TABLE reading IS 'What the reports say, for looking things up; settlement reads the reports themselves. Where two reports give one interval, the first that came is shown.';
 COMMENT ON COLUMN reading.value IS 'Milliwatt-hours; thousandths of a percent for the state of charge.';
 COMMENT ON COLUMN reading.missing IS 'The gateway''s reason why there is no value.';
 COMMENT ON COLUMN reading.refused IS 'The engine''s reason why the value does not count.';
@@ -101,16 +101,6 @@ CREATE TABLE acknowledgement (
 CREATE INDEX acknowledgement_by_instruction ON acknowledgement (instruction);
 COMMENT ON TABLE acknowledgement IS 'What each gateway says that it did, signed, stage by stage.';
 
-CREATE TABLE statement (
-    event text NOT NULL REFERENCES event,
-    version integer NOT NULL CHECK (version > 0),
-    hash text NOT NULL,
-    document text NOT NULL,
-    settled_at timestamptz NOT NULL,
-    PRIMARY KEY (event, version)
-);
-COMMENT ON TABLE statement IS 'Settlements; never changed. The document is the statement''s canonical JSON, the hash its SHA-256.';
-
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
@@ -120,7 +110,7 @@ COMMENT ON FUNCTION refuse_change IS 'Guards what is append-only.';
 DO $$
 DECLARE guarded text;
 BEGIN
-    FOREACH guarded IN ARRAY ARRAY['program', 'enrolment', 'report', 'refused', 'event', 'instruction', 'acknowledgement', 'statement'] LOOP
+    FOREACH guarded IN ARRAY ARRAY['program', 'enrolment', 'report', 'reading', 'refused', 'event', 'instruction', 'acknowledgement'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION refuse_change()', guarded);
         EXECUTE format('CREATE TRIGGER append_only_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', guarded);
     END LOOP;

@@ -1,0 +1,240 @@
+//! Judges a batch of messages, pure: what the store knows goes in, what is to be stored and said comes out.
+
+use std::collections::BTreeMap;
+
+use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::message::Signed;
+use gridtally_protocol::receipt::Verdict;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::report::Report;
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+
+use super::chain::{self, Link, Place};
+use super::checks::{self, Refused};
+use crate::registry::Enrolment;
+use crate::store::events::StoredAcknowledgement;
+use crate::store::refusals::{BYTES_KEPT_MAX, StoredRefusal};
+use crate::store::reports::{ReadingValue, StoredReading, StoredReport};
+
+/// A message as it came from the broker, opened as far as it can be without the store.
+#[derive(Debug)]
+pub struct Arrival {
+    topic: String,
+    bytes: Vec<u8>,
+    digest: Digest,
+    gateway: Option<Identity>,
+    content: Result<Content, Refused>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Report(Signed<Report>),
+    Acknowledgement(Signed<Acknowledgement>),
+}
+
+impl Arrival {
+    /// Opens a message: topic, form, strict signature. This is where the time goes; it needs nothing but the bytes.
+    #[must_use]
+    pub fn open(topic: &str, bytes: Vec<u8>) -> Self {
+        let parsed: Result<Topic, Refused> =
+            topic.parse().map_err(|e| Refused::new(Refusal::Malformed, format!("{e}")));
+        let gateway = parsed.as_ref().ok().map(|t| t.gateway);
+        let content = parsed.and_then(|topic| match topic.kind {
+            TopicKind::Report => checks::open_report(&topic, &bytes).map(Content::Report),
+            TopicKind::Acknowledgement => {
+                checks::open_acknowledgement(&topic, &bytes).map(Content::Acknowledgement)
+            }
+            _ => Err(Refused::new(Refusal::WrongTopic, "the engine takes reports and acknowledgements")),
+        });
+        let digest = Digest::of(&bytes);
+        let topic = topic.chars().take(256).collect();
+        Self { topic, bytes, digest, gateway, content }
+    }
+
+    /// The report's place, so that its neighbours can be looked up.
+    #[must_use]
+    pub fn place(&self) -> Option<(Identity, Link)> {
+        match &self.content {
+            Ok(Content::Report(signed)) => Some((signed.signer, Link::of(signed))),
+            _ => None,
+        }
+    }
+
+    /// The instruction that is acknowledged, so that it can be looked up.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<(Identity, Digest)> {
+        match &self.content {
+            Ok(Content::Acknowledgement(signed)) => Some((signed.signer, signed.message.instruction)),
+            _ => None,
+        }
+    }
+
+    /// The gateway that the topic names.
+    #[must_use]
+    pub const fn gateway(&self) -> Option<Identity> {
+        self.gateway
+    }
+}
+
+/// What the store knows of the gateways in a batch.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// The enrolled ones.
+    pub enrolments: BTreeMap<Identity, Enrolment>,
+    /// The reports near those of the batch.
+    pub neighbours: BTreeMap<Identity, Vec<Link>>,
+    /// Which of the acknowledged instructions were sent to whom.
+    pub instructions: Vec<(Identity, Digest)>,
+}
+
+/// What is to be stored and said.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Reports to be kept, equivocating ones too.
+    pub reports: Vec<StoredReport>,
+    /// Readings to be kept.
+    pub readings: Vec<StoredReading>,
+    /// Acknowledgements to be kept.
+    pub acknowledgements: Vec<StoredAcknowledgement>,
+    /// What is not taken.
+    pub refusals: Vec<StoredRefusal>,
+    /// What each gateway is to hear: by digest.
+    pub verdicts: BTreeMap<Identity, BTreeMap<Digest, Verdict>>,
+}
+
+/// Judges the messages one after the other; each sees those before it as if they were stored.
+#[must_use]
+pub fn judge(arrivals: &[Arrival], mut known: Knowledge, received_at: Timestamp) -> Judged {
+    let mut judged = Judged::default();
+    for arrival in arrivals {
+        let outcome = match &arrival.content {
+            Ok(Content::Report(signed)) => judge_report(&mut judged, &mut known, arrival, signed, received_at),
+            Ok(Content::Acknowledgement(signed)) => {
+                judge_acknowledgement(&mut judged, &known, arrival, signed, received_at)
+            }
+            Err(refused) => Err(refused.clone()),
+        };
+        judged.conclude(arrival, outcome, &known, received_at);
+    }
+    judged
+}
+
+fn enrolled<'k>(known: &'k Knowledge, gateway: &Identity) -> Result<&'k Enrolment, Refused> {
+    known
+        .enrolments
+        .get(gateway)
+        .ok_or_else(|| Refused::new(Refusal::UnknownGateway, format!("{gateway} is not enrolled")))
+}
+
+fn judge_report(
+    judged: &mut Judged,
+    known: &mut Knowledge,
+    arrival: &Arrival,
+    signed: &Signed<Report>,
+    received_at: Timestamp,
+) -> Result<(), Refused> {
+    let gateway = signed.signer;
+    let enrolment = enrolled(known, &gateway)?.clone();
+    let link = Link::of(signed);
+    let held = known.neighbours.entry(gateway).or_default();
+    let place = chain::place(held, &link);
+    if place == Place::Held {
+        // Judged when it came first, and kept.
+        return Ok(());
+    }
+    checks::check_report(&enrolment, &signed.message, received_at)?;
+    held.push(link);
+    let envelope = arrival.bytes.clone();
+    judged.reports.push(StoredReport { gateway, link, received_at, envelope });
+    if let Place::Equivocation(refused) | Place::Refused(refused) = place {
+        return Err(refused);
+    }
+    for reading in signed.message.readings() {
+        let value = match (checks::check_reading(&enrolment, &reading), reading.value) {
+            (Err(refused), _) => {
+                let reason = refused.reason;
+                judged.refusals.push(arrival.refusal(refused, received_at));
+                ReadingValue::Refused(reason)
+            }
+            (Ok(()), Ok(value)) => ReadingValue::Value(value.get()),
+            (Ok(()), Err(missing)) => ReadingValue::Missing(missing),
+        };
+        let (channel, start) = (reading.channel, reading.interval.start());
+        judged.readings.push(StoredReading { gateway, channel, start, sequence: link.sequence, value });
+    }
+    Ok(())
+}
+
+fn judge_acknowledgement(
+    judged: &mut Judged,
+    known: &Knowledge,
+    arrival: &Arrival,
+    signed: &Signed<Acknowledgement>,
+    received_at: Timestamp,
+) -> Result<(), Refused> {
+    let gateway = signed.signer;
+    enrolled(known, &gateway)?;
+    let instruction = signed.message.instruction;
+    if !known.instructions.contains(&(gateway, instruction)) {
+        let detail = format!("no instruction {instruction} was sent to {gateway}");
+        return Err(Refused::new(Refusal::UnknownInstruction, detail));
+    }
+    checks::check_window(signed.message.at, received_at)?;
+    judged.acknowledgements.push(StoredAcknowledgement {
+        gateway,
+        digest: signed.digest,
+        instruction,
+        stage: signed.message.stage,
+        reached_at: signed.message.at,
+        received_at,
+        envelope: arrival.bytes.clone(),
+    });
+    Ok(())
+}
+
+impl Judged {
+    fn conclude(
+        &mut self,
+        arrival: &Arrival,
+        outcome: Result<(), Refused>,
+        known: &Knowledge,
+        received_at: Timestamp,
+    ) {
+        let verdict = outcome.as_ref().map(|&()| ()).map_err(|refused| refused.reason);
+        if let Err(refused) = outcome {
+            self.refusals.push(arrival.refusal(refused, received_at));
+        }
+        // Only who proved to be an enrolled gateway gets an answer.
+        if let (Ok(content), Some(gateway)) = (&arrival.content, arrival.gateway) {
+            if known.enrolments.contains_key(&gateway) && content.signer() == gateway {
+                let verdicts = self.verdicts.entry(gateway).or_default();
+                verdicts.entry(arrival.digest).or_insert(verdict);
+            }
+        }
+    }
+}
+
+impl Content {
+    const fn signer(&self) -> Identity {
+        match self {
+            Self::Report(signed) => signed.signer,
+            Self::Acknowledgement(signed) => signed.signer,
+        }
+    }
+}
+
+impl Arrival {
+    fn refusal(&self, refused: Refused, received_at: Timestamp) -> StoredRefusal {
+        StoredRefusal {
+            received_at,
+            topic: self.topic.clone(),
+            gateway: self.gateway,
+            reason: refused.reason,
+            detail: refused.detail,
+            digest: self.digest,
+            bytes: self.bytes.iter().copied().take(BYTES_KEPT_MAX).collect(),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Signed reports and what they say.
+
+use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
+use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::time::Timestamp;
+use postgres::GenericClient;
+
+use super::StoreError;
+use super::types::{corrupt, digest, identity, sequence, sequence_column, timestamp, to_column};
+use crate::ingest::chain::Link;
+
+/// A report to be kept, or as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReport {
+    /// Who signed.
+    pub gateway: Identity,
+    /// Its place in the chain.
+    pub link: Link,
+    /// When the engine got it.
+    pub received_at: Timestamp,
+    /// The signed bytes.
+    pub envelope: Vec<u8>,
+}
+
+/// A reading to be kept: its value, the gateway's reason for none, or the engine's for not taking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredReading {
+    /// Whose.
+    pub gateway: Identity,
+    /// Of what.
+    pub channel: Channel,
+    /// The start of its interval.
+    pub start: Timestamp,
+    /// The report that it came in.
+    pub sequence: u64,
+    /// Milliwatt-hours (thousandths of a percent), or why not.
+    pub value: ReadingValue,
+}
+
+/// What a reading holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadingValue {
+    /// A value in the quantity's smallest unit.
+    Value(i64),
+    /// The gateway had none.
+    Missing(Missing),
+    /// The engine does not take it.
+    Refused(Refusal),
+}
+
+/// What is held near each of the given places: same number, the numbers beside it, or overlapping times.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn neighbours(
+    client: &mut impl GenericClient,
+    places: &[(Identity, Link)],
+) -> Result<Vec<(Identity, Link)>, StoreError> {
+    let gateways: Vec<&[u8]> = places.iter().map(|(g, _)| g.as_bytes().as_slice()).collect();
+    let sequences = places.iter().map(|(_, l)| sequence_column(l.sequence)).collect::<Result<Vec<_>, _>>()?;
+    let starts: Vec<_> = places.iter().map(|(_, l)| to_column(l.start)).collect();
+    let ends: Vec<_> = places.iter().map(|(_, l)| to_column(l.end)).collect();
+    let rows = client.query(
+        "SELECT DISTINCT r.gateway, r.sequence, r.digest, r.previous, r.starts_at, r.ends_at
+         FROM unnest($1::bytea[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) AS k (gateway, sequence, starts_at, ends_at)
+         JOIN LATERAL (
+             SELECT * FROM report WHERE report.gateway = k.gateway AND report.sequence BETWEEN k.sequence - 1 AND k.sequence + 1
+             UNION ALL
+             SELECT * FROM report WHERE report.gateway = k.gateway
+                 AND report.starts_at < k.ends_at AND report.starts_at > k.starts_at - interval '2 days'
+                 AND report.ends_at > k.starts_at
+         ) r ON true",
+        &[&gateways, &sequences, &starts, &ends],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let link = Link {
+                sequence: sequence(row.get(1))?,
+                digest: digest(row.get(2))?,
+                previous: digest(row.get(3))?,
+                start: timestamp(row.get(4))?,
+                end: timestamp(row.get(5))?,
+            };
+            Ok((identity(row.get(0))?, link))
+        })
+        .collect()
+}
+
+/// Keeps reports. One that is kept already is left as it is.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn insert_reports(client: &mut impl GenericClient, reports: &[StoredReport]) -> Result<(), StoreError> {
+    if reports.is_empty() {
+        return Ok(());
+    }
+    let gateways: Vec<&[u8]> = reports.iter().map(|r| r.gateway.as_bytes().as_slice()).collect();
+    let sequences = reports.iter().map(|r| sequence_column(r.link.sequence)).collect::<Result<Vec<_>, _>>()?;
+    let digests: Vec<&[u8]> = reports.iter().map(|r| r.link.digest.as_bytes().as_slice()).collect();
+    let previous: Vec<&[u8]> = reports.iter().map(|r| r.link.previous.as_bytes().as_slice()).collect();
+    let starts: Vec<_> = reports.iter().map(|r| to_column(r.link.start)).collect();
+    let ends: Vec<_> = reports.iter().map(|r| to_column(r.link.end)).collect();
+    let received: Vec<_> = reports.iter().map(|r| to_column(r.received_at)).collect();
+    let envelopes: Vec<&[u8]> = reports.iter().map(|r| r.envelope.as_slice()).collect();
+    client.execute(
+        "INSERT INTO report (gateway, sequence, digest, previous, starts_at, ends_at, received_at, envelope)
+         SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bytea[], $5::timestamptz[],
+             $6::timestamptz[], $7::timestamptz[], $8::bytea[])
+         ON CONFLICT DO NOTHING",
+        &[&gateways, &sequences, &digests, &previous, &starts, &ends, &received, &envelopes],
+    )?;
+    Ok(())
+}
+
+/// Keeps readings. One that is kept already is left as it is.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn insert_readings(client: &mut impl GenericClient, readings: &[StoredReading]) -> Result<(), StoreError> {
+    if readings.is_empty() {
+        return Ok(());
+    }
+    let gateways: Vec<&[u8]> = readings.iter().map(|r| r.gateway.as_bytes().as_slice()).collect();
+    let devices: Vec<i16> = readings.iter().map(|r| i16::from(r.channel.device.0)).collect();
+    let quantities: Vec<i16> = readings.iter().map(|r| i16::from(r.channel.quantity.code())).collect();
+    let starts: Vec<_> = readings.iter().map(|r| to_column(r.start)).collect();
+    let sequences = readings.iter().map(|r| sequence_column(r.sequence)).collect::<Result<Vec<_>, _>>()?;
+    let values: Vec<Option<i64>> = readings.iter().map(|r| r.value.value()).collect();
+    let missing: Vec<Option<i16>> = readings.iter().map(|r| r.value.missing()).collect();
+    let refused: Vec<Option<i16>> = readings.iter().map(|r| r.value.refused()).collect();
+    client.execute(
+        "INSERT INTO reading (gateway, device, quantity, starts_at, sequence, value, missing, refused)
+         SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::smallint[], $4::timestamptz[], $5::bigint[],
+             $6::bigint[], $7::smallint[], $8::smallint[])
+         ON CONFLICT DO NOTHING",
+        &[&gateways, &devices, &quantities, &starts, &sequences, &values, &missing, &refused],
+    )?;
+    Ok(())
+}
+
+impl ReadingValue {
+    const fn value(self) -> Option<i64> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn missing(self) -> Option<i16> {
+        match self {
+            Self::Missing(missing) => Some(i16::from(missing.code())),
+            _ => None,
+        }
+    }
+
+    fn refused(self) -> Option<i16> {
+        match self {
+            Self::Refused(refusal) => Some(i16::from(refusal.code())),
+            _ => None,
+        }
+    }
+}
+
+/// The reports of a gateway that touch `[from, until)`, equivocating ones all, by sequence and digest.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn reports_of(
+    client: &mut impl GenericClient,
+    gateway: &Identity,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<StoredReport>, StoreError> {
+    let rows = client.query(
+        "SELECT sequence, digest, previous, starts_at, ends_at, received_at, envelope FROM report
+         WHERE gateway = $1 AND starts_at < $3 AND ends_at > $2 ORDER BY sequence, digest",
+        &[&gateway.as_bytes().as_slice(), &to_column(from), &to_column(until)],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredReport {
+                gateway: *gateway,
+                link: Link {
+                    sequence: sequence(row.get(0))?,
+                    digest: digest(row.get(1))?,
+                    previous: digest(row.get(2))?,
+                    start: timestamp(row.get(3))?,
+                    end: timestamp(row.get(4))?,
+                },
+                received_at: timestamp(row.get(5))?,
+                envelope: row.get(6),
+            })
+        })
+        .collect()
+}
+
+/// The readings of a gateway that start in `[from, until)`, by channel and time.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn readings_of(
+    client: &mut impl GenericClient,
+    gateway: &Identity,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<StoredReading>, StoreError> {
+    let rows = client.query(
+        "SELECT device, quantity, starts_at, sequence, value, missing, refused FROM reading
+         WHERE gateway = $1 AND starts_at >= $2 AND starts_at < $3 ORDER BY device, quantity, starts_at",
+        &[&gateway.as_bytes().as_slice(), &to_column(from), &to_column(until)],
+    )?;
+    rows.iter().map(|row| reading(*gateway, row)).collect()
+}
+
+fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, StoreError> {
+    let code = |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| corrupt("a code beyond 255"));
+    let quantity = Quantity::from_code(code(1)?).ok_or_else(|| corrupt("an unknown quantity"))?;
+    let value = match (row.get::<_, Option<i64>>(4), row.get::<_, Option<i16>>(5)) {
+        (Some(value), _) => ReadingValue::Value(value),
+        (None, Some(_)) => {
+            ReadingValue::Missing(Missing::from_code(code(5)?).ok_or_else(|| corrupt("an unknown reason"))?)
+        }
+        (None, None) => {
+            ReadingValue::Refused(Refusal::from_code(code(6)?).ok_or_else(|| corrupt("an unknown refusal"))?)
+        }
+    };
+    Ok(StoredReading {
+        gateway,
+        channel: Channel { device: DeviceNumber(code(0)?), quantity },
+        start: timestamp(row.get(2))?,
+        sequence: sequence(row.get(3))?,
+        value,
+    })
+}
+
+/// How many reports and readings are held.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn volume(client: &mut impl GenericClient) -> Result<(i64, i64), StoreError> {
+    let row = client.query_one("SELECT (SELECT count(*) FROM report), (SELECT count(*) FROM reading)", &[])?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// The digests of held reports of one number: two or more are equivocation.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn digests_of(
+    client: &mut impl GenericClient,
+    gateway: &Identity,
+    number: u64,
+) -> Result<Vec<Digest>, StoreError> {
+    let rows = client.query(
+        "SELECT digest FROM report WHERE gateway = $1 AND sequence = $2 ORDER BY digest",
+        &[&gateway.as_bytes().as_slice(), &sequence_column(number)?],
+    )?;
+    rows.iter().map(|row| digest(row.get(0))).collect()
+}
