@@ -75,13 +75,16 @@ pub trait Message: Sized {
     /// The canonical payload.
     ///
     /// # Errors
-    /// [`MessageError::Invalid`] where the message breaks a rule of its own.
+    /// [`MessageError::Invalid`] where the message breaks a rule of its own; [`EnvelopeError::TooLong`] where
+    /// no envelope could hold it.
     fn encode(&self) -> Result<Vec<u8>, MessageError> {
         self.check().map_err(|rule| MessageError::Invalid {
             purpose: Self::PURPOSE,
             rule,
         })?;
-        Ok(cbor::write(|e: &mut Encoder<Sink>| -> Write { self.write(e) }))
+        let payload = cbor::write(|e: &mut Encoder<Sink>| -> Write { self.write(e) });
+        check_len(&payload)?;
+        Ok(payload)
     }
 
     /// Reads a payload: bounded, in canonical form, and by the rules.
@@ -89,9 +92,7 @@ pub trait Message: Sized {
     /// # Errors
     /// [`MessageError`] that says what is not as it must be.
     fn decode(payload: &[u8]) -> Result<Self, MessageError> {
-        if payload.len() > envelope::ENVELOPE_LEN_MAX {
-            return Err(EnvelopeError::TooLong { len: payload.len() }.into());
-        }
+        check_len(payload)?;
         let malformed = |e: decode::Error| MessageError::Malformed {
             purpose: Self::PURPOSE,
             reason: e.to_string(),
@@ -111,9 +112,7 @@ pub trait Message: Sized {
     /// As [`Message::encode`]; [`EnvelopeError::TooLong`] where the envelope would exceed its bound.
     fn seal(&self, key: &SigningIdentity) -> Result<Vec<u8>, MessageError> {
         let bytes = envelope::seal(Self::PURPOSE, &self.encode()?, key);
-        if bytes.len() > envelope::ENVELOPE_LEN_MAX {
-            return Err(EnvelopeError::TooLong { len: bytes.len() }.into());
-        }
+        check_len(&bytes)?;
         Ok(bytes)
     }
 
@@ -131,6 +130,13 @@ pub trait Message: Sized {
             message,
         })
     }
+}
+
+fn check_len(bytes: &[u8]) -> Result<(), EnvelopeError> {
+    if bytes.len() > envelope::ENVELOPE_LEN_MAX {
+        return Err(EnvelopeError::TooLong { len: bytes.len() });
+    }
+    Ok(())
 }
 
 pub(crate) fn read_version(d: &mut Decoder<'_>) -> Result<(), decode::Error> {

@@ -1,0 +1,256 @@
+//! The messages that sizes are measured on, vectors are made of and forgers work with.
+
+use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
+use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
+use gridtally_protocol::identity::{Digest, SigningIdentity};
+use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::receipt::Receipt;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, Sample, Series};
+use gridtally_protocol::time::{IntervalLength, Timestamp};
+
+pub const GATEWAY_SEED: [u8; 32] = [0x11; 32];
+pub const ENGINE_SEED: [u8; 32] = [0x22; 32];
+
+pub fn gateway() -> SigningIdentity {
+    SigningIdentity::from_secret(&GATEWAY_SEED).expect("a sound key")
+}
+
+pub fn engine() -> SigningIdentity {
+    SigningIdentity::from_secret(&ENGINE_SEED).expect("a sound key")
+}
+
+pub fn instant(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+/// The five channels of a home: a meter (device 1), a PV inverter (2) and a battery inverter (3).
+pub const HOME: [(u8, Quantity, u8); 5] = [
+    (1, Quantity::GridImport, 2),
+    (1, Quantity::GridExport, 2),
+    (2, Quantity::PvProduction, 2),
+    (3, Quantity::BatteryDischarge, 2),
+    (3, Quantity::StateOfCharge, 2),
+];
+
+/// A report of the home's five channels: energies in steps of 0.1 Wh, the state of charge in steps of 0.1 %.
+pub fn home_report(intervals: usize, sample: impl Fn(Quantity, usize) -> Sample) -> Report {
+    let start = instant("2026-04-09T00:00:00Z");
+    let span = 300 * i64::try_from(intervals).expect("small");
+    let series = |(device, quantity, resolution)| Series {
+        channel: Channel {
+            device: DeviceNumber(device),
+            quantity,
+        },
+        resolution,
+        samples: (0..intervals).map(|index| sample(quantity, index)).collect(),
+    };
+    Report {
+        sequence: 4321,
+        previous: Digest::of(b"the report before"),
+        issued_at: start.checked_add(span + 2).expect("in range"),
+        clock: ClockState::Synchronised,
+        start,
+        interval: IntervalLength::FIVE_MINUTES,
+        series: HOME.map(series).to_vec(),
+    }
+}
+
+/// A spring day in a home with 8 kW of PV and a battery, in steps of 0.1 Wh per five minutes and of 0.1 %.
+pub fn realistic(quantity: Quantity, index: usize) -> Sample {
+    let at = i64::try_from(index).expect("small");
+    let minute = at * 5 % 1440;
+    let noon_distance = (minute - 765).abs();
+    let cloud = (at * 2654 + 97) % 61;
+    let sun = (400 - noon_distance).max(0);
+    let pv = sun * sun / 40 + if sun > 0 { cloud } else { 0 };
+    let load = 300 + (at * 7919) % 211 + if (1080..1320).contains(&minute) { 1400 } else { 0 };
+    let evening = if (1080..1320).contains(&minute) { 1500 } else { 0 };
+    let net = load - pv - evening;
+    Ok(match quantity {
+        Quantity::GridImport => net.max(0),
+        Quantity::GridExport => (-net).max(0),
+        Quantity::PvProduction => pv,
+        Quantity::BatteryDischarge => evening,
+        Quantity::BatteryCharge => 0,
+        Quantity::StateOfCharge => {
+            if minute < 1080 {
+                250 + minute * 650 / 1080
+            } else {
+                (900 - (minute - 1080) * 3).max(200)
+            }
+        }
+    })
+}
+
+pub fn instruction() -> Instruction {
+    Instruction {
+        sequence: 7,
+        gateway: gateway().identity(),
+        event: "2026-04-23-evening".parse().expect("an event's name"),
+        issued_at: instant("2026-04-23T15:00:00Z"),
+        expires_at: instant("2026-04-23T17:30:00Z"),
+        start: instant("2026-04-23T17:00:00Z"),
+        end: instant("2026-04-23T19:00:00Z"),
+        discharge: Milliwatts::new(3_000_000),
+    }
+}
+
+pub fn acknowledgement(stage: Stage) -> Acknowledgement {
+    let instruction = Digest::of(b"the instruction's envelope");
+    Acknowledgement {
+        instruction,
+        at: instant("2026-04-23T15:00:04Z"),
+        stage,
+    }
+}
+
+pub fn receipt() -> Receipt {
+    let mut entries = vec![
+        (Digest::of(b"a report that is held"), Ok(())),
+        (Digest::of(b"a report that came too late"), Err(Refusal::TooLate)),
+        (Digest::of(b"an acknowledgement that is held"), Ok(())),
+    ];
+    entries.sort();
+    Receipt {
+        gateway: gateway().identity(),
+        issued_at: instant("2026-04-23T15:05:01Z"),
+        entries,
+    }
+}
+
+/// Reports that show every feature of the format, with their names.
+pub fn reports() -> Vec<(&'static str, Report)> {
+    let mut first = home_report(1, realistic);
+    (first.sequence, first.previous, first.clock) = (1, Digest::NONE, ClockState::Unknown);
+    let mut with_gaps = home_report(8, |quantity, index| match (quantity, index) {
+        (Quantity::GridImport | Quantity::GridExport, 2..=4) => Err(Missing::Unreachable),
+        (Quantity::PvProduction, 0) => Err(Missing::NoStart),
+        (Quantity::PvProduction, 5) => Err(Missing::BadSample),
+        (Quantity::PvProduction, 6) => Err(Missing::CounterFault),
+        (Quantity::StateOfCharge, _) => Err(Missing::Unreachable),
+        _ => Ok(i64::try_from(index).expect("small") * 37),
+    });
+    with_gaps.clock = ClockState::FreeRunning;
+    let mut extremes = home_report(6, |_, index| {
+        Ok([i64::MAX, i64::MIN, 0, -1, i64::MIN, i64::MAX][index])
+    });
+    extremes.sequence = SEQUENCE_MAX;
+    extremes
+        .series
+        .iter_mut()
+        .for_each(|series| series.resolution = 0);
+    let mut coarse = home_report(2, |_, index| Ok([9_223_372_036, -9_223_372_036][index]));
+    coarse
+        .series
+        .iter_mut()
+        .for_each(|series| series.resolution = RESOLUTION_MAX);
+    let mut hours = home_report(24, realistic);
+    hours.interval = IntervalLength::from_seconds(3600).expect("an hour");
+    hours.issued_at = hours.start.checked_add(24 * 3600).expect("in range");
+    let mut latest = home_report(1, realistic);
+    (latest.start, latest.issued_at) = (instant("9999-12-31T23:50:00Z"), instant("9999-12-31T23:59:59Z"));
+    let mut earliest = home_report(1, realistic);
+    (earliest.start, earliest.issued_at) = (Timestamp::EPOCH, instant("1970-01-01T00:05:00Z"));
+    let mut wide = home_report(1, realistic);
+    wide.series = (0_u8..32)
+        .map(|n| Series {
+            channel: Channel {
+                device: DeviceNumber(n * 8),
+                quantity: Quantity::ALL[usize::from(n) % 6],
+            },
+            resolution: n % 10,
+            samples: vec![Ok(i64::from(n) - 16)],
+        })
+        .collect();
+    vec![
+        ("one interval of a home", home_report(1, realistic)),
+        ("twelve intervals of a home", home_report(12, realistic)),
+        ("a day of a home", home_report(288, realistic)),
+        (
+            "swings of 9.8 kW",
+            home_report(12, |_, index| Ok(if index % 2 == 0 { 8166 } else { 0 })),
+        ),
+        ("the first of a chain", first),
+        ("missing samples", with_gaps),
+        ("the ends of 64 bits", extremes),
+        ("the coarsest resolution", coarse),
+        ("intervals of an hour", hours),
+        ("the latest instant", latest),
+        ("the earliest instant", earliest),
+        ("thirty-two channels", wide),
+    ]
+}
+
+/// Instructions with their names.
+pub fn instructions() -> Vec<(&'static str, Instruction)> {
+    let extremes = Instruction {
+        sequence: SEQUENCE_MAX,
+        event: "z".repeat(64).parse().expect("an event's name"),
+        issued_at: Timestamp::EPOCH,
+        expires_at: instant("9999-12-31T23:59:59Z"),
+        start: instant("9999-12-30T23:59:59Z"),
+        end: instant("9999-12-31T23:59:59Z"),
+        discharge: Milliwatts::new(i64::MAX),
+        ..instruction()
+    };
+    let least = Instruction {
+        sequence: 1,
+        event: "0".parse().expect("an event's name"),
+        expires_at: instant("2026-04-23T15:00:01Z"),
+        end: instant("2026-04-23T17:00:01Z"),
+        discharge: Milliwatts::new(1),
+        ..instruction()
+    };
+    vec![
+        ("three kilowatts for two hours", instruction()),
+        ("the largest of all", extremes),
+        ("the least of all", least),
+    ]
+}
+
+/// An acknowledgement of every stage and reason, with their names.
+pub fn acknowledgements() -> Vec<(&'static str, Acknowledgement)> {
+    let power = Milliwatts::new(2_500_000);
+    let stages = [
+        ("opted in", Stage::OptedIn(power)),
+        ("opted in with nothing to give", Stage::OptedIn(Milliwatts::ZERO)),
+        ("opted out by the owner", Stage::OptedOut(Declined::OwnerOptOut)),
+        (
+            "opted out without a battery",
+            Stage::OptedOut(Declined::NoBattery),
+        ),
+        (
+            "opted out of an expired instruction",
+            Stage::OptedOut(Declined::Expired),
+        ),
+        ("written", Stage::Written(power)),
+        ("read back", Stage::ReadBack(Milliwatts::new(i64::MAX))),
+        ("stopped at the reserve", Stage::Stopped(Declined::ReserveReached)),
+        ("stopped by a fault", Stage::Stopped(Declined::DeviceFault)),
+        ("restored", Stage::Restored),
+    ];
+    stages
+        .map(|(name, stage)| (name, acknowledgement(stage)))
+        .to_vec()
+}
+
+/// Receipts with their names.
+pub fn receipts() -> Vec<(&'static str, Receipt)> {
+    let mut every = receipt();
+    every.entries = Refusal::ALL
+        .iter()
+        .map(|r| (Digest::of(r.name().as_bytes()), Err(*r)))
+        .collect();
+    every.entries.sort();
+    let mut many = receipt();
+    many.entries = (0_u8..24).map(|n| (Digest::of(&[n]), Ok(()))).collect();
+    many.entries.sort();
+    vec![
+        ("two held and one refused", receipt()),
+        ("every reason", every),
+        ("twenty-four held", many),
+    ]
+}

@@ -1,0 +1,13 @@
+//! The wire as a whole: every message, honest and hostile, its size and its published vectors.
+
+mod decoders;
+mod envelopes;
+mod examples;
+mod forge;
+mod messages;
+mod refused;
+mod shown;
+mod sizes;
+mod speed;
+mod strategies;
+mod vectors;

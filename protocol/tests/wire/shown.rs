@@ -1,0 +1,94 @@
+//! Messages as JSON for the published vectors. Numbers of up to 64 bits are texts: JSON readers round them.
+
+use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::identity::Digest;
+use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::receipt::Receipt;
+use gridtally_protocol::report::{ClockState, Report, Series};
+use serde_json::{Value, json};
+
+/// A message as the vectors show it.
+pub trait Shown {
+    fn shown(&self) -> Value;
+}
+
+impl Shown for Report {
+    fn shown(&self) -> Value {
+        json!({
+            "sequence": self.sequence.to_string(),
+            "previous": self.previous,
+            "issued_at": self.issued_at,
+            "clock": match self.clock {
+                ClockState::Unknown => "unknown",
+                ClockState::FreeRunning => "free_running",
+                ClockState::Synchronised => "synchronised",
+            },
+            "start": self.start,
+            "interval_seconds": self.interval,
+            "interval_count": self.interval_count(),
+            "series": self.series.iter().map(|series| shown_series(self, series)).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// With the values in the quantity's smallest unit, or the reason why there is none.
+fn shown_series(report: &Report, series: &Series) -> Value {
+    let values: Vec<Value> = report
+        .readings()
+        .filter(|reading| reading.channel == series.channel)
+        .map(|reading| match reading.value {
+            Ok(value) => json!({ "value": value.get().to_string() }),
+            Err(missing) => json!({ "missing": missing.name() }),
+        })
+        .collect();
+    json!({
+        "device": series.channel.device,
+        "quantity": series.channel.quantity.name(),
+        "resolution": series.resolution,
+        "samples": values,
+    })
+}
+
+impl Shown for Instruction {
+    fn shown(&self) -> Value {
+        json!({
+            "sequence": self.sequence.to_string(),
+            "gateway": self.gateway,
+            "event": self.event,
+            "issued_at": self.issued_at,
+            "expires_at": self.expires_at,
+            "start": self.start,
+            "end": self.end,
+            "discharge_milliwatts": self.discharge.get().to_string(),
+        })
+    }
+}
+
+impl Shown for Acknowledgement {
+    fn shown(&self) -> Value {
+        let mut shown = json!({
+            "instruction": self.instruction,
+            "at": self.at,
+            "stage": self.stage.name(),
+        });
+        match self.stage {
+            Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power) => {
+                shown["discharge_milliwatts"] = power.get().to_string().into();
+            }
+            Stage::OptedOut(why) | Stage::Stopped(why) => shown["why"] = why.name().into(),
+            Stage::Restored => {}
+        }
+        shown
+    }
+}
+
+impl Shown for Receipt {
+    fn shown(&self) -> Value {
+        let entry = |(envelope, verdict): &(Digest, Result<(), gridtally_protocol::refusal::Refusal>)| json!({ "envelope": envelope, "verdict": verdict.map_or_else(|r| r.name(), |()| "held") });
+        json!({
+            "gateway": self.gateway,
+            "issued_at": self.issued_at,
+            "entries": self.entries.iter().map(entry).collect::<Vec<_>>(),
+        })
+    }
+}

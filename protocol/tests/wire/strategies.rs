@@ -1,0 +1,188 @@
+//! Arbitrary valid messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
+use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
+use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
+use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction};
+use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::report::{
+    ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, SERIES_MAX, Sample, Series,
+};
+use gridtally_protocol::time::{IntervalLength, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// 9999-12-31T23:59:59Z.
+const LATEST: i64 = 253_402_300_799;
+
+pub fn key() -> impl Strategy<Value = SigningIdentity> {
+    any::<[u8; 32]>().prop_map(|seed| SigningIdentity::from_secret(&seed).expect("a sound key"))
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    key().prop_map(|key| key.identity())
+}
+
+pub fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest::from_bytes)
+}
+
+fn instant(unix: i64) -> Timestamp {
+    Timestamp::from_unix(unix).expect("within the years")
+}
+
+/// Whole numbers of all magnitudes alike: their encodings have all lengths.
+fn magnitude(max: u64) -> impl Strategy<Value = u64> {
+    (0_u32..64, any::<u64>()).prop_map(move |(shift, value)| (value >> shift).min(max))
+}
+
+fn sequence() -> impl Strategy<Value = u64> {
+    magnitude(SEQUENCE_MAX).prop_map(|n| n.max(1))
+}
+
+fn unix() -> impl Strategy<Value = i64> {
+    magnitude(LATEST.unsigned_abs()).prop_map(|s| i64::try_from(s).expect("bounded"))
+}
+
+fn power() -> impl Strategy<Value = Milliwatts> {
+    magnitude(i64::MAX.unsigned_abs()).prop_map(|p| Milliwatts::new(i64::try_from(p).expect("bounded")))
+}
+
+fn sample(resolution: u8) -> impl Strategy<Value = Sample> {
+    let max = i64::MAX / 10_i64.pow(resolution.into());
+    let step = (any::<bool>(), magnitude(max.unsigned_abs())).prop_map(|(negative, size)| {
+        let size = i64::try_from(size).expect("bounded");
+        if negative { -size } else { size }
+    });
+    prop_oneof![5 => step.prop_map(Ok), 1 => Just(Ok(max)), 1 => Just(Ok(-max)), 2 => select(&Missing::ALL).prop_map(Err)]
+}
+
+fn channels() -> impl Strategy<Value = BTreeSet<Channel>> {
+    let channel = (any::<u8>(), select(&Quantity::ALL)).prop_map(|(device, quantity)| Channel {
+        device: DeviceNumber(device),
+        quantity,
+    });
+    prop_oneof![
+        9 => prop::collection::btree_set(channel.clone(), 1..6),
+        1 => prop::collection::btree_set(channel, SERIES_MAX),
+    ]
+}
+
+fn series(channel: Channel, count: usize) -> impl Strategy<Value = Series> {
+    (0..=RESOLUTION_MAX).prop_flat_map(move |resolution| {
+        prop::collection::vec(sample(resolution), count).prop_map(move |samples| Series {
+            channel,
+            resolution,
+            samples,
+        })
+    })
+}
+
+pub fn report() -> impl Strategy<Value = Report> {
+    let count = prop_oneof![20 => 1_usize..30, 1 => Just(SAMPLES_MAX)];
+    let all_series = (channels(), count).prop_flat_map(|(channels, count)| {
+        channels
+            .into_iter()
+            .map(|channel| series(channel, count))
+            .collect::<Vec<_>>()
+    });
+    let lengths: Vec<IntervalLength> = (0..=3600)
+        .filter_map(|seconds| IntervalLength::from_seconds(seconds).ok())
+        .collect();
+    let clock = select(&[
+        ClockState::Unknown,
+        ClockState::FreeRunning,
+        ClockState::Synchronised,
+    ]);
+    (
+        sequence(),
+        digest(),
+        clock,
+        select(lengths),
+        unix(),
+        0_i64..100_000,
+        all_series,
+    )
+        .prop_map(|(sequence, previous, clock, interval, unix, delay, series)| {
+            let span =
+                i64::from(interval.seconds()) * i64::try_from(series[0].samples.len()).expect("bounded");
+            let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
+            let issued_at = instant(start.unix() + span + delay);
+            let previous = if sequence == 1 { Digest::NONE } else { previous };
+            Report {
+                sequence,
+                previous,
+                issued_at,
+                clock,
+                start,
+                interval,
+                series,
+            }
+        })
+}
+
+pub fn instruction() -> impl Strategy<Value = Instruction> {
+    let times = (
+        2..=LATEST,
+        1..=EVENT_SECONDS_MAX,
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+    );
+    (sequence(), identity(), "[a-z0-9-]{1,64}", times, power()).prop_map(
+        |(sequence, gateway, event, (end, length, expires, issued), power)| {
+            let length = length.min(end);
+            let at = |index: prop::sample::Index, max: i64| {
+                let max = usize::try_from(max).expect("64 bits");
+                i64::try_from(index.index(max)).expect("bounded")
+            };
+            let expires_at = at(expires, end) + 1;
+            let issued_at = at(issued, expires_at);
+            Instruction {
+                sequence,
+                gateway,
+                event: event.parse().expect("well formed"),
+                issued_at: instant(issued_at),
+                expires_at: instant(expires_at),
+                start: instant(end - length),
+                end: instant(end),
+                discharge: power.max(Milliwatts::new(1)),
+            }
+        },
+    )
+}
+
+pub fn acknowledgement() -> impl Strategy<Value = Acknowledgement> {
+    let stage = prop_oneof![
+        power().prop_map(Stage::OptedIn),
+        power().prop_map(Stage::Written),
+        power().prop_map(Stage::ReadBack),
+        select(&Declined::ALL).prop_map(Stage::OptedOut),
+        select(&Declined::ALL).prop_map(Stage::Stopped),
+        Just(Stage::Restored),
+    ];
+    (digest(), unix(), stage).prop_map(|(instruction, at, stage)| Acknowledgement {
+        instruction,
+        at: instant(at),
+        stage,
+    })
+}
+
+pub fn receipt() -> impl Strategy<Value = Receipt> {
+    let verdict = prop_oneof![Just(Ok(())), select(&Refusal::ALL).prop_map(Err)];
+    let entries = prop_oneof![9 => 1_usize..10, 1 => Just(ENTRIES_MAX)]
+        .prop_flat_map(move |size| prop::collection::vec((digest(), verdict.clone()), size));
+    (identity(), unix(), entries).prop_map(|(gateway, issued_at, entries)| Receipt {
+        gateway,
+        issued_at: instant(issued_at),
+        entries: entries
+            .into_iter()
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .collect(),
+    })
+}
