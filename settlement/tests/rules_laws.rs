@@ -285,7 +285,7 @@ fn absurd_readings_are_an_overflow_and_never_a_wrong_number() {
     let frame = friday_evening(&rule);
     let values = (0..25 * 24).map(|hour| match hour % 24 {
         17 | 18 => i64::MAX,
-        13..16 if hour / 24 == 24 => i64::MAX,
+        13..=15 if hour / 24 == 24 => i64::MAX,
         _ => 0,
     });
     let series = Series::new(&frame, readings(FIRST_DAY, values)).unwrap();
