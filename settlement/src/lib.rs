@@ -1,8 +1,25 @@
 //! The settlement engine.
+//!
+//! A functional core with its I/O at the rim:
+//!
+//! - [`rules`]: baselines, performance, pricing; pure and versioned;
+//! - [`ledger`]: double entry, whose laws the database itself enforces;
+//! - [`registry`]: who may report what;
+//! - [`ingest`]: from the broker to the store, through an ordered chain of small pure checks;
+//! - [`dispatch`]: events, and the signed instructions that they become;
+//! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
+//! - [`store`]: PostgreSQL; nothing above it writes SQL;
+//! - [`supervise`]: a private database and broker that need no administration;
+//! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type.
+
 pub mod cli;
 pub mod clock;
+pub mod dispatch;
+pub mod engine;
 pub mod ingest;
 pub mod ledger;
+pub mod proofs;
 pub mod registry;
 pub mod rules;
 pub mod store;
+pub mod supervise;

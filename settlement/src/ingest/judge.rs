@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::envelope::ENVELOPE_LEN_MAX;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::message::Signed;
 use gridtally_protocol::receipt::Verdict;
@@ -51,6 +52,14 @@ impl Arrival {
         let digest = Digest::of(&bytes);
         let topic = topic.chars().take(256).collect();
         Self { topic, bytes, digest, gateway, content }
+    }
+
+    /// A message of which the link kept only the beginning, because it is longer than any of ours.
+    #[must_use]
+    pub fn too_long(topic: &str, beginning: Vec<u8>, len: usize) -> Self {
+        let detail = format!("a message of {len} bytes; at most {ENVELOPE_LEN_MAX} are accepted");
+        let content = Err(Refused::new(Refusal::Malformed, detail));
+        Self { content, ..Self::open(topic, beginning) }
     }
 
     /// The report's place, so that its neighbours can be looked up.

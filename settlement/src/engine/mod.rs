@@ -1,0 +1,271 @@
+//! The engine as a process: a database, a broker, a link between them, and a clock.
+//!
+//! One thread takes messages in and stores them; another, this module's, keeps the time and sends instructions.
+//! What they share is the database.
+
+mod intake;
+mod key;
+mod stepped;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use gridtally_link::{Link, LinkConfig};
+use gridtally_protocol::identity::{Identity, SigningIdentity};
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::TopicKind;
+use tokio::sync::oneshot;
+
+pub use key::{KeyFileError, engine_key};
+
+use crate::clock::Clock;
+use crate::dispatch::Sender;
+use crate::store::{Store, StoreError};
+use crate::supervise::{PrivateBroker, PrivateCluster, SuperviseError};
+
+/// How the engine is started.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Where its key, and its private database and broker, are kept.
+    pub data: PathBuf,
+    /// A database of the operator's own, as a connection string; a private cluster otherwise.
+    pub database: Option<String>,
+    /// A broker of the operator's own, as `host:port`; a private mosquitto otherwise.
+    pub broker: Option<String>,
+    /// Where the private broker listens.
+    pub listen: Option<SocketAddr>,
+    /// Time comes on standard input instead of from the system.
+    pub stepped: bool,
+}
+
+/// Why the engine cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Its key.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// Its private database or broker.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    /// Its store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its threads or pipes.
+    #[error("{what}: {source}")]
+    Io {
+        /// What it tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line of standard input that is no step.
+    #[error("line {line:?} is no step of the form {{\"now\":\"2026-04-09T00:05:00Z\"}}: {reason}")]
+    Step {
+        /// The line, cut to 200 characters.
+        line: String,
+        /// What the reader met.
+        reason: String,
+    },
+}
+
+/// A database that is there as long as this value is.
+#[derive(Debug)]
+pub enum Database {
+    /// The operator's own.
+    Given(String),
+    /// A private cluster.
+    Private(PrivateCluster),
+}
+
+impl Database {
+    /// The operator's own database, or the private cluster of a data directory: the one that a running engine
+    /// has started, or else one for the moment.
+    ///
+    /// # Errors
+    /// [`SuperviseError`].
+    pub fn attach(options: &EngineOptions) -> Result<Self, SuperviseError> {
+        match &options.database {
+            Some(url) => Ok(Self::Given(url.clone())),
+            None => PrivateCluster::attach(&options.data).map(Self::Private),
+        }
+    }
+
+    /// How to connect.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        match self {
+            Self::Given(url) => url.clone(),
+            Self::Private(cluster) => cluster.connection_string(),
+        }
+    }
+}
+
+/// Runs the engine until it is told to stop: by a signal, or in stepped time by the end of its input.
+///
+/// # Errors
+/// [`EngineError`] that says what is not there.
+pub fn run(options: &EngineOptions) -> Result<(), EngineError> {
+    let key = Arc::new(engine_key(&options.data)?);
+    let database = match &options.database {
+        Some(url) => Database::Given(url.clone()),
+        None => Database::Private(PrivateCluster::start(&options.data)?),
+    };
+    let private_broker = match &options.broker {
+        Some(_) => None,
+        None => Some(PrivateBroker::start(&options.data, options.listen)?),
+    };
+    let broker = match (&options.broker, &private_broker) {
+        (Some(address), _) => address.clone(),
+        (None, Some(private)) => private.address().to_string(),
+        (None, None) => String::new(),
+    };
+    let parts = Parts { key, url: database.connection_string(), broker };
+    if options.stepped { stepped::run(&parts) } else { run_in_real_time(&parts) }
+}
+
+/// What a running engine is made of.
+struct Parts {
+    key: Arc<SigningIdentity>,
+    url: String,
+    broker: String,
+}
+
+impl Parts {
+    fn identity(&self) -> Identity {
+        self.key.identity()
+    }
+}
+
+/// The engine at work: messages are taken in on a thread of their own.
+struct Working {
+    link: Link,
+    store: Store,
+    sender: Sender,
+    reconnected: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// The engine asks for many deliveries at once, because it acknowledges them only after a commit.
+const INFLIGHT_MAX: u16 = 4_000;
+
+impl Working {
+    fn start(parts: &Parts, clock: Clock) -> Result<Self, EngineError> {
+        let store = Store::open(&parts.url)?;
+        let intake_store = Store::open(&parts.url)?;
+        let (stop, stopped) = oneshot::channel();
+        let (link, events, link_thread) = start_link(parts, stopped)?;
+        let reconnected = Arc::new(AtomicBool::new(false));
+        let intake = intake::Intake {
+            link: link.clone(),
+            store: intake_store,
+            engine: Arc::clone(&parts.key),
+            clock,
+            reconnected: Arc::clone(&reconnected),
+        };
+        let intake_thread = thread::Builder::new()
+            .name("intake".into())
+            .spawn(move || intake.run(events))
+            .map_err(|source| EngineError::Io { what: "cannot start a thread", source })?;
+        let threads = vec![intake_thread, link_thread];
+        Ok(Self { link, store, sender: Sender::default(), reconnected, threads, stop: Some(stop) })
+    }
+
+    /// Sends what is due at `now`; says how many instructions are open.
+    fn tick(&mut self, now: Timestamp) -> Result<usize, EngineError> {
+        if self.reconnected.swap(false, Ordering::AcqRel) {
+            self.sender.forget();
+        }
+        Ok(self.sender.send_due(&mut self.store, &self.link, now)?)
+    }
+
+    /// Ends the link and with it the intake; what was not committed will be delivered again.
+    fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let Self { link, threads, .. } = self;
+        drop(link);
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+type Events = tokio::sync::mpsc::Receiver<gridtally_link::LinkEvent>;
+
+/// The link lives on a runtime of its own thread.
+fn start_link(
+    parts: &Parts,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(Link, Events, JoinHandle<()>), EngineError> {
+    let io = |what| move |source| EngineError::Io { what, source };
+    let mut config = LinkConfig::new(parts.broker.clone(), format!("engine-{}", parts.identity().multibase()));
+    config.clean_session = false;
+    config.inflight_max = INFLIGHT_MAX;
+    config.subscriptions =
+        [TopicKind::Report, TopicKind::Acknowledgement].map(TopicKind::filter_for_all).to_vec();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("cannot start the link's runtime"))?;
+    let (link, events) = {
+        let _inside = runtime.enter();
+        Link::start(config)
+    };
+    let thread = thread::Builder::new()
+        .name("link".into())
+        .spawn(move || {
+            runtime.block_on(async {
+                let _ = stopped.await;
+            });
+        })
+        .map_err(io("cannot start a thread"))?;
+    Ok((link, events, thread))
+}
+
+fn run_in_real_time(parts: &Parts) -> Result<(), EngineError> {
+    let clock = Clock::System;
+    let mut working = Working::start(parts, clock.clone())?;
+    eprintln!("The engine {} is at work; its broker is {}.", parts.identity(), parts.broker);
+    let stop = stop_signal()?;
+    while stop.recv_timeout(TICK).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if let Err(error) = working.tick(clock.now()) {
+            tracing::error!(%error, "instructions could not be looked up; trying again");
+        }
+    }
+    eprintln!("The engine stops.");
+    working.stop();
+    Ok(())
+}
+
+/// How often the engine looks for new events.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A channel that closes at SIGINT or SIGTERM.
+fn stop_signal() -> Result<std::sync::mpsc::Receiver<()>, EngineError> {
+    let io = |what| move |source| EngineError::Io { what, source };
+    let (told, stop) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("cannot wait for signals"))?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            runtime.block_on(async {
+                use tokio::signal::unix::{SignalKind, signal};
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            });
+            drop(told);
+        })
+        .map_err(io("cannot start a thread"))?;
+    Ok(stop)
+}

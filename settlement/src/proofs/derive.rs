@@ -1,0 +1,398 @@
+//! From evidence to money: the one way in which an event is ever settled, by the engine and by whoever checks it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::message::Message;
+use gridtally_protocol::quantity::{Overflow, TokenAmount};
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+
+use super::evidence::{self, Case, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage};
+use super::judge::{self, RefusedRecord, Submission};
+use super::netting;
+use crate::ingest::checks;
+use crate::ledger::{AccountName, AccountNameError, Entry, Transaction, TransactionError, TransactionKey};
+use crate::registry::{Enrolment, EnrolmentError};
+use crate::rules::calendar::LocalSlot;
+use crate::rules::document::DocumentError;
+use crate::rules::program::Program;
+use crate::rules::statement::{
+    Event, Participation, SettleError, SettlementInputs, SiteInputs, Statement, settle,
+};
+
+/// What follows from evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// What the rules were given.
+    pub inputs: SettlementInputs,
+    /// What the rules said.
+    pub statement: Statement,
+    /// What the ledger books; nothing where nothing is paid.
+    pub transaction: Option<Transaction>,
+    /// What does not count, and why: by name of record.
+    pub refused: Vec<RefusedRecord>,
+    /// How much was looked at.
+    pub counts: Counts,
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counts {
+    /// Signatures that were verified and hold.
+    pub signatures: u64,
+    /// Reports that count.
+    pub reports: u64,
+    /// Readings in them.
+    pub readings: u64,
+    /// Instructions of the engine.
+    pub instructions: u64,
+    /// Acknowledgements of gateways that count.
+    pub acknowledgements: u64,
+    /// Lines of the statement.
+    pub lines: u64,
+}
+
+/// Why evidence does not make a statement: a record contradicts what the engine itself did or enrolled.
+/// What others sent never is an error; it is refused, and its lines say so.
+#[derive(Debug, thiserror::Error)]
+#[error("record {record}: {problem}")]
+pub struct DeriveError {
+    /// The name of the record.
+    pub record: String,
+    /// What is wrong with it.
+    pub problem: DeriveProblem,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, thiserror::Error)]
+pub enum DeriveProblem {
+    /// The program's document.
+    #[error(transparent)]
+    Program(#[from] DocumentError),
+    /// An enrolment.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    /// An enrolment for another program, or for a gateway or site that is enrolled already.
+    #[error("{0}")]
+    Mismatch(String),
+    /// An instruction that this engine did not sign for this event and gateway.
+    #[error("no instruction of this engine for this event and gateway: {0}")]
+    Instruction(String),
+    /// A refusal that does not follow from the bytes.
+    #[error("it was refused as {claimed}, but its bytes do not show that: {found}")]
+    Refusal {
+        /// As the engine said.
+        claimed: Refusal,
+        /// What the checks say.
+        found: String,
+    },
+    /// The rules.
+    #[error(transparent)]
+    Rules(#[from] SettleError),
+    /// An account.
+    #[error(transparent)]
+    Account(#[from] AccountNameError),
+    /// The ledger's laws.
+    #[error(transparent)]
+    Ledger(#[from] TransactionError),
+    /// A sum.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+}
+
+fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> DeriveError {
+    let record = record.into();
+    move |problem| DeriveError { record, problem: problem.into() }
+}
+
+/// Settles: verifies every signature, judges every report, computes the statement and the transaction.
+///
+/// # Errors
+/// [`DeriveError`] that names the record which makes it impossible.
+pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
+    let case = &evidence.case;
+    let program =
+        Program::from_toml("program", &evidence.program.document).map_err(at("program"))?;
+    let enrolments = enrolments(evidence, &program)?;
+    let mut counts = Counts::default();
+    let instructions = instructions(evidence, &enrolments, &mut counts)?;
+    let mut refused = check_refusals(evidence, &enrolments)?;
+    let answers = answers(evidence, &instructions, &mut counts, &mut refused);
+    let mut submissions = submissions(evidence, &enrolments);
+    let mut sites = Vec::with_capacity(enrolments.len());
+    for (gateway, enrolment) in &enrolments {
+        let judged = judge::judge(enrolment, submissions.remove(gateway).as_deref().unwrap_or_default());
+        sites.push(SiteInputs {
+            site: enrolment.site.clone(),
+            beneficiary: enrolment.beneficiary.clone(),
+            participation: answers.get(gateway).map_or(Participation::NoAnswer, Answer::participation),
+            outage_days: Vec::new(),
+            readings: netting::net(enrolment, &judged),
+        });
+        counts.signatures = counts.signatures.saturating_add(judged.signatures);
+        counts.reports = counts.reports.saturating_add(judged.reports);
+        counts.readings = counts.readings.saturating_add(count(judged.readings.len()));
+        refused.extend(judged.refused);
+    }
+    refused.extend(evidence.reports.iter().filter(|r| !enrolments.contains_key(&r.gateway)).map(of_nobody));
+    refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
+    let inputs = SettlementInputs {
+        event_days: event_days(&case.other_events, &program),
+        program,
+        event: case.event.clone(),
+        carry_in: case.carried_from.as_ref().map_or(0, |carry| carry.carry_out),
+        sites,
+    };
+    let statement = settle(&inputs).map_err(at("case"))?;
+    counts.lines = u64::from(statement.totals.lines);
+    let transaction = transaction(case, &statement)?;
+    Ok(Derived { inputs, statement, transaction, refused, counts })
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// The enrolments by gateway.
+fn enrolments<'e>(
+    evidence: &'e Evidence,
+    program: &Program,
+) -> Result<BTreeMap<Identity, &'e Enrolment>, DeriveError> {
+    let mut by_gateway = BTreeMap::new();
+    for enrolment in &evidence.enrolments {
+        let name = evidence::enrolment_name(enrolment);
+        enrolment.check().map_err(at(name.clone()))?;
+        let mismatch = |what: &str| Err(at(name.clone())(DeriveProblem::Mismatch(what.to_owned())));
+        if enrolment.program != program.id {
+            return mismatch("the site takes part in another program");
+        }
+        if enrolment.interval_seconds != program.interval {
+            return mismatch("the site's intervals are not of the program's length");
+        }
+        if by_gateway.insert(enrolment.gateway, enrolment).is_some() {
+            return mismatch("its gateway is enrolled for another site as well");
+        }
+    }
+    Ok(by_gateway)
+}
+
+/// Whom the engine asked, by the digest of what it sent.
+fn instructions(
+    evidence: &Evidence,
+    enrolments: &BTreeMap<Identity, &Enrolment>,
+    counts: &mut Counts,
+) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
+    let mut sent = BTreeMap::new();
+    for instruction in &evidence.instructions {
+        let wrong = |what: String| at(instruction.name())(DeriveProblem::Instruction(what));
+        let signed = Instruction::open(&instruction.envelope).map_err(|e| wrong(e.to_string()))?;
+        let Instruction { gateway, event, .. } = &signed.message;
+        if signed.signer != evidence.case.engine {
+            return Err(wrong(format!("signed by {}", signed.signer)));
+        }
+        if *event != evidence.case.event.id {
+            return Err(wrong(format!("it is for event {event}")));
+        }
+        if *gateway != instruction.gateway || !enrolments.contains_key(gateway) {
+            return Err(wrong(format!("it is for gateway {gateway}")));
+        }
+        sent.insert(signed.digest, *gateway);
+        counts.instructions = counts.instructions.saturating_add(1);
+        counts.signatures = counts.signatures.saturating_add(1);
+    }
+    Ok(sent)
+}
+
+/// What a gateway decided: the latest word counts, and of two at once the no.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    at: Timestamp,
+    /// Why not, where it does not take part.
+    declined: Option<&'static str>,
+}
+
+impl Answer {
+    fn participation(&self) -> Participation {
+        match self.declined {
+            None => Participation::OptedIn,
+            Some(reason) => Participation::OptedOut { reason: reason.to_owned() },
+        }
+    }
+}
+
+/// What every gateway decided before the event was over.
+fn answers(
+    evidence: &Evidence,
+    instructions: &BTreeMap<Digest, Identity>,
+    counts: &mut Counts,
+    refused: &mut Vec<RefusedRecord>,
+) -> BTreeMap<Identity, Answer> {
+    let mut answers: BTreeMap<Identity, Answer> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for record in &evidence.acknowledgements {
+        match acknowledgement(record, instructions) {
+            Ok((digest, acknowledgement)) => {
+                if !seen.insert(digest) {
+                    continue;
+                }
+                counts.acknowledgements = counts.acknowledgements.saturating_add(1);
+                counts.signatures = counts.signatures.saturating_add(1);
+                let declined = match acknowledgement.stage {
+                    Stage::OptedIn(_) => None,
+                    Stage::OptedOut(why) => Some(why.name()),
+                    Stage::Written(_) | Stage::ReadBack(_) | Stage::Stopped(_) | Stage::Restored => continue,
+                };
+                let answer = Answer { at: acknowledgement.at, declined };
+                if answer.at >= evidence.case.event.end {
+                    continue;
+                }
+                match answers.get_mut(&record.gateway) {
+                    Some(earlier) if *earlier >= answer => {}
+                    Some(earlier) => *earlier = answer,
+                    None => drop(answers.insert(record.gateway, answer)),
+                }
+            }
+            Err((reason, detail)) => {
+                let (gateway, record) = (record.gateway, record.name());
+                refused.push(RefusedRecord { record, gateway, reason, detail });
+            }
+        }
+    }
+    answers
+}
+
+fn acknowledgement(
+    record: &ReceivedAcknowledgement,
+    instructions: &BTreeMap<Digest, Identity>,
+) -> Result<(Digest, Acknowledgement), (Refusal, String)> {
+    let topic = Topic { gateway: record.gateway, kind: TopicKind::Acknowledgement };
+    let signed =
+        checks::open_acknowledgement(&topic, &record.envelope).map_err(|refused| (refused.reason, refused.detail))?;
+    let acknowledgement = signed.message;
+    checks::check_window(acknowledgement.at, record.received_at)
+        .map_err(|refused| (refused.reason, refused.detail))?;
+    if instructions.get(&acknowledgement.instruction) != Some(&record.gateway) {
+        let detail = format!("instruction {} was not sent to it", acknowledgement.instruction);
+        return Err((Refusal::UnknownInstruction, detail));
+    }
+    Ok((signed.digest, acknowledgement))
+}
+
+fn of_nobody(report: &ReceivedReport) -> RefusedRecord {
+    RefusedRecord {
+        record: report.name(),
+        gateway: report.gateway,
+        reason: Refusal::UnknownGateway,
+        detail: "nobody of this key is enrolled".to_owned(),
+    }
+}
+
+/// A refused message on an enrolled gateway's topic for reports; others cannot matter here.
+fn concerned<'e>(
+    message: &RefusedMessage,
+    enrolments: &BTreeMap<Identity, &'e Enrolment>,
+) -> Option<(Topic, &'e Enrolment)> {
+    let topic = message.topic.parse::<Topic>().ok().filter(|topic| topic.kind == TopicKind::Report)?;
+    enrolments.get(&topic.gateway).map(|enrolment| (topic, *enrolment))
+}
+
+/// What the engine refused, it must have refused for a reason that the bytes show: otherwise it could pay less
+/// by taking in less. What it refused because of other reports is not believed, but judged with those.
+fn check_refusals(
+    evidence: &Evidence,
+    enrolments: &BTreeMap<Identity, &Enrolment>,
+) -> Result<Vec<RefusedRecord>, DeriveError> {
+    let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
+    let mut refused = Vec::new();
+    for message in &evidence.refusals {
+        let Some((topic, enrolment)) = concerned(message, enrolments) else { continue };
+        if depends_on_others(message.reason) || known.contains(message.payload.as_slice()) {
+            continue;
+        }
+        let judged = checks::open_report(&topic, &message.payload).and_then(|signed| {
+            checks::check_report(enrolment, &signed.message, message.received_at)?;
+            signed.message.readings().try_for_each(|reading| checks::check_reading(enrolment, &reading))
+        });
+        let found = match judged {
+            Err(found) if found.reason == message.reason => {
+                let (record, gateway) = (message.name(), topic.gateway);
+                let detail = message.detail.clone();
+                refused.push(RefusedRecord { record, gateway, reason: message.reason, detail });
+                continue;
+            }
+            Err(found) => found.to_string(),
+            Ok(()) => "every check passes".to_owned(),
+        };
+        return Err(at(message.name())(DeriveProblem::Refusal { claimed: message.reason, found }));
+    }
+    Ok(refused)
+}
+
+const fn depends_on_others(reason: Refusal) -> bool {
+    matches!(reason, Refusal::Equivocation | Refusal::ChainBroken | Refusal::AlreadyReported)
+}
+
+/// Everything that came on the topics of enrolled gateways and has to be judged together.
+fn submissions<'e>(
+    evidence: &'e Evidence,
+    enrolments: &BTreeMap<Identity, &Enrolment>,
+) -> BTreeMap<Identity, Vec<Submission<'e>>> {
+    let mut submissions: BTreeMap<Identity, Vec<Submission<'_>>> = BTreeMap::new();
+    for report in &evidence.reports {
+        let ReceivedReport { gateway, received_at, envelope, .. } = report;
+        let submission = Submission { record: report.name(), received_at: *received_at, envelope };
+        submissions.entry(*gateway).or_default().push(submission);
+    }
+    for message in evidence.refusals.iter().filter(|message| depends_on_others(message.reason)) {
+        let Some((topic, _)) = concerned(message, enrolments) else { continue };
+        let RefusedMessage { received_at, payload, .. } = message;
+        let submission = Submission { record: message.name(), received_at: *received_at, envelope: payload };
+        submissions.entry(topic.gateway).or_default().push(submission);
+    }
+    submissions
+}
+
+/// The local days of other events.
+fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> {
+    let mut days = BTreeSet::new();
+    for event in events {
+        let last = event.end.checked_add(-1).unwrap_or(event.start);
+        let (first, last) = (LocalSlot::of(event.start, program.zone), LocalSlot::of(last, program.zone));
+        let (Some(first), Some(last)) = (first, last) else { continue };
+        days.extend(first.day.iter_days().take_while(|day| *day <= last.day));
+    }
+    days.into_iter().collect()
+}
+
+/// The escrow pays the beneficiaries, and what rounding left over goes to the program's rounding account.
+fn transaction(case: &Case, statement: &Statement) -> Result<Option<Transaction>, DeriveError> {
+    let asset = &statement.asset;
+    let program = statement.program.id.as_str();
+    let account = |name: Result<AccountName, AccountNameError>| name.map_err(at("program"));
+    let mut amounts: BTreeMap<AccountName, TokenAmount> = BTreeMap::new();
+    let mut add = |account: AccountName, amount: TokenAmount| -> Result<(), Overflow> {
+        let sum = amounts.entry(account).or_default();
+        *sum = sum.checked_add(amount)?;
+        Ok(())
+    };
+    add(account(AccountName::escrow(program))?, statement.escrow_debit.negated()).map_err(at("case"))?;
+    add(account(AccountName::rounding(program))?, statement.rounding.posted).map_err(at("case"))?;
+    for site in &statement.sites {
+        let name = format!("enrolment/{}", site.site);
+        let account = AccountName::beneficiary(site.beneficiary.as_str()).map_err(at(name.clone()))?;
+        add(account, site.totals.amount).map_err(at(name))?;
+    }
+    let entry = |(account, amount)| Entry { account, asset: asset.clone(), amount };
+    let entries: Vec<Entry> =
+        amounts.into_iter().filter(|(_, amount)| *amount != TokenAmount::ZERO).map(entry).collect();
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let key = TransactionKey::settlement(case.event.id.clone(), case.version);
+    Transaction::new(key, case.settled_at, entries).map(Some).map_err(at("case"))
+}

@@ -1,0 +1,196 @@
+//! Evidence: what was known when an event was settled, as plain records. Nothing in here is believed; that is
+//! what the signatures in it are for.
+
+use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::Enrolment;
+use crate::rules::statement::Event;
+
+/// Everything from which one statement follows. The order within the lists has no meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// What is settled.
+    pub case: Case,
+    /// The program's document, as it stood when the event was announced.
+    pub program: ProgramDocument,
+    /// Who was enrolled.
+    pub enrolments: Vec<Enrolment>,
+    /// What the engine asked for.
+    pub instructions: Vec<SentInstruction>,
+    /// What the gateways said that they did about it.
+    pub acknowledgements: Vec<ReceivedAcknowledgement>,
+    /// What the gateways measured; of a slot that was filled twice, both.
+    pub reports: Vec<ReceivedReport>,
+    /// What was not taken, and why.
+    pub refusals: Vec<RefusedMessage>,
+}
+
+/// What is settled, by whom, and with what carried over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The event.
+    pub event: Event,
+    /// The version of its statement: 1 is the first.
+    pub version: u32,
+    /// Up to when evidence was taken in; the payment is booked at this instant.
+    pub settled_at: Timestamp,
+    /// Whose instructions these are, and who signs the bundle.
+    pub engine: Identity,
+    /// The settlement of the program before this one; none before the first.
+    pub carried_from: Option<Carry>,
+    /// The program's other events: their days are not compared.
+    pub other_events: Vec<Event>,
+}
+
+/// What an earlier settlement left over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carry {
+    /// Of which event.
+    pub event: EventId,
+    /// Of which version of its statement.
+    pub version: u32,
+    /// SHA-256 of that statement.
+    pub statement: Digest,
+    /// What it left over, in millionths of a base unit, from 0 to 999,999.
+    pub carry_out: i64,
+}
+
+/// A program's document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramDocument {
+    /// The TOML text, byte for byte.
+    pub document: String,
+}
+
+/// An instruction as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentInstruction {
+    /// To whom.
+    pub gateway: Identity,
+    /// The signed bytes.
+    #[serde(with = "hex_bytes")]
+    pub envelope: Vec<u8>,
+}
+
+/// An acknowledgement as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceivedAcknowledgement {
+    /// On whose topic.
+    pub gateway: Identity,
+    /// When.
+    pub received_at: Timestamp,
+    /// The signed bytes.
+    #[serde(with = "hex_bytes")]
+    pub envelope: Vec<u8>,
+}
+
+/// A report as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceivedReport {
+    /// On whose topic.
+    pub gateway: Identity,
+    /// The number that it bears; for finding it, the one in the envelope counts.
+    pub sequence: u64,
+    /// When.
+    pub received_at: Timestamp,
+    /// The signed bytes.
+    #[serde(with = "hex_bytes")]
+    pub envelope: Vec<u8>,
+}
+
+/// A message that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedMessage {
+    /// When it came.
+    pub received_at: Timestamp,
+    /// On which topic.
+    pub topic: String,
+    /// Why it was not taken.
+    pub reason: Refusal,
+    /// The same in words.
+    pub detail: String,
+    /// Its bytes.
+    #[serde(with = "hex_bytes")]
+    pub payload: Vec<u8>,
+}
+
+/// Bytes as lower-case hexadecimal text, and nothing else.
+mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(D::Error::custom("hexadecimal digits are written in lower case"));
+        }
+        hex::decode(text).map_err(D::Error::custom)
+    }
+}
+
+/// What of a digest stands in a record's name.
+fn short(bytes: &[u8]) -> String {
+    Digest::of(bytes).to_string().chars().take(16).collect()
+}
+
+/// The name of an enrolment's record.
+#[must_use]
+pub fn enrolment_name(enrolment: &Enrolment) -> String {
+    format!("enrolment/{}", enrolment.site)
+}
+
+impl SentInstruction {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("instruction/{}/{}", self.gateway.multibase(), short(&self.envelope))
+    }
+}
+
+impl ReceivedAcknowledgement {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("acknowledgement/{}/{}", self.gateway.multibase(), short(&self.envelope))
+    }
+}
+
+impl ReceivedReport {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("report/{}/{:010}/{}", self.gateway.multibase(), self.sequence, short(&self.envelope))
+    }
+}
+
+impl RefusedMessage {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let mut content = format!("{}\n{}\n{}\n", self.topic, self.reason, self.detail).into_bytes();
+        content.extend_from_slice(&self.payload);
+        format!("refusal/{}/{}", self.received_at, short(&content))
+    }
+}
+
+impl Evidence {
+    /// Puts the lists within records in order, so that the same evidence makes the same bundle.
+    pub fn normalise(&mut self) {
+        self.case.other_events.sort_by(|a, b| a.id.cmp(&b.id));
+        self.case.other_events.dedup();
+    }
+}

@@ -1,0 +1,164 @@
+//! Which reports count. Every one is judged again from its bytes by the checks that ingest applies: who signed,
+//! for what, in which place of the chain, with which values. Neither the order in which reports came nor the
+//! one in which they are given matters: they are judged in the order of their signed numbers.
+
+use std::collections::BTreeMap;
+
+use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::message::Signed;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::report::{Reading, Report};
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+
+use crate::ingest::chain::{self, Link, Place};
+use crate::ingest::checks::{self, Refused};
+use crate::registry::Enrolment;
+
+/// Something that does not count.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RefusedRecord {
+    /// The name of its record.
+    pub record: String,
+    /// On whose topic it came.
+    pub gateway: Identity,
+    /// Why it does not count.
+    pub reason: Refusal,
+    /// The same in words.
+    pub detail: String,
+}
+
+/// The reports of one gateway, judged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judged {
+    /// How many signatures were verified.
+    pub signatures: u64,
+    /// How many reports count.
+    pub reports: u64,
+    /// What they say, and of values that are impossible, why they do not count.
+    pub readings: Vec<(Reading, Option<Refusal>)>,
+    /// What was signed by this gateway, but does not count, and why.
+    pub void: Vec<(Report, Refusal)>,
+    /// Everything that does not count.
+    pub refused: Vec<RefusedRecord>,
+}
+
+/// A message that came on a gateway's topic for reports.
+#[derive(Debug, Clone)]
+pub struct Submission<'e> {
+    /// The name of its record.
+    pub record: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Its bytes.
+    pub envelope: &'e [u8],
+}
+
+struct Candidate<'e> {
+    submission: &'e Submission<'e>,
+    signed: Signed<Report>,
+}
+
+/// Judges all reports that came on the topic of one gateway.
+#[must_use]
+pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
+    let topic = Topic { gateway: enrolment.gateway, kind: TopicKind::Report };
+    let mut judged = Judged::default();
+    let mut slots: BTreeMap<u64, BTreeMap<Digest, Candidate<'_>>> = BTreeMap::new();
+    for submission in submissions {
+        match checks::open_report(&topic, submission.envelope) {
+            Ok(signed) => {
+                judged.signatures = judged.signatures.saturating_add(1);
+                let slot = slots.entry(signed.message.sequence).or_default();
+                let candidate = Candidate { submission, signed };
+                // The same bytes again, at another time: the first receipt is the one that counts.
+                match slot.get(&candidate.signed.digest) {
+                    Some(first) if first.received_at() <= candidate.received_at() => {}
+                    _ => drop(slot.insert(candidate.signed.digest, candidate)),
+                }
+            }
+            Err(refused) => judged.refuse(enrolment, submission, refused),
+        }
+    }
+    let mut held = Held::default();
+    for slot in slots.into_values() {
+        let twice = slot.len() > 1;
+        for candidate in slot.into_values() {
+            let link = Link::of(&candidate.signed);
+            let verdict = if twice { Err(signed_twice(&link)) } else { fits(enrolment, &candidate, &held, &link) };
+            match verdict {
+                Ok(()) => {
+                    held.push(link);
+                    judged.count(enrolment, &candidate);
+                }
+                Err(refused) => {
+                    judged.void.push((candidate.signed.message, refused.reason));
+                    judged.refuse(enrolment, candidate.submission, refused);
+                }
+            }
+        }
+    }
+    judged.refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
+    judged
+}
+
+fn signed_twice(link: &Link) -> Refused {
+    let detail = format!("two different reports were signed with the number {}", link.sequence);
+    Refused::new(Refusal::Equivocation, detail)
+}
+
+fn fits(enrolment: &Enrolment, candidate: &Candidate<'_>, held: &Held, link: &Link) -> Result<(), Refused> {
+    checks::check_report(enrolment, &candidate.signed.message, candidate.received_at())?;
+    match chain::place(held.relevant_to(link), link) {
+        Place::New | Place::Held => Ok(()),
+        Place::Equivocation(refused) | Place::Refused(refused) => Err(refused),
+    }
+}
+
+impl Candidate<'_> {
+    const fn received_at(&self) -> Timestamp {
+        self.submission.received_at
+    }
+}
+
+/// What counts so far, in the order of numbers.
+#[derive(Default)]
+struct Held {
+    links: Vec<Link>,
+    end: Option<Timestamp>,
+}
+
+impl Held {
+    /// Only the last one can matter to a report that begins after everything held; others are compared with all.
+    fn relevant_to(&self, link: &Link) -> &[Link] {
+        let advances = self.end.is_none_or(|end| link.start >= end);
+        match self.links.last() {
+            Some(last) if advances => std::slice::from_ref(last),
+            _ => &self.links,
+        }
+    }
+
+    fn push(&mut self, link: Link) {
+        self.end = self.end.max(Some(link.end));
+        self.links.push(link);
+    }
+}
+
+impl Judged {
+    fn refuse(&mut self, enrolment: &Enrolment, submission: &Submission<'_>, refused: Refused) {
+        let Refused { reason, detail } = refused;
+        let (record, gateway) = (submission.record.clone(), enrolment.gateway);
+        self.refused.push(RefusedRecord { record, gateway, reason, detail });
+    }
+
+    fn count(&mut self, enrolment: &Enrolment, candidate: &Candidate<'_>) {
+        self.reports = self.reports.saturating_add(1);
+        for reading in candidate.signed.message.readings() {
+            let verdict = checks::check_reading(enrolment, &reading);
+            self.readings.push((reading, verdict.as_ref().err().map(|refused| refused.reason)));
+            if let Err(refused) = verdict {
+                self.refuse(enrolment, candidate.submission, refused);
+            }
+        }
+    }
+}
