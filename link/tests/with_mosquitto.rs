@@ -182,3 +182,53 @@ async fn ten_thousand_messages_pass_through_small_windows_in_order() {
         link.acknowledge(&delivery);
     }
 }
+
+/// The access control list in config/mosquitto/, with a broker that enforces it.
+#[tokio::test]
+async fn the_shipped_access_control_list_keeps_gateways_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let passwords = directory.path().join("passwords");
+    let mut hashing = std::process::Command::new("mosquitto_passwd");
+    std::fs::write(&passwords, "engine:e\nz6MkA:a\nz6MkB:b\n").unwrap();
+    assert!(hashing.arg("-U").arg(&passwords).status().unwrap().success());
+    let list = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/mosquitto/acl");
+    std::fs::copy(list, directory.path().join("acl")).unwrap();
+    let settings = format!(
+        "allow_anonymous false\nuser root\npassword_file {}\nacl_file {}\n",
+        passwords.display(),
+        directory.path().join("acl").display(),
+    );
+    let broker = Mosquitto::start_with(directory, &settings).await;
+    let as_user = |user: &str, filter: &str| LinkConfig {
+        broker: format!("mqtt://{user}@{}", broker.address),
+        subscriptions: vec![filter.to_owned()],
+        ..config(broker.address, user)
+    };
+    let (engine, mut heard) = Link::start(as_user("engine:e", "gridtally/v1/+/report"));
+    let (a, mut at_a) = Link::start(as_user("z6MkA:a", "gridtally/v1/#"));
+    let (_b, mut at_b) = Link::start(as_user("z6MkB:b", "gridtally/v1/z6MkB/instruction"));
+    for events in [&mut heard, &mut at_a, &mut at_b] {
+        connected(events).await;
+    }
+    // A speaks in B's name, which the broker drops, then in its own.
+    a.publish("gridtally/v1/z6MkB/report", b"forged".to_vec(), false)
+        .unwrap();
+    a.publish("gridtally/v1/z6MkB/instruction", b"forged".to_vec(), false)
+        .unwrap();
+    a.publish("gridtally/v1/z6MkA/report", b"own".to_vec(), false)
+        .unwrap();
+    assert_eq!(message(&mut heard).await.payload, b"own");
+    // A listens to everything, and hears only what is for it.
+    engine
+        .publish("gridtally/v1/z6MkB/instruction", b"for B".to_vec(), false)
+        .unwrap();
+    engine
+        .publish("gridtally/v1/z6MkA/instruction", b"for A".to_vec(), false)
+        .unwrap();
+    assert_eq!(message(&mut at_b).await.payload, b"for B");
+    assert_eq!(message(&mut at_a).await.payload, b"for A");
+
+    let (_stranger, mut events) = Link::start(as_user("z6MkA:wrong", "gridtally/v1/#"));
+    let reason = disconnected(&mut events).await;
+    assert!(reason.contains("NotAuthorized"), "{reason}");
+}

@@ -68,11 +68,14 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub async fn start() -> Mosquitto {
-        let directory = tempfile::tempdir().unwrap();
+        Mosquitto::start_with(tempfile::tempdir().unwrap(), "allow_anonymous true\n").await
+    }
+
+    pub async fn start_with(directory: tempfile::TempDir, settings: &str) -> Mosquitto {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let config = format!("listener {} 127.0.0.1\nallow_anonymous true\n", address.port());
+        let config = format!("listener {} 127.0.0.1\n{settings}", address.port());
         std::fs::write(directory.path().join("mosquitto.conf"), config).unwrap();
         let child = spawn(directory.path());
         let mosquitto = Mosquitto {
