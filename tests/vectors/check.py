@@ -1,0 +1,506 @@
+#!/usr/bin/env python3
+"""Reads the published vectors with nothing of Gridtally: an independent implementation of docs/wire-format.md.
+
+What must be accepted is parsed by a CBOR and a COSE library, verified, compared with its decoded fields, held
+against docs/wire.cddl, and written anew from those fields to the same bytes. What must be refused must be
+refused here too, in the same layer. Ends with status 1 where anything differs.
+
+    python3 -m venv venv && venv/bin/pip install -r tests/vectors/requirements.txt
+    venv/bin/python tests/vectors/check.py
+"""
+
+import hashlib
+import json
+import re
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import cbor2
+from cddl_verifier import validate
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pycose.headers import KID, Algorithm, ContentType
+from pycose.keys import OKPKey
+from pycose.keys.curves import Ed25519
+from pycose.messages import Sign1Message
+
+HERE = Path(__file__).resolve().parent
+CDDL = (HERE / "../../docs/wire.cddl").read_text()
+
+CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104}
+QUANTITIES = {
+    "grid_import": 1, "grid_export": 2, "pv_production": 3,
+    "battery_discharge": 4, "battery_charge": 5, "state_of_charge": 6,
+}
+MISSING = {"unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4}
+CLOCKS = {"unknown": 0, "free_running": 1, "synchronised": 2}
+STAGES = {"opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6}
+DECLINED = {"owner_opt_out": 1, "reserve_reached": 2, "no_battery": 3, "expired": 4, "device_fault": 5}
+VERDICTS = {
+    "held": 0, "malformed": 1, "unknown_gateway": 2, "bad_signature": 3, "wrong_topic": 4, "equivocation": 5,
+    "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
+    "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
+}
+ENVELOPE_LEN_MAX = 16 * 1024
+SEQUENCE_MAX = 2**63 - 1
+LATEST = 253402300799
+LENGTHS = {minutes * 60 for minutes in range(1, 61) if 60 % minutes == 0}
+FORM, KEY, PURPOSE, SIGNATURE, PAYLOAD = "form", "key", "purpose", "signature", "payload"
+LAYER_OF_REASON = {
+    "too_long": FORM, "not_cose": FORM, "envelope_not_canonical": FORM, "unsound_key": KEY,
+    "wrong_purpose": PURPOSE, "bad_signature": SIGNATURE,
+    "malformed": PAYLOAD, "payload_not_canonical": PAYLOAD, "broken_rule": PAYLOAD,
+}
+
+
+class Refused(Exception):
+    """Bytes that must not be accepted, and the layer where that shows."""
+
+    def __init__(self, layer, why):
+        super().__init__(f"{layer}: {why}")
+        self.layer = layer
+
+
+def need(holds, layer, why):
+    if not holds:
+        raise Refused(layer, why)
+
+
+# --- CBOR -------------------------------------------------------------------------------------------------
+
+def canonical(item):
+    return cbor2.dumps(item, canonical=True)
+
+
+def load(data, layer):
+    """One CBOR item that a canonical writer would have written in the same bytes."""
+    try:
+        item = cbor2.loads(data)
+        again = canonical(item)
+    except Exception as error:
+        raise Refused(layer, f"no CBOR: {error}") from error
+    need(again == data, layer, "not canonical")
+    return item
+
+
+def whole(value, low, high, what):
+    need(type(value) is int and low <= value <= high, PAYLOAD, f"{what}: {value!r}")
+    return value
+
+
+def row(value, length, what):
+    need(type(value) is list and len(value) == length, PAYLOAD, f"{what} is no array of {length}")
+    return value
+
+
+def octets(value, length, what):
+    need(type(value) is bytes and len(value) == length, PAYLOAD, f"{what} is not of {length} bytes")
+    return value
+
+
+def name_of(table, code, what):
+    names = [name for name, number in table.items() if number == code and type(code) is int]
+    need(names, PAYLOAD, f"{what} {code!r} is unknown")
+    return names[0]
+
+
+# --- ed25519 and did:key ----------------------------------------------------------------------------------
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+
+
+def point_of(key):
+    """The point of 32 canonical bytes (RFC 8032 section 5.1.3), or a refusal."""
+    y = int.from_bytes(key, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    need(y < P, KEY, "y is not reduced")
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    need((x * x - square) % P == 0, KEY, "no point of the curve")
+    need(x or not sign, KEY, "a sign on zero")
+    return (P - x if x & 1 != sign else x, y)
+
+
+def add(a, b):
+    (x1, y1), (x2, y2) = a, b
+    product = D * x1 * x2 * y1 * y2
+    x = (x1 * y2 + x2 * y1) * pow(1 + product, -1, P)
+    y = (y1 * y2 + x1 * x2) * pow(1 - product, -1, P)
+    return (x % P, y % P)
+
+
+def check_key(key):
+    point = point_of(key)
+    for _ in range(3):
+        point = add(point, point)
+    need(point != (0, 1), KEY, "of small order")
+
+
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def multibase(key):
+    number = int.from_bytes(b"\xed\x01" + key, "big")
+    digits = ""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = BASE58[digit] + digits
+    return "z" + digits
+
+
+def did_key(key):
+    return "did:key:" + multibase(key)
+
+
+def key_of(did):
+    number = 0
+    for digit in did.removeprefix("did:key:z"):
+        number = number * 58 + BASE58.index(digit)
+    return number.to_bytes(34, "big")[2:]
+
+
+# --- the envelope -----------------------------------------------------------------------------------------
+
+def to_be_signed(protected, payload):
+    return canonical(["Signature1", protected, b"", payload])
+
+
+def open_envelope(data, purpose):
+    """The signer's key and the payload of an acceptable envelope."""
+    need(len(data) <= ENVELOPE_LEN_MAX, FORM, "too long")
+    envelope = load(data, FORM)
+    need(type(envelope) is cbor2.CBORTag and envelope.tag == 18, FORM, "not tagged as COSE_Sign1")
+    need(type(envelope.value) is list and len(envelope.value) == 4, FORM, "not an array of four")
+    protected, unprotected, payload, signature = envelope.value
+    need(all(type(part) is bytes for part in (protected, payload, signature)), FORM, "a part is no byte string")
+    need(unprotected == {} and type(unprotected) is dict, FORM, "an unprotected header")
+    need(len(signature) == 64, FORM, "the signature is not of 64 bytes")
+    header = load(protected, FORM)
+    need(type(header) is dict and list(header) == [1, 3, 4], FORM, "not the three protected headers")
+    need(header[1] == -8, FORM, "not EdDSA")
+    need(type(header[3]) is int and 0 <= header[3] < 2**16, FORM, "no content type")
+    need(type(header[4]) is bytes and len(header[4]) == 32, FORM, "no key id")
+    check_key(header[4])
+    need(header[3] == CONTENT_TYPES[purpose], PURPOSE, f"content type {header[3]}")
+    try:
+        Ed25519PublicKey.from_public_bytes(header[4]).verify(signature, to_be_signed(protected, payload))
+    except InvalidSignature as error:
+        raise Refused(SIGNATURE, "does not verify") from error
+    return header[4], payload
+
+
+def cose_library_verifies(data):
+    message = Sign1Message.decode(data)
+    message.key = OKPKey(crv=Ed25519, x=message.phdr[KID])
+    return message.phdr[Algorithm].identifier == -8 and message.verify_signature(), message.phdr[ContentType]
+
+
+# --- times ------------------------------------------------------------------------------------------------
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def shown_instant(seconds):
+    whole(seconds, 0, LATEST, "an instant")
+    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unix(text):
+    return (datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc) - EPOCH) // timedelta(seconds=1)
+
+
+# --- reports ----------------------------------------------------------------------------------------------
+
+def signed_64(value):
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def unpack(data, count):
+    """Base-128 varints, lowest bits first; zigzag; differences that wrap in 64 bits."""
+    steps, at, before = [], 0, 0
+    for _ in range(count):
+        value, shift = 0, 0
+        while True:
+            need(at < len(data), PAYLOAD, "fewer samples than intervals")
+            byte, at = data[at], at + 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        need(byte or shift == 7, PAYLOAD, "a varint in a longer form")
+        need(value < 2**64, PAYLOAD, "a varint beyond 64 bits")
+        difference = value // 2 if value % 2 == 0 else -(value + 1) // 2
+        before = signed_64(before + difference)
+        steps.append((difference, before))
+    need(at == len(data), PAYLOAD, "more samples than intervals")
+    return steps
+
+
+def pack(steps):
+    data, before = bytearray(), 0
+    for step in steps:
+        step = before if step is None else step
+        difference = signed_64(step - before)
+        value = 2 * difference if difference >= 0 else -2 * difference - 1
+        while value >= 0x80:
+            data.append(value & 0x7F | 0x80)
+            value >>= 7
+        data.append(value)
+        before = step
+    return bytes(data)
+
+
+def read_marks(marks, steps):
+    """The reasons of missing samples by interval."""
+    need(type(marks) is list and 1 <= len(marks) <= len(steps), PAYLOAD, "1 to 288 marks")
+    reasons, last = [None] * len(steps), None
+    for mark in marks:
+        first, run, code = row(mark, 3, "a mark")
+        whole(first, 0, len(steps) - 1, "first")
+        whole(run, 1, len(steps) - first, "run")
+        reason = name_of(MISSING, code, "reason")
+        if last is not None:
+            need(first > last[0] or (first == last[0] and reason != last[1]), PAYLOAD, "marks out of order or not merged")
+        for index in range(first, first + run):
+            need(steps[index][0] == 0, PAYLOAD, "a value under a mark")
+            reasons[index] = reason
+        last = (first + run, reason)
+    return reasons
+
+
+def read_series(series, count):
+    need(type(series) is list and len(series) in (4, 5), PAYLOAD, "a series is an array of four or five")
+    device, quantity, resolution, samples = series[:4]
+    whole(device, 0, 255, "device")
+    whole(resolution, 0, 9, "resolution")
+    need(type(samples) is bytes, PAYLOAD, "samples")
+    steps = unpack(samples, count)
+    reasons = read_marks(series[4], steps) if len(series) == 5 else [None] * count
+    values = []
+    for (_, step), reason in zip(steps, reasons):
+        value = step * 10**resolution
+        need(reason or -(2**63) <= value < 2**63, PAYLOAD, "a value beyond 64 bits")
+        values.append({"missing": reason} if reason else {"value": str(value)})
+    return {
+        "device": device, "quantity": name_of(QUANTITIES, quantity, "quantity"), "resolution": resolution,
+        "samples": values,
+    }
+
+
+def read_report(payload):
+    version, sequence, previous, issued, clock, start, length, count, series = row(payload, 9, "a report")
+    whole(version, 1, 1, "version")
+    whole(sequence, 1, SEQUENCE_MAX, "sequence")
+    octets(previous, 32, "previous")
+    need((sequence == 1) == (previous == bytes(32)), PAYLOAD, "the first report, and only it, names none before")
+    need(type(length) is int and length in LENGTHS, PAYLOAD, f"an interval of {length}")
+    whole(count, 1, 288, "the number of intervals")
+    need(type(series) is list and 1 <= len(series) <= 32, PAYLOAD, "1 to 32 channels")
+    shown = {
+        "sequence": str(sequence), "previous": previous.hex(), "issued_at": shown_instant(issued),
+        "clock": name_of(CLOCKS, clock, "clock"), "start": shown_instant(start), "interval_seconds": length,
+        "interval_count": count, "series": [read_series(one, count) for one in series],
+    }
+    need(start % length == 0, PAYLOAD, "a start between two intervals")
+    need(start + count * length <= issued, PAYLOAD, "an interval ends after the report was issued")
+    channels = [(one[0], one[1]) for one in series]
+    need(all(a < b for a, b in zip(channels, channels[1:])), PAYLOAD, "channels in order, each once")
+    return shown
+
+
+def write_series(shown):
+    steps = [int(s["value"]) // 10 ** shown["resolution"] if "value" in s else None for s in shown["samples"]]
+    marks = []
+    for index, sample in enumerate(shown["samples"]):
+        if "missing" in sample:
+            reason = MISSING[sample["missing"]]
+            if marks and sum(marks[-1][:2]) == index and marks[-1][2] == reason:
+                marks[-1][1] += 1
+            else:
+                marks.append([index, 1, reason])
+    series = [shown["device"], QUANTITIES[shown["quantity"]], shown["resolution"], pack(steps)]
+    return series + [marks] if marks else series
+
+
+def write_report(shown):
+    return [
+        1, int(shown["sequence"]), bytes.fromhex(shown["previous"]), unix(shown["issued_at"]), CLOCKS[shown["clock"]],
+        unix(shown["start"]), shown["interval_seconds"], shown["interval_count"],
+        [write_series(series) for series in shown["series"]],
+    ]
+
+
+# --- instructions, acknowledgements, receipts -------------------------------------------------------------
+
+def read_instruction(payload):
+    version, sequence, gateway, event, issued, expires, start, end, power = row(payload, 9, "an instruction")
+    whole(version, 1, 1, "version")
+    whole(sequence, 1, SEQUENCE_MAX, "sequence")
+    read_key(gateway)
+    need(type(event) is str and re.fullmatch("[a-z0-9-]{1,64}", event), PAYLOAD, "the event's name")
+    shown = {
+        "sequence": str(sequence), "gateway": did_key(gateway), "event": event,
+        "issued_at": shown_instant(issued), "expires_at": shown_instant(expires),
+        "start": shown_instant(start), "end": shown_instant(end), "discharge_milliwatts": str(power),
+    }
+    need(start < end <= start + 86400, PAYLOAD, "an event ends after its start, within a day")
+    need(issued < expires <= end, PAYLOAD, "an instruction expires after it was issued, not after the end")
+    whole(power, 1, 2**63 - 1, "the set-point")
+    return shown
+
+
+def read_key(key):
+    octets(key, 32, "a key")
+    try:
+        check_key(key)
+    except Refused as error:
+        raise Refused(PAYLOAD, str(error)) from error
+
+
+def write_instruction(shown):
+    times = [unix(shown[name]) for name in ("issued_at", "expires_at", "start", "end")]
+    power = int(shown["discharge_milliwatts"])
+    return [1, int(shown["sequence"]), key_of(shown["gateway"]), shown["event"], *times, power]
+
+
+def read_acknowledgement(payload):
+    version, instruction, at, code, argument = row(payload, 5, "an acknowledgement")
+    whole(version, 1, 1, "version")
+    stage = name_of(STAGES, code, "stage")
+    shown = {"instruction": octets(instruction, 32, "digest").hex(), "at": shown_instant(at), "stage": stage}
+    if stage in ("opted_in", "written", "read_back"):
+        shown["discharge_milliwatts"] = str(whole(argument, 0, 2**63 - 1, "the set-point"))
+    elif stage in ("opted_out", "stopped"):
+        shown["why"] = name_of(DECLINED, argument, "reason")
+    else:
+        whole(argument, 0, 0, "the argument of restored")
+    return shown
+
+
+def write_acknowledgement(shown):
+    argument = DECLINED[shown["why"]] if "why" in shown else int(shown.get("discharge_milliwatts", 0))
+    return [1, bytes.fromhex(shown["instruction"]), unix(shown["at"]), STAGES[shown["stage"]], argument]
+
+
+def read_receipt(payload):
+    version, gateway, issued, entries = row(payload, 4, "a receipt")
+    whole(version, 1, 1, "version")
+    read_key(gateway)
+    need(type(entries) is list and 1 <= len(entries) <= 256, PAYLOAD, "1 to 256 entries")
+    digests = [octets(row(entry, 2, "an entry")[0], 32, "digest") for entry in entries]
+    need(all(a < b for a, b in zip(digests, digests[1:])), PAYLOAD, "digests in order, each once")
+    verdicts = [name_of(VERDICTS, entry[1], "verdict") for entry in entries]
+    return {
+        "gateway": did_key(gateway), "issued_at": shown_instant(issued),
+        "entries": [{"envelope": d.hex(), "verdict": v} for d, v in zip(digests, verdicts)],
+    }
+
+
+def write_receipt(shown):
+    entries = [[bytes.fromhex(entry["envelope"]), VERDICTS[entry["verdict"]]] for entry in shown["entries"]]
+    return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), entries]
+
+
+READ = {
+    "report": read_report, "instruction": read_instruction,
+    "acknowledgement": read_acknowledgement, "receipt": read_receipt,
+}
+WRITE = {
+    "report": write_report, "instruction": write_instruction,
+    "acknowledgement": write_acknowledgement, "receipt": write_receipt,
+}
+
+
+def open_message(data, purpose):
+    key, payload = open_envelope(data, purpose)
+    return key, READ[purpose](load(payload, PAYLOAD))
+
+
+# --- the vectors ------------------------------------------------------------------------------------------
+
+def check_accepted(vector, purpose):
+    """Yields what is not as it should be."""
+    data, payload = bytes.fromhex(vector["envelope"]), bytes.fromhex(vector["payload"])
+    try:
+        key, message = open_message(data, purpose)
+    except Refused as error:
+        yield f"was refused here: {error}"
+        return
+    if message != vector["message"]:
+        yield f"says {message}, not {vector['message']}"
+    if did_key(key) != vector["signer"]:
+        yield f"the signer is {did_key(key)}"
+    if hashlib.sha256(data).hexdigest() != vector["digest"]:
+        yield "the digest differs"
+    if cose_library_verifies(data) != (True, vector["content_type"]):
+        yield "pycose does not verify it"
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed"]))
+    protected = canonical({1: -8, 3: CONTENT_TYPES[purpose], 4: private.public_key().public_bytes_raw()})
+    written = canonical(WRITE[purpose](vector["message"]))
+    if written != payload:
+        yield f"its fields are written here as {written.hex()}"
+    signed = to_be_signed(protected, written)
+    if signed.hex() != vector["sig_structure"]:
+        yield "the Sig_structure differs"
+    if canonical(cbor2.CBORTag(18, [protected, {}, written, private.sign(signed)])) != data:
+        yield "sealed here, the envelope differs"
+    for other in READ:
+        for root, part in ((other, payload), (f"{other}-envelope", data)):
+            if validate(CDDL, part, root_type=root).valid != (other == purpose):
+                yield f"docs/wire.cddl: {root} {'refuses' if other == purpose else 'takes'} it"
+
+
+def check_refused(vector):
+    data, layer = bytes.fromhex(vector["envelope"]), LAYER_OF_REASON[vector["reason"]]
+    try:
+        open_message(data, vector["purpose"])
+        yield "was accepted here"
+    except Refused as error:
+        if error.layer != layer:
+            yield f"was refused for another layer than {layer}: {error}"
+    if layer == SIGNATURE:
+        if cose_library_verifies(data)[0]:
+            yield "pycose verifies it"
+
+
+def check_identity(vector):
+    key = bytes.fromhex(vector["public_key"])
+    if "refused" in vector:
+        try:
+            check_key(key)
+            yield "was accepted here"
+        except Refused:
+            pass
+        return
+    check_key(key)
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed"]))
+    if private.public_key().public_bytes_raw() != key:
+        yield "the public key differs"
+    if did_key(key) != vector["did_key"] or key_of(vector["did_key"]) != key:
+        yield "the did:key differs"
+    kinds = ("report", "status", "instruction", "ack", "receipt")
+    if vector["topics"] != [f"gridtally/v1/{multibase(key)}/{kind}" for kind in kinds]:
+        yield "the topics differ"
+
+
+def main():
+    checks = {purpose: lambda v, purpose=purpose: check_accepted(v, purpose) for purpose in READ}
+    checks |= {"refused": check_refused, "identity": check_identity}
+    faults = 0
+    for name, check in checks.items():
+        vectors = json.loads((HERE / f"{name}.json").read_text())["vectors"]
+        need(vectors, FORM, f"{name}.json is empty")
+        for vector in vectors:
+            for fault in check(vector):
+                faults += 1
+                print(f"{name}.json, {vector.get('name', vector.get('did_key'))}: {fault}", file=sys.stderr)
+        print(f"{name}.json: {len(vectors)} vectors")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
