@@ -107,7 +107,10 @@ pub enum DeriveProblem {
 
 fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> DeriveError {
     let record = record.into();
-    move |problem| DeriveError { record, problem: problem.into() }
+    move |problem| DeriveError {
+        record,
+        problem: problem.into(),
+    }
 }
 
 /// Settles: verifies every signature, judges every report, computes the statement and the transaction.
@@ -116,8 +119,7 @@ fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> De
 /// [`DeriveError`] that names the record which makes it impossible.
 pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let case = &evidence.case;
-    let program =
-        Program::from_toml("program", &evidence.program.document).map_err(at("program"))?;
+    let program = Program::from_toml("program", &evidence.program.document).map_err(at("program"))?;
     let enrolments = enrolments(evidence, &program)?;
     let mut counts = Counts::default();
     let instructions = instructions(evidence, &enrolments, &mut counts)?;
@@ -126,11 +128,16 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let mut submissions = submissions(evidence, &enrolments);
     let mut sites = Vec::with_capacity(enrolments.len());
     for (gateway, enrolment) in &enrolments {
-        let judged = judge::judge(enrolment, submissions.remove(gateway).as_deref().unwrap_or_default());
+        let judged = judge::judge(
+            enrolment,
+            submissions.remove(gateway).as_deref().unwrap_or_default(),
+        );
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
-            participation: answers.get(gateway).map_or(Participation::NoAnswer, Answer::participation),
+            participation: answers
+                .get(gateway)
+                .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: Vec::new(),
             readings: netting::net(enrolment, &judged),
         });
@@ -139,7 +146,13 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         counts.readings = counts.readings.saturating_add(count(judged.readings.len()));
         refused.extend(judged.refused);
     }
-    refused.extend(evidence.reports.iter().filter(|r| !enrolments.contains_key(&r.gateway)).map(of_nobody));
+    refused.extend(
+        evidence
+            .reports
+            .iter()
+            .filter(|r| !enrolments.contains_key(&r.gateway))
+            .map(of_nobody),
+    );
     refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
     let inputs = SettlementInputs {
         event_days: event_days(&case.other_events, &program),
@@ -151,7 +164,13 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let statement = settle(&inputs).map_err(at("case"))?;
     counts.lines = u64::from(statement.totals.lines);
     let transaction = transaction(case, &statement)?;
-    Ok(Derived { inputs, statement, transaction, refused, counts })
+    Ok(Derived {
+        inputs,
+        statement,
+        transaction,
+        refused,
+        counts,
+    })
 }
 
 fn count(len: usize) -> u64 {
@@ -220,7 +239,9 @@ impl Answer {
     fn participation(&self) -> Participation {
         match self.declined {
             None => Participation::OptedIn,
-            Some(reason) => Participation::OptedOut { reason: reason.to_owned() },
+            Some(reason) => Participation::OptedOut {
+                reason: reason.to_owned(),
+            },
         }
     }
 }
@@ -247,7 +268,10 @@ fn answers(
                     Stage::OptedOut(why) => Some(why.name()),
                     Stage::Written(_) | Stage::ReadBack(_) | Stage::Stopped(_) | Stage::Restored => continue,
                 };
-                let answer = Answer { at: acknowledgement.at, declined };
+                let answer = Answer {
+                    at: acknowledgement.at,
+                    declined,
+                };
                 if answer.at >= evidence.case.event.end {
                     continue;
                 }
@@ -259,7 +283,12 @@ fn answers(
             }
             Err((reason, detail)) => {
                 let (gateway, record) = (record.gateway, record.name());
-                refused.push(RefusedRecord { record, gateway, reason, detail });
+                refused.push(RefusedRecord {
+                    record,
+                    gateway,
+                    reason,
+                    detail,
+                });
             }
         }
     }
@@ -270,9 +299,12 @@ fn acknowledgement(
     record: &ReceivedAcknowledgement,
     instructions: &BTreeMap<Digest, Identity>,
 ) -> Result<(Digest, Acknowledgement), (Refusal, String)> {
-    let topic = Topic { gateway: record.gateway, kind: TopicKind::Acknowledgement };
-    let signed =
-        checks::open_acknowledgement(&topic, &record.envelope).map_err(|refused| (refused.reason, refused.detail))?;
+    let topic = Topic {
+        gateway: record.gateway,
+        kind: TopicKind::Acknowledgement,
+    };
+    let signed = checks::open_acknowledgement(&topic, &record.envelope)
+        .map_err(|refused| (refused.reason, refused.detail))?;
     let acknowledgement = signed.message;
     checks::check_window(acknowledgement.at, record.received_at)
         .map_err(|refused| (refused.reason, refused.detail))?;
@@ -297,8 +329,14 @@ fn concerned<'e>(
     message: &RefusedMessage,
     enrolments: &BTreeMap<Identity, &'e Enrolment>,
 ) -> Option<(Topic, &'e Enrolment)> {
-    let topic = message.topic.parse::<Topic>().ok().filter(|topic| topic.kind == TopicKind::Report)?;
-    enrolments.get(&topic.gateway).map(|enrolment| (topic, *enrolment))
+    let topic = message
+        .topic
+        .parse::<Topic>()
+        .ok()
+        .filter(|topic| topic.kind == TopicKind::Report)?;
+    enrolments
+        .get(&topic.gateway)
+        .map(|enrolment| (topic, *enrolment))
 }
 
 /// What the engine refused, it must have refused for a reason that the bytes show: otherwise it could pay less
@@ -310,31 +348,47 @@ fn check_refusals(
     let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
     let mut refused = Vec::new();
     for message in &evidence.refusals {
-        let Some((topic, enrolment)) = concerned(message, enrolments) else { continue };
+        let Some((topic, enrolment)) = concerned(message, enrolments) else {
+            continue;
+        };
         if depends_on_others(message.reason) || known.contains(message.payload.as_slice()) {
             continue;
         }
         let judged = checks::open_report(&topic, &message.payload).and_then(|signed| {
             checks::check_report(enrolment, &signed.message, message.received_at)?;
-            signed.message.readings().try_for_each(|reading| checks::check_reading(enrolment, &reading))
+            signed
+                .message
+                .readings()
+                .try_for_each(|reading| checks::check_reading(enrolment, &reading))
         });
         let found = match judged {
             Err(found) if found.reason == message.reason => {
                 let (record, gateway) = (message.name(), topic.gateway);
                 let detail = message.detail.clone();
-                refused.push(RefusedRecord { record, gateway, reason: message.reason, detail });
+                refused.push(RefusedRecord {
+                    record,
+                    gateway,
+                    reason: message.reason,
+                    detail,
+                });
                 continue;
             }
             Err(found) => found.to_string(),
             Ok(()) => "every check passes".to_owned(),
         };
-        return Err(at(message.name())(DeriveProblem::Refusal { claimed: message.reason, found }));
+        return Err(at(message.name())(DeriveProblem::Refusal {
+            claimed: message.reason,
+            found,
+        }));
     }
     Ok(refused)
 }
 
 const fn depends_on_others(reason: Refusal) -> bool {
-    matches!(reason, Refusal::Equivocation | Refusal::ChainBroken | Refusal::AlreadyReported)
+    matches!(
+        reason,
+        Refusal::Equivocation | Refusal::ChainBroken | Refusal::AlreadyReported
+    )
 }
 
 /// Everything that came on the topics of enrolled gateways and has to be judged together.
@@ -344,14 +398,35 @@ fn submissions<'e>(
 ) -> BTreeMap<Identity, Vec<Submission<'e>>> {
     let mut submissions: BTreeMap<Identity, Vec<Submission<'_>>> = BTreeMap::new();
     for report in &evidence.reports {
-        let ReceivedReport { gateway, received_at, envelope, .. } = report;
-        let submission = Submission { record: report.name(), received_at: *received_at, envelope };
+        let ReceivedReport {
+            gateway,
+            received_at,
+            envelope,
+            ..
+        } = report;
+        let submission = Submission {
+            record: report.name(),
+            received_at: *received_at,
+            envelope,
+        };
         submissions.entry(*gateway).or_default().push(submission);
     }
-    for message in evidence.refusals.iter().filter(|message| depends_on_others(message.reason)) {
-        let Some((topic, _)) = concerned(message, enrolments) else { continue };
-        let RefusedMessage { received_at, payload, .. } = message;
-        let submission = Submission { record: message.name(), received_at: *received_at, envelope: payload };
+    for message in evidence
+        .refusals
+        .iter()
+        .filter(|message| depends_on_others(message.reason))
+    {
+        let Some((topic, _)) = concerned(message, enrolments) else {
+            continue;
+        };
+        let RefusedMessage {
+            received_at, payload, ..
+        } = message;
+        let submission = Submission {
+            record: message.name(),
+            received_at: *received_at,
+            envelope: payload,
+        };
         submissions.entry(topic.gateway).or_default().push(submission);
     }
     submissions
@@ -362,8 +437,13 @@ fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> {
     let mut days = BTreeSet::new();
     for event in events {
         let last = event.end.checked_add(-1).unwrap_or(event.start);
-        let (first, last) = (LocalSlot::of(event.start, program.zone), LocalSlot::of(last, program.zone));
-        let (Some(first), Some(last)) = (first, last) else { continue };
+        let (first, last) = (
+            LocalSlot::of(event.start, program.zone),
+            LocalSlot::of(last, program.zone),
+        );
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
         days.extend(first.day.iter_days().take_while(|day| *day <= last.day));
     }
     days.into_iter().collect()
@@ -380,19 +460,36 @@ fn transaction(case: &Case, statement: &Statement) -> Result<Option<Transaction>
         *sum = sum.checked_add(amount)?;
         Ok(())
     };
-    add(account(AccountName::escrow(program))?, statement.escrow_debit.negated()).map_err(at("case"))?;
-    add(account(AccountName::rounding(program))?, statement.rounding.posted).map_err(at("case"))?;
+    add(
+        account(AccountName::escrow(program))?,
+        statement.escrow_debit.negated(),
+    )
+    .map_err(at("case"))?;
+    add(
+        account(AccountName::rounding(program))?,
+        statement.rounding.posted,
+    )
+    .map_err(at("case"))?;
     for site in &statement.sites {
         let name = format!("enrolment/{}", site.site);
         let account = AccountName::beneficiary(site.beneficiary.as_str()).map_err(at(name.clone()))?;
         add(account, site.totals.amount).map_err(at(name))?;
     }
-    let entry = |(account, amount)| Entry { account, asset: asset.clone(), amount };
-    let entries: Vec<Entry> =
-        amounts.into_iter().filter(|(_, amount)| *amount != TokenAmount::ZERO).map(entry).collect();
+    let entry = |(account, amount)| Entry {
+        account,
+        asset: asset.clone(),
+        amount,
+    };
+    let entries: Vec<Entry> = amounts
+        .into_iter()
+        .filter(|(_, amount)| *amount != TokenAmount::ZERO)
+        .map(entry)
+        .collect();
     if entries.is_empty() {
         return Ok(None);
     }
     let key = TransactionKey::settlement(case.event.id.clone(), case.version);
-    Transaction::new(key, case.settled_at, entries).map(Some).map_err(at("case"))
+    Transaction::new(key, case.settled_at, entries)
+        .map(Some)
+        .map_err(at("case"))
 }

@@ -157,7 +157,11 @@ impl SentInstruction {
     /// The name of its record.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("instruction/{}/{}", self.gateway.multibase(), short(&self.envelope))
+        format!(
+            "instruction/{}/{}",
+            self.gateway.multibase(),
+            short(&self.envelope)
+        )
     }
 }
 
@@ -165,7 +169,11 @@ impl ReceivedAcknowledgement {
     /// The name of its record.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("acknowledgement/{}/{}", self.gateway.multibase(), short(&self.envelope))
+        format!(
+            "acknowledgement/{}/{}",
+            self.gateway.multibase(),
+            short(&self.envelope)
+        )
     }
 }
 
@@ -173,7 +181,12 @@ impl ReceivedReport {
     /// The name of its record.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("report/{}/{:010}/{}", self.gateway.multibase(), self.sequence, short(&self.envelope))
+        format!(
+            "report/{}/{:010}/{}",
+            self.gateway.multibase(),
+            self.sequence,
+            short(&self.envelope)
+        )
     }
 }
 
@@ -188,9 +201,23 @@ impl RefusedMessage {
 }
 
 impl Evidence {
-    /// Puts the lists within records in order, so that the same evidence makes the same bundle.
+    /// Puts everything in order and drops repetitions, so that the same evidence makes the same bundle. Of the
+    /// same bytes that came twice, the first receipt is kept.
     pub fn normalise(&mut self) {
         self.case.other_events.sort_by(|a, b| a.id.cmp(&b.id));
         self.case.other_events.dedup();
+        once_each(&mut self.enrolments, enrolment_name, |_| ());
+        once_each(&mut self.instructions, SentInstruction::name, |_| ());
+        once_each(&mut self.acknowledgements, ReceivedAcknowledgement::name, |a| {
+            a.received_at
+        });
+        once_each(&mut self.reports, ReceivedReport::name, |r| r.received_at);
+        once_each(&mut self.refusals, RefusedMessage::name, |_| ());
     }
+}
+
+/// Sorts by name, then by `order`, and keeps the first of each name.
+fn once_each<T, O: Ord>(records: &mut Vec<T>, name: impl Fn(&T) -> String, order: impl Fn(&T) -> O) {
+    records.sort_by_cached_key(|record| (name(record), order(record)));
+    records.dedup_by(|later, first| name(later) == name(first));
 }

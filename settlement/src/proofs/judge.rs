@@ -62,7 +62,10 @@ struct Candidate<'e> {
 /// Judges all reports that came on the topic of one gateway.
 #[must_use]
 pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
-    let topic = Topic { gateway: enrolment.gateway, kind: TopicKind::Report };
+    let topic = Topic {
+        gateway: enrolment.gateway,
+        kind: TopicKind::Report,
+    };
     let mut judged = Judged::default();
     let mut slots: BTreeMap<u64, BTreeMap<Digest, Candidate<'_>>> = BTreeMap::new();
     for submission in submissions {
@@ -85,7 +88,11 @@ pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
         let twice = slot.len() > 1;
         for candidate in slot.into_values() {
             let link = Link::of(&candidate.signed);
-            let verdict = if twice { Err(signed_twice(&link)) } else { fits(enrolment, &candidate, &held, &link) };
+            let verdict = if twice {
+                Err(signed_twice(&link))
+            } else {
+                fits(enrolment, &candidate, &held, &link)
+            };
             match verdict {
                 Ok(()) => {
                     held.push(link);
@@ -98,12 +105,17 @@ pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
             }
         }
     }
-    judged.refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
+    judged
+        .refused
+        .sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
     judged
 }
 
 fn signed_twice(link: &Link) -> Refused {
-    let detail = format!("two different reports were signed with the number {}", link.sequence);
+    let detail = format!(
+        "two different reports were signed with the number {}",
+        link.sequence
+    );
     Refused::new(Refusal::Equivocation, detail)
 }
 
@@ -148,14 +160,20 @@ impl Judged {
     fn refuse(&mut self, enrolment: &Enrolment, submission: &Submission<'_>, refused: Refused) {
         let Refused { reason, detail } = refused;
         let (record, gateway) = (submission.record.clone(), enrolment.gateway);
-        self.refused.push(RefusedRecord { record, gateway, reason, detail });
+        self.refused.push(RefusedRecord {
+            record,
+            gateway,
+            reason,
+            detail,
+        });
     }
 
     fn count(&mut self, enrolment: &Enrolment, candidate: &Candidate<'_>) {
         self.reports = self.reports.saturating_add(1);
         for reading in candidate.signed.message.readings() {
             let verdict = checks::check_reading(enrolment, &reading);
-            self.readings.push((reading, verdict.as_ref().err().map(|refused| refused.reason)));
+            self.readings
+                .push((reading, verdict.as_ref().err().map(|refused| refused.reason)));
             if let Err(refused) = verdict {
                 self.refuse(enrolment, candidate.submission, refused);
             }

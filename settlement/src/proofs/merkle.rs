@@ -12,7 +12,10 @@ pub fn leaf(data: &[u8]) -> Digest {
 }
 
 fn node(left: Digest, right: Digest) -> Digest {
-    let hash = Sha256::new().chain_update([0x01]).chain_update(left.as_bytes()).chain_update(right.as_bytes());
+    let hash = Sha256::new()
+        .chain_update([0x01])
+        .chain_update(left.as_bytes())
+        .chain_update(right.as_bytes());
     Digest::from_bytes(hash.finalize().into())
 }
 
@@ -36,8 +39,16 @@ mod tests {
     use super::*;
 
     /// The leaves that the reference implementations of Certificate Transparency test with, and their roots.
-    const LEAVES: [&str; 8] =
-        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    const LEAVES: [&str; 8] = [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ];
     const ROOTS: [&str; 9] = [
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",

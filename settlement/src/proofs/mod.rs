@@ -32,10 +32,10 @@
     )
 )]
 
-//pub mod bundle;
+pub mod bundle;
 pub mod derive;
 pub mod evidence;
 pub mod judge;
 pub mod merkle;
 pub mod netting;
-//pub mod verify;
+pub mod verify;

@@ -17,12 +17,29 @@ type Value = Result<MilliwattHours, MissingReason>;
 /// Import − export of the site's meter, for every interval of which anything is known.
 #[must_use]
 pub fn net(enrolment: &Enrolment, judged: &Judged) -> Vec<Reading> {
-    let Some(meter) = enrolment.grid_meter() else { return Vec::new() };
-    let import = channel_values(judged, Channel { device: meter, quantity: Quantity::GridImport });
-    let export = channel_values(judged, Channel { device: meter, quantity: Quantity::GridExport });
+    let Some(meter) = enrolment.grid_meter() else {
+        return Vec::new();
+    };
+    let import = channel_values(
+        judged,
+        Channel {
+            device: meter,
+            quantity: Quantity::GridImport,
+        },
+    );
+    let export = channel_values(
+        judged,
+        Channel {
+            device: meter,
+            quantity: Quantity::GridExport,
+        },
+    );
     let intervals: BTreeSet<Interval> = import.keys().chain(export.keys()).copied().collect();
     let of = |values: &BTreeMap<Interval, Value>, interval: &Interval| {
-        values.get(interval).copied().unwrap_or(Err(MissingReason::NotReceived))
+        values
+            .get(interval)
+            .copied()
+            .unwrap_or(Err(MissingReason::NotReceived))
     };
     let reading = |interval: Interval| {
         let net = of(&import, &interval).and_then(|import| Ok((import, of(&export, &interval)?)));

@@ -1,0 +1,441 @@
+//! Bundles: a settlement with its evidence in one text file, under one signed root. `docs/bundle.md` specifies it.
+//!
+//! ```text
+//! {"format":"gridtally-bundle","format_version":1,"event":…,"root":"<64 hex>","signature":"<hex>"}
+//! <64 hex: leaf hash> <name> <canonical JSON>
+//! …                                               one line for each record, in the order of their names
+//! ```
+//!
+//! There is one way to write a bundle, and [`Bundle::parse`] accepts no other: a flipped bit anywhere is told
+//! with the record in which it is.
+
+use gridtally_protocol::envelope::{self, Envelope, Purpose};
+use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
+use gridtally_protocol::instruction::EventId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::derive::{DeriveError, Derived, derive};
+use super::evidence::{self, Evidence};
+use super::merkle;
+use crate::ledger::Transaction;
+use crate::rules::program::ProgramId;
+use crate::rules::statement::Statement;
+
+/// No bundle is longer than this, in bytes.
+pub const BUNDLE_LEN_MAX: usize = 1 << 30;
+const FORMAT: &str = "gridtally-bundle";
+const FORMAT_VERSION: u32 = 1;
+/// The name of the statement's record.
+pub const STATEMENT: &str = "statement";
+/// The name of the transaction's record.
+pub const TRANSACTION: &str = "transaction";
+const CASE: &str = "case";
+const PROGRAM: &str = "program";
+
+/// Why bytes are no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// Longer than [`BUNDLE_LEN_MAX`].
+    #[error("the bundle has {len} bytes; at most {BUNDLE_LEN_MAX} are read")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The first line.
+    #[error("the header is not as it was signed: {problem}")]
+    Header {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record.
+    #[error("record {name} (line {line}) is not as it was signed: {problem}")]
+    Record {
+        /// On which line of the file, the header being line 1.
+        line: usize,
+        /// Its name as it stands there, cut to 200 characters.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record that there must be once.
+    #[error("the bundle has no record {name}")]
+    Missing {
+        /// Which.
+        name: &'static str,
+    },
+}
+
+/// The first line of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    format_version: u32,
+    event: EventId,
+    version: u32,
+    program: ProgramId,
+    engine: Identity,
+    records: u64,
+    root: Digest,
+    signature: String,
+}
+
+/// A named piece of evidence, or what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    name: String,
+    json: String,
+}
+
+impl Record {
+    fn new(name: String, content: &impl Serialize) -> Self {
+        // Structures of strings, integers and lists: writing them to memory cannot fail.
+        let json = serde_json::to_string(content).unwrap_or_default();
+        Self { name, json }
+    }
+
+    fn leaf(&self) -> Digest {
+        merkle::leaf(format!("{} {}", self.name, self.json).as_bytes())
+    }
+}
+
+/// A bundle whose hashes and signature have been checked. What it says has not: see [`super::verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    header: Header,
+    records: Vec<Record>,
+}
+
+impl Bundle {
+    /// Puts the evidence in order, derives the statement from it, and signs the whole.
+    ///
+    /// # Errors
+    /// [`DeriveError`] where the evidence makes no statement.
+    pub fn seal(mut evidence: Evidence, key: &SigningIdentity) -> Result<(Self, Derived), DeriveError> {
+        evidence.normalise();
+        let derived = derive(&evidence)?;
+        let records = records(&evidence, &derived);
+        let leaves: Vec<Digest> = records.iter().map(Record::leaf).collect();
+        let mut header = Header {
+            format: FORMAT.to_owned(),
+            format_version: FORMAT_VERSION,
+            event: evidence.case.event.id.clone(),
+            version: evidence.case.version,
+            program: evidence.case.event.program.clone(),
+            engine: key.identity(),
+            records: count(records.len()),
+            root: merkle::root(&leaves),
+            signature: String::new(),
+        };
+        header.signature = hex::encode(envelope::seal(Purpose::Bundle, &header.signed_text(), key));
+        Ok((Self { header, records }, derived))
+    }
+
+    /// Reads a bundle: its form, every record's hash, the root over them, the signature over the root.
+    ///
+    /// # Errors
+    /// [`BundleError`] that names the first record that is not as it was signed.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        if bytes.len() > BUNDLE_LEN_MAX {
+            return Err(BundleError::TooLong { len: bytes.len() });
+        }
+        let mut lines = bytes.split_inclusive(|b| *b == b'\n');
+        let header = Header::parse(lines.next().unwrap_or_default())?;
+        let mut records: Vec<Record> = Vec::new();
+        let mut leaves = Vec::new();
+        for (line, text) in (2_usize..).zip(lines) {
+            let (record, leaf) = parse_record(line, text)?;
+            if records.last().is_some_and(|before| before.name >= record.name) {
+                let problem = "it is not in the order of names".to_owned();
+                return Err(BundleError::Record {
+                    line,
+                    name: record.name,
+                    problem,
+                });
+            }
+            records.push(record);
+            leaves.push(leaf);
+        }
+        header.check(&leaves)?;
+        Ok(Self { header, records })
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string(&self.header).unwrap_or_default();
+        text.push('\n');
+        for record in &self.records {
+            let leaf = record.leaf().to_string();
+            for part in [leaf.as_str(), " ", &record.name, " ", &record.json, "\n"] {
+                text.push_str(part);
+            }
+        }
+        text
+    }
+
+    /// The Merkle root over all records: whoever knows it knows what the whole bundle must be.
+    #[must_use]
+    pub const fn root(&self) -> Digest {
+        self.header.root
+    }
+
+    /// Who signed it.
+    #[must_use]
+    pub const fn engine(&self) -> Identity {
+        self.header.engine
+    }
+
+    /// The event that it settles.
+    #[must_use]
+    pub const fn event(&self) -> &EventId {
+        &self.header.event
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub const fn record_count(&self) -> u64 {
+        self.header.records
+    }
+
+    /// The statement as it stands in the bundle, canonical JSON.
+    ///
+    /// # Errors
+    /// [`BundleError::Missing`].
+    pub fn statement_text(&self) -> Result<&str, BundleError> {
+        self.one(STATEMENT)
+            .map(|record| record.json.as_str())
+            .ok_or(BundleError::Missing { name: STATEMENT })
+    }
+
+    /// The transaction as it stands in the bundle, canonical JSON; none where nothing was paid.
+    #[must_use]
+    pub fn transaction_text(&self) -> Option<&str> {
+        self.one(TRANSACTION).map(|record| record.json.as_str())
+    }
+
+    fn one(&self, name: &str) -> Option<&Record> {
+        self.records
+            .binary_search_by(|r| r.name.as_str().cmp(name))
+            .ok()
+            .and_then(|i| self.records.get(i))
+    }
+
+    /// The evidence in it, and that the header says what it says.
+    ///
+    /// # Errors
+    /// [`BundleError`] that names the record which is none of ours, or the header where it says otherwise.
+    pub fn evidence(&self) -> Result<Evidence, BundleError> {
+        let (mut case, mut program) = (None, None);
+        let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
+        let (mut reports, mut refusals) = (vec![], vec![]);
+        for (line, record) in (2_usize..).zip(&self.records) {
+            let read = Reader { line, record };
+            match record.name.split('/').next().unwrap_or_default() {
+                CASE => case = Some(read.content(|_| CASE.to_owned())?),
+                PROGRAM => program = Some(read.content(|_| PROGRAM.to_owned())?),
+                "enrolment" => enrolments.push(read.content(evidence::enrolment_name)?),
+                "instruction" => instructions.push(read.content(evidence::SentInstruction::name)?),
+                "acknowledgement" => {
+                    acknowledgements.push(read.content(evidence::ReceivedAcknowledgement::name)?);
+                }
+                "report" => reports.push(read.content(evidence::ReceivedReport::name)?),
+                "refusal" => refusals.push(read.content(evidence::RefusedMessage::name)?),
+                STATEMENT => drop(read.content(|_: &Statement| STATEMENT.to_owned())?),
+                TRANSACTION => drop(read.content(|_: &Transaction| TRANSACTION.to_owned())?),
+                _ => return Err(read.wrong("there are no records of this kind")),
+            }
+        }
+        let case = case.ok_or(BundleError::Missing { name: CASE })?;
+        let program = program.ok_or(BundleError::Missing { name: PROGRAM })?;
+        let evidence = Evidence {
+            case,
+            program,
+            enrolments,
+            instructions,
+            acknowledgements,
+            reports,
+            refusals,
+        };
+        self.header.check_case(&evidence)?;
+        Ok(evidence)
+    }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
+    let mut records = vec![
+        Record::new(CASE.to_owned(), &evidence.case),
+        Record::new(PROGRAM.to_owned(), &evidence.program),
+        Record::new(STATEMENT.to_owned(), &derived.statement),
+    ];
+    records.extend(
+        derived
+            .transaction
+            .iter()
+            .map(|t| Record::new(TRANSACTION.to_owned(), t)),
+    );
+    records.extend(
+        evidence
+            .enrolments
+            .iter()
+            .map(|e| Record::new(evidence::enrolment_name(e), e)),
+    );
+    records.extend(evidence.instructions.iter().map(|i| Record::new(i.name(), i)));
+    records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
+    records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));
+    records.extend(evidence.refusals.iter().map(|r| Record::new(r.name(), r)));
+    records.sort_by(|a, b| a.name.cmp(&b.name));
+    records
+}
+
+fn parse_record(line: usize, text: &[u8]) -> Result<(Record, Digest), BundleError> {
+    let wrong = |name: &str, problem: &str| BundleError::Record {
+        line,
+        name: name.chars().take(200).collect(),
+        problem: problem.to_owned(),
+    };
+    let shown = String::from_utf8_lossy(text);
+    let name_shown = shown.split(' ').nth(1).unwrap_or("without a name");
+    let text = text
+        .strip_suffix(b"\n")
+        .ok_or_else(|| wrong(name_shown, "its line does not end"))?;
+    let text = str::from_utf8(text).map_err(|_| wrong(name_shown, "it is no UTF-8"))?;
+    let form = || wrong(name_shown, "its line is not of the form HASH NAME JSON");
+    let (leaf, rest) = text.split_once(' ').ok_or_else(form)?;
+    let (name, json) = rest.split_once(' ').ok_or_else(form)?;
+    let stated: Digest = leaf
+        .parse()
+        .map_err(|_| wrong(name, "its hash is no SHA-256 in lower-case hexadecimal"))?;
+    let record = Record {
+        name: name.to_owned(),
+        json: json.to_owned(),
+    };
+    if record.leaf() != stated {
+        return Err(wrong(name, "its hash is not that of its content"));
+    }
+    Ok((record, stated))
+}
+
+impl Header {
+    /// What is signed.
+    fn signed_text(&self) -> Vec<u8> {
+        let Self {
+            event,
+            version,
+            program,
+            records,
+            root,
+            ..
+        } = self;
+        format!("{FORMAT} {FORMAT_VERSION}\n{event}\n{version}\n{program}\n{records}\n{root}\n").into_bytes()
+    }
+
+    fn parse(line: &[u8]) -> Result<Self, BundleError> {
+        let wrong = |problem: String| BundleError::Header { problem };
+        let text = line
+            .strip_suffix(b"\n")
+            .ok_or_else(|| wrong("its line does not end".to_owned()))?;
+        let header: Self = serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))?;
+        if serde_json::to_vec(&header).is_ok_and(|canonical| canonical == text) {
+            Ok(header)
+        } else {
+            Err(wrong("it is not written in the one canonical form".to_owned()))
+        }
+    }
+
+    fn check(&self, leaves: &[Digest]) -> Result<(), BundleError> {
+        let wrong = |problem: String| Err(BundleError::Header { problem });
+        if self.format != FORMAT || self.format_version != FORMAT_VERSION {
+            return wrong(format!(
+                "this program reads {FORMAT} {FORMAT_VERSION}, nothing else"
+            ));
+        }
+        if self.records != count(leaves.len()) {
+            return wrong(format!(
+                "it announces {} records, but {} follow",
+                self.records,
+                leaves.len()
+            ));
+        }
+        if self.root != merkle::root(leaves) {
+            return wrong(
+                "its root is not that of the records: one was added, removed or exchanged".to_owned(),
+            );
+        }
+        let signed = self
+            .signature()
+            .map_err(|problem| BundleError::Header { problem })?;
+        if signed == self.signed_text() {
+            Ok(())
+        } else {
+            wrong("the signature is for something else".to_owned())
+        }
+    }
+
+    /// The signed text, verified.
+    fn signature(&self) -> Result<Vec<u8>, String> {
+        let bytes = hex::decode(&self.signature).map_err(|e| format!("the signature: {e}"))?;
+        if hex::encode(&bytes) != self.signature {
+            return Err("the signature: hexadecimal digits are written in lower case".to_owned());
+        }
+        let envelope = Envelope::parse(&bytes).map_err(|e| format!("the signature: {e}"))?;
+        if envelope.signer() != self.engine {
+            return Err("the signature is another's than the engine's".to_owned());
+        }
+        envelope
+            .verify(Purpose::Bundle)
+            .map(<[u8]>::to_vec)
+            .map_err(|e| format!("the signature: {e}"))
+    }
+
+    fn check_case(&self, evidence: &Evidence) -> Result<(), BundleError> {
+        let case = &evidence.case;
+        let same = self.event == case.event.id
+            && self.version == case.version
+            && self.program == case.event.program
+            && self.engine == case.engine;
+        let problem = "it names another event, version, program or engine than the record `case`".to_owned();
+        if same {
+            Ok(())
+        } else {
+            Err(BundleError::Header { problem })
+        }
+    }
+}
+
+/// A record that is being read.
+struct Reader<'r> {
+    line: usize,
+    record: &'r Record,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, problem: impl ToString) -> BundleError {
+        BundleError::Record {
+            line: self.line,
+            name: self.record.name.chars().take(200).collect(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// The content in its one canonical form, under its one name.
+    fn content<T: Serialize + DeserializeOwned>(
+        &self,
+        name: impl Fn(&T) -> String,
+    ) -> Result<T, BundleError> {
+        let content: T = serde_json::from_str(&self.record.json).map_err(|e| self.wrong(e))?;
+        if name(&content) != self.record.name {
+            return Err(self.wrong("it is not what its name says"));
+        }
+        if serde_json::to_string(&content).is_ok_and(|canonical| canonical == self.record.json) {
+            Ok(content)
+        } else {
+            Err(self.wrong("it is not written in the one canonical form"))
+        }
+    }
+}
