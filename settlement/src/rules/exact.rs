@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-use gridtally_protocol::quantity::{ParseQuantityError, parse_scaled};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// A step of a rule's arithmetic that cannot be carried out exactly.
@@ -72,16 +72,13 @@ impl Ratio {
         }
     }
 
-    /// Reads a decimal text such as `0.8` exactly; at most 18 decimals.
+    /// A price or factor as written, exactly.
     ///
     /// # Errors
-    /// [`ParseQuantityError`] where the text is no such decimal.
-    pub fn from_decimal(text: &str) -> Result<Self, ParseQuantityError> {
-        let too_large = || ParseQuantityError::TooLarge {
-            text: text.chars().take(64).collect(),
-        };
-        let scaled = parse_scaled(text, 18)?;
-        Self::new(scaled, 1_000_000_000_000_000_000).map_err(|_| too_large())
+    /// [`ArithmeticError`] never in practice: 28 decimals fit.
+    pub fn of_decimal(decimal: Decimal) -> Result<Self, ArithmeticError> {
+        let too_large = overflow("decimal");
+        Self::new(decimal.mantissa(), 10_i128.checked_pow(decimal.scale()).ok_or(too_large)?)
     }
 
     /// The reduced numerator.
@@ -253,6 +250,21 @@ impl fmt::Display for Ratio {
 #[error("{text:?} is not a reduced fraction of the form 3/25")]
 pub struct ParseRatioError {
     text: String,
+}
+
+/// Reads a price or factor such as `0.85` exactly, or not at all: `from_str` would round what does not fit 96 bits,
+/// and `+` and `×` of decimals round silently, so that a decimal is only read and shown, and counted with as a
+/// [`Ratio`] or in base units.
+///
+/// # Errors
+/// A sentence.
+pub fn read_decimal(text: &str) -> Result<Decimal, String> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
+    let decimal = if plain { Decimal::from_str_exact(text).ok() } else { None };
+    decimal.map(|d| d.normalize()).ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        format!("{shown:?} is not a decimal number of the form 0.85 with at most 28 digits")
+    })
 }
 
 impl FromStr for Ratio {

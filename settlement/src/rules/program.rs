@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::baseline::{BaselineRule, read_id};
 use super::document::{self, DocumentError, Found, Section};
+use super::exact::read_decimal;
 
 /// The name of a program: 1 to 64 of `a-z`, `0-9`, `_` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,7 +208,7 @@ fn read_asset(mut s: Section<'_, '_>) -> Option<Asset> {
 }
 
 fn read_price(text: &str, asset: &Asset) -> Result<TokenAmount, String> {
-    let price = asset.parse(text).map_err(|e| e.to_string())?;
+    let price = asset.parse(&read_decimal(text)?.to_string()).map_err(|e| e.to_string())?;
     if price < TokenAmount::ZERO {
         Err("is negative".to_owned())
     } else {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::rules::calendar::DayType;
 use crate::rules::document::{self, DocumentError, Section};
-use crate::rules::exact::Ratio;
+use crate::rules::exact::{Ratio, read_decimal};
 
 /// How many days of a type the rule takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -287,7 +287,7 @@ pub(in crate::rules) fn read_id(text: &str) -> Result<String, &'static str> {
 }
 
 fn read_share(text: &str) -> Result<Ratio, String> {
-    let share = Ratio::from_decimal(text).map_err(|e| e.to_string())?;
+    let share = Ratio::of_decimal(read_decimal(text)?).map_err(|e| e.to_string())?;
     if share.is_positive() && share < Ratio::ONE {
         Ok(share)
     } else {
@@ -296,7 +296,7 @@ fn read_share(text: &str) -> Result<Ratio, String> {
 }
 
 fn read_factor(text: &str) -> Result<Ratio, String> {
-    let factor = Ratio::from_decimal(text).map_err(|e| e.to_string())?;
+    let factor = Ratio::of_decimal(read_decimal(text)?).map_err(|e| e.to_string())?;
     let sane = (Ratio::ZERO..=Ratio::whole(1000)).contains(&factor);
     if sane {
         Ok(factor)
