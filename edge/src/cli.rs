@@ -1,0 +1,170 @@
+//! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
+
+use std::fs;
+use std::io::{self, BufReader};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use gridtally_protocol::identity::Identity;
+
+use crate::agent::{Agent, AgentError, Pace};
+use crate::config::{AgentConfig, ConfigError, EXAMPLE};
+use crate::identity::{self, KeyError};
+use crate::real_time::{self, RealTimeError};
+use crate::stepped::{self, SteppedError};
+
+const STEPPED_RESEND: Duration = Duration::from_secs(3);
+const REAL_RESEND: Duration = Duration::from_secs(30);
+
+/// The arguments of the agent.
+#[derive(Debug, Clone, Args)]
+pub struct EdgeArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EdgeCommand,
+}
+
+/// What the agent can be told to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum EdgeCommand {
+    /// Run the agent until it is asked to end
+    Run {
+        /// The owner's config
+        #[arg(long, value_name = "FILE", default_value = "agent.toml")]
+        config: PathBuf,
+        /// Take the time from standard input, one JSON line a step
+        #[arg(long)]
+        stepped: bool,
+    },
+    /// Make a directory with a commented agent.toml and a new key; print the key to give to the operator
+    Init {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print the gateway's did:key
+    Identity {
+        /// The owner's config
+        #[arg(long, value_name = "FILE", default_value = "agent.toml")]
+        config: PathBuf,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The agent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// Stepped time.
+    #[error(transparent)]
+    Stepped(#[from] SteppedError),
+    /// Real time.
+    #[error(transparent)]
+    RealTime(#[from] RealTimeError),
+    /// A file or directory cannot be made.
+    #[error("{} cannot be made: {source}", path.display())]
+    Make {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime cannot be started.
+    #[error("the agent's runtime cannot be started: {0}")]
+    Runtime(io::Error),
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// [`EdgeError`], a sentence that says what to do.
+pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
+    match args.command {
+        EdgeCommand::Run { config, stepped } => run_agent(&config, stepped),
+        EdgeCommand::Init { directory } => {
+            let identity = init(&directory)?;
+            println!("{identity}");
+            eprintln!(
+                "Give this key to your operator, put his engine's key and your devices into {}, then run:\n  \
+                 gridtally edge run --config {}",
+                directory.join("agent.toml").display(),
+                directory.join("agent.toml").display()
+            );
+            Ok(())
+        }
+        EdgeCommand::Identity { config } => {
+            let config = AgentConfig::load(&config)?;
+            println!("{}", identity::load(&config.gateway.key)?.identity());
+            Ok(())
+        }
+    }
+}
+
+fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
+    let config = AgentConfig::load(config)?;
+    let key = identity::load_or_create(&config.gateway.key)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(EdgeError::Runtime)?;
+    runtime.block_on(async {
+        if stepped {
+            let pace = Pace {
+                tick_seconds: config.gateway.interval.seconds(),
+                resend_after: STEPPED_RESEND,
+            };
+            let agent = Agent::start(config, key, pace)?;
+            stepped::run(agent, BufReader::new(io::stdin()), io::stdout()).await?;
+        } else {
+            let pace = Pace {
+                tick_seconds: real_time::TICK_SECONDS,
+                resend_after: REAL_RESEND,
+            };
+            real_time::run(Agent::start(config, key, pace)?).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes the directory, a config to be filled in, and the key. Nothing that exists is overwritten.
+fn init(directory: &Path) -> Result<Identity, EdgeError> {
+    let make = |path: &Path, source| EdgeError::Make {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(directory).map_err(|e| make(directory, e))?;
+    let config = directory.join("agent.toml");
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&config)
+        .and_then(|mut file| io::Write::write_all(&mut file, EXAMPLE.as_bytes()))
+        .map_err(|e| make(&config, e))?;
+    Ok(identity::load_or_create(&directory.join("gateway.key"))?.identity())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn init_makes_a_config_that_loads_and_a_key_and_overwrites_neither() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("my-home");
+        let made = init(&directory).unwrap();
+        let config = AgentConfig::load(&directory.join("agent.toml")).unwrap();
+        assert_eq!(identity::load(&config.gateway.key).unwrap().identity(), made);
+        assert!(matches!(init(&directory), Err(EdgeError::Make { .. })));
+        assert_eq!(identity::load(&config.gateway.key).unwrap().identity(), made);
+    }
+}

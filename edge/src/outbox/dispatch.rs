@@ -1,0 +1,283 @@
+//! Instructions and what was done about them, with the owner's setting that they displaced. Each step is
+//! kept together with the acknowledgement that tells of it.
+
+use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::identity::{Digest, SigningIdentity};
+use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::message::{Message as _, Signed};
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::time::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::{Kind, Outbox, OutboxError, delivery, instant, json};
+use crate::device::Setting;
+
+/// How far an accepted instruction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Its time has not come.
+    Waiting,
+    /// The owner's setting is saved; a set-point may or may not be on the device.
+    Begun,
+    /// The device took the set-point.
+    Written,
+    /// The device gave the set-point back.
+    Held,
+    /// It ended before its time; the owner's setting may not be back yet.
+    Stopped,
+    /// Nothing is left to do.
+    Done,
+}
+
+impl Progress {
+    const ALL: [Self; 6] = [
+        Self::Waiting,
+        Self::Begun,
+        Self::Written,
+        Self::Held,
+        Self::Stopped,
+        Self::Done,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Begun => "begun",
+            Self::Written => "written",
+            Self::Held => "held",
+            Self::Stopped => "stopped",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// An instruction that was accepted and is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The digest of the instruction.
+    pub instruction: Digest,
+    /// The engine's number of it.
+    pub sequence: u64,
+    /// When to begin.
+    pub start: Timestamp,
+    /// When the owner's setting shall be back.
+    pub end: Timestamp,
+    /// After this instant it is not begun.
+    pub expires_at: Timestamp,
+    /// The accepted power.
+    pub power: Milliwatts,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+impl Outbox {
+    /// The highest number of an instruction that was ever taken, and the digest of it.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn last_instruction(&self) -> Result<Option<(u64, Digest)>, OutboxError> {
+        self.connection
+            .query_row(
+                "SELECT sequence, digest FROM instruction ORDER BY sequence DESC LIMIT 1",
+                [],
+                |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
+            )
+            .optional()?
+            .map(|(sequence, digest)| Ok((number(sequence)?, Digest::from_bytes(digest))))
+            .transpose()
+    }
+
+    /// Whether this very instruction was taken before.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn knows_instruction(&self, digest: Digest) -> Result<bool, OutboxError> {
+        let known = self
+            .connection
+            .query_row(
+                "SELECT 1 FROM instruction WHERE digest = ?1",
+                [digest.as_bytes()],
+                |_| Ok(()),
+            )
+            .optional()?;
+        Ok(known.is_some())
+    }
+
+    /// Takes an instruction with the owner's decision about it, and the acknowledgement that tells it.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; nothing is changed then.
+    pub fn admit(
+        &mut self,
+        signed: &Signed<Instruction>,
+        decision: Stage,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        let instruction = &signed.message;
+        let (power, progress) = match decision {
+            Stage::OptedIn(power) => (Some(power.get()), Progress::Waiting),
+            _ => (None, Progress::Done),
+        };
+        let sequence =
+            i64::try_from(instruction.sequence).map_err(|e| OutboxError::corrupt("sequence number", e))?;
+        let added = self.durably(|transaction, key| {
+            transaction.execute(
+                "INSERT INTO instruction (digest, sequence, event, starts_at, ends_at, expires_at, power, progress) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    signed.digest.as_bytes(),
+                    sequence,
+                    instruction.event.as_str(),
+                    instruction.start.unix(),
+                    instruction.end.unix(),
+                    instruction.expires_at.unix(),
+                    power,
+                    progress.name()
+                ],
+            )?;
+            acknowledge(transaction, key, signed.digest, decision, now)
+        })?;
+        self.depth = self.depth.saturating_add(added);
+        Ok(())
+    }
+
+    /// The accepted instructions that are not done, by their numbers.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn dispatches(&self) -> Result<Vec<Dispatch>, OutboxError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT digest, sequence, starts_at, ends_at, expires_at, power, progress FROM instruction \
+             WHERE progress <> 'done' AND power IS NOT NULL ORDER BY sequence",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                row.get::<_, [u8; 32]>(0)?,
+                [
+                    row.get::<_, i64>(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                ],
+                row.get::<_, String>(6)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (digest, [sequence, start, end, expires_at, power], progress) = row?;
+            Ok(Dispatch {
+                instruction: Digest::from_bytes(digest),
+                sequence: number(sequence)?,
+                start: instant(start)?,
+                end: instant(end)?,
+                expires_at: instant(expires_at)?,
+                power: Milliwatts::new(power),
+                progress: Progress::ALL
+                    .into_iter()
+                    .find(|p| p.name() == progress)
+                    .ok_or_else(|| OutboxError::corrupt("progress", progress))?,
+            })
+        })
+        .collect()
+    }
+
+    /// The owner's setting, if an event has displaced it.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn owner_setting(&self) -> Result<Option<Setting>, OutboxError> {
+        self.connection
+            .prepare_cached("SELECT setting FROM owner_setting")?
+            .query_row([], |row| row.get::<_, String>(0))
+            .optional()?
+            .map(|text| serde_json::from_str(&text).map_err(|e| OutboxError::corrupt("setting", e)))
+            .transpose()
+    }
+
+    /// Keeps the owner's setting before it is displaced. One that is kept already stays: what the device
+    /// shows then may be ours.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn keep_owner_setting(&mut self, setting: Setting, now: Timestamp) -> Result<(), OutboxError> {
+        let text = json("setting", &setting)?;
+        self.durably(|transaction, _| {
+            transaction.execute(
+                "INSERT OR IGNORE INTO owner_setting (one, setting, saved_at) VALUES (1, ?1, ?2)",
+                params![text, now.unix()],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Notes how far an instruction is, with the acknowledgement of a new stage, if there is one.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; nothing is changed then.
+    pub fn advance(
+        &mut self,
+        instruction: Digest,
+        progress: Progress,
+        stage: Option<Stage>,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        let added = self.durably(|transaction, key| {
+            step(transaction, instruction, progress)?;
+            stage.map_or(Ok(0), |stage| {
+                acknowledge(transaction, key, instruction, stage, now)
+            })
+        })?;
+        self.depth = self.depth.saturating_add(added);
+        Ok(())
+    }
+
+    /// The owner's setting is back: forgets it, and ends the instructions that had displaced it.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; nothing is changed then.
+    pub fn restored(&mut self, instructions: &[Digest], now: Timestamp) -> Result<(), OutboxError> {
+        let added = self.durably(|transaction, key| {
+            transaction.execute("DELETE FROM owner_setting", [])?;
+            let mut added = 0_u64;
+            for &instruction in instructions {
+                step(transaction, instruction, Progress::Done)?;
+                added =
+                    added.saturating_add(acknowledge(transaction, key, instruction, Stage::Restored, now)?);
+            }
+            Ok(added)
+        })?;
+        self.depth = self.depth.saturating_add(added);
+        Ok(())
+    }
+}
+
+fn step(transaction: &Transaction<'_>, instruction: Digest, progress: Progress) -> Result<(), OutboxError> {
+    transaction
+        .prepare_cached("UPDATE instruction SET progress = ?2 WHERE digest = ?1")?
+        .execute(params![instruction.as_bytes(), progress.name()])?;
+    Ok(())
+}
+
+fn acknowledge(
+    transaction: &Transaction<'_>,
+    key: &SigningIdentity,
+    instruction: Digest,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<u64, OutboxError> {
+    let acknowledgement = Acknowledgement {
+        instruction,
+        at: now,
+        stage,
+    };
+    delivery::enqueue(
+        transaction,
+        Kind::Acknowledgement,
+        &acknowledgement.seal(key)?,
+        now,
+    )
+}
+
+fn number(sequence: i64) -> Result<u64, OutboxError> {
+    u64::try_from(sequence).map_err(|e| OutboxError::corrupt("sequence number", e))
+}

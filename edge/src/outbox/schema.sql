@@ -1,0 +1,61 @@
+-- What must survive a restart of the agent. One row a table where the table says so.
+
+-- The chain of reports: the last sequence number and the digest of that report.
+CREATE TABLE chain (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    gateway  TEXT    NOT NULL,
+    sequence INTEGER NOT NULL CHECK (sequence >= 0),
+    digest   BLOB    NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+
+-- The counters at the last boundary (JSON), and that boundary in Unix seconds.
+CREATE TABLE meters (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    boundary INTEGER NOT NULL,
+    state    TEXT    NOT NULL
+) STRICT;
+
+-- Intervals that no report holds yet: start and length in seconds, samples as JSON.
+CREATE TABLE interval (
+    start   INTEGER PRIMARY KEY,
+    length  INTEGER NOT NULL,
+    samples TEXT    NOT NULL
+) STRICT;
+
+-- Signed messages for which the engine has not signed yet, in the order in which they were made.
+CREATE TABLE message (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      TEXT    NOT NULL CHECK (kind IN ('report', 'ack')),
+    digest    BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    envelope  BLOB    NOT NULL,
+    sealed_at INTEGER NOT NULL
+) STRICT;
+
+-- Signed messages that the engine refused for good, with its reason.
+CREATE TABLE refused (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT    NOT NULL,
+    digest     BLOB    NOT NULL UNIQUE,
+    envelope   BLOB    NOT NULL,
+    reason     TEXT    NOT NULL,
+    refused_at INTEGER NOT NULL
+) STRICT;
+
+-- Instructions of the engine, the accepted power in milliwatts (NULL: declined), and how far they are.
+CREATE TABLE instruction (
+    digest      BLOB    PRIMARY KEY CHECK (length(digest) = 32),
+    sequence    INTEGER NOT NULL UNIQUE,
+    event       TEXT    NOT NULL,
+    starts_at   INTEGER NOT NULL,
+    ends_at     INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    power       INTEGER,
+    progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'stopped', 'done'))
+) STRICT;
+
+-- The owner's own storage setting, saved before an event overwrote it; absent when nothing is overwritten.
+CREATE TABLE owner_setting (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    setting  TEXT    NOT NULL,
+    saved_at INTEGER NOT NULL
+) STRICT;

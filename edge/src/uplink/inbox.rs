@@ -1,0 +1,161 @@
+//! What comes from the broker, which is a stranger: believed only when the pinned engine signed it for
+//! this gateway. What cannot be believed is passed over with a reason in the log, and acknowledged to the
+//! broker, so that it does not come again.
+
+use gridtally_protocol::identity::Identity;
+use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::message::{Message as _, MessageError};
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::receipt::Receipt;
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+
+use crate::config::OwnerConfig;
+use crate::control::policy;
+use crate::outbox::{Outbox, OutboxError, Receipted};
+
+/// Why a message is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    /// It is no message of its topic's kind, or its signature is not good.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] MessageError),
+    /// Somebody else signed it.
+    #[error("{signer} signed it, which is not the engine of the config")]
+    Stranger {
+        /// Who signed.
+        signer: Identity,
+    },
+    /// It is for another gateway.
+    #[error("it is for {gateway}")]
+    Misdirected {
+        /// For whom it is.
+        gateway: Identity,
+    },
+    /// A later instruction was taken already, or another one of the same number.
+    #[error(
+        "its number {sequence} is not above {taken}, the last that was taken: it is replayed or out of order"
+    )]
+    Replayed {
+        /// Its number.
+        sequence: u64,
+        /// The last that was taken.
+        taken: u64,
+    },
+    /// It was taken before.
+    #[error("it was taken before")]
+    Known,
+    /// The topic is none that this gateway listens to.
+    #[error("nothing is expected on topic {topic}")]
+    Topic {
+        /// The topic.
+        topic: String,
+    },
+    /// It is longer than any message.
+    #[error("it has {len} bytes, more than any message")]
+    TooLong {
+        /// Its length.
+        len: usize,
+    },
+}
+
+/// What a message brought about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handled {
+    /// A receipt, taken.
+    Receipt(Receipted),
+    /// An instruction, answered.
+    Instruction,
+    /// Nothing.
+    Ignored(Ignored),
+}
+
+/// What a gateway needs to know to judge what it is sent.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    /// Whose word counts.
+    pub engine: Identity,
+    /// What the owner allows.
+    pub owner: OwnerConfig,
+    /// The battery's greatest power, where there is a battery.
+    pub battery: Option<Milliwatts>,
+}
+
+impl Judge {
+    /// Judges a message and makes its effect durable. Only then may it be acknowledged to the broker.
+    ///
+    /// # Errors
+    /// [`OutboxError`]: the message is to be delivered again.
+    pub fn handle(
+        &self,
+        outbox: &mut Outbox,
+        topic: &str,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Handled, OutboxError> {
+        let gateway = outbox.identity();
+        let kind = topic
+            .parse::<Topic>()
+            .ok()
+            .filter(|t| t.gateway == gateway)
+            .map(|t| t.kind);
+        match kind {
+            Some(TopicKind::Receipt) => match self.open_receipt(gateway, payload) {
+                Ok(receipt) => Ok(Handled::Receipt(outbox.receipt(&receipt.entries, now)?)),
+                Err(ignored) => Ok(Handled::Ignored(ignored)),
+            },
+            Some(TopicKind::Instruction) => self.take_instruction(outbox, payload, now),
+            _ => Ok(Handled::Ignored(Ignored::Topic {
+                topic: topic.chars().take(120).collect(),
+            })),
+        }
+    }
+
+    fn open_receipt(&self, gateway: Identity, payload: &[u8]) -> Result<Receipt, Ignored> {
+        let signed = Receipt::open(payload)?;
+        self.check(signed.signer, signed.message.gateway, gateway)?;
+        Ok(signed.message)
+    }
+
+    fn take_instruction(
+        &self,
+        outbox: &mut Outbox,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Handled, OutboxError> {
+        let gateway = outbox.identity();
+        let opened = Instruction::open(payload)
+            .map_err(Ignored::from)
+            .and_then(|signed| {
+                self.check(signed.signer, signed.message.gateway, gateway)
+                    .map(|()| signed)
+            });
+        let signed = match opened {
+            Ok(signed) => signed,
+            Err(ignored) => return Ok(Handled::Ignored(ignored)),
+        };
+        if outbox.knows_instruction(signed.digest)? {
+            return Ok(Handled::Ignored(Ignored::Known));
+        }
+        let sequence = signed.message.sequence;
+        if let Some((taken, _)) = outbox.last_instruction()?
+            && sequence <= taken
+        {
+            return Ok(Handled::Ignored(Ignored::Replayed { sequence, taken }));
+        }
+        let decision = policy::decide(&signed.message, &self.owner, self.battery, now);
+        tracing::info!(event = %signed.message.event, ?decision, "an instruction of the engine");
+        outbox.admit(&signed, decision, now)?;
+        Ok(Handled::Instruction)
+    }
+
+    fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
+        if signer != self.engine {
+            return Err(Ignored::Stranger { signer });
+        }
+        if addressee != gateway {
+            return Err(Ignored::Misdirected { gateway: addressee });
+        }
+        Ok(())
+    }
+}

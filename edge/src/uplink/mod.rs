@@ -1,0 +1,245 @@
+//! The line to the engine: what waits in the outbox is published in order until the engine's receipt, what
+//! comes is judged and made durable before the broker may forget it.
+//!
+//! A message is published again on every new connection, and when its receipt does not come in time:
+//! neither the broker nor the connection is trusted to keep anything.
+
+pub mod inbox;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gridtally_link::{ConfigError, Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
+use gridtally_protocol::identity::Identity;
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use self::inbox::{Handled, Ignored, Judge};
+use crate::outbox::{Outbox, OutboxError, Outgoing};
+
+/// At most so many messages wait for their receipts at a time.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// The line to the engine.
+#[derive(Debug)]
+pub struct Uplink {
+    link: Link,
+    events: mpsc::Receiver<LinkEvent>,
+    gateway: Identity,
+    judge: Judge,
+    online: bool,
+    /// The place in the outbox up to which everything was published on this connection.
+    sent_to: i64,
+    /// What was published and is not receipted, with the time of publication.
+    in_flight: BTreeMap<i64, Instant>,
+    resend_after: Duration,
+}
+
+impl Uplink {
+    /// Starts the connection to `broker`. A message is published again when its receipt takes longer than
+    /// `resend_after`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the broker's address can never work.
+    pub fn start(
+        broker: &str,
+        gateway: Identity,
+        judge: Judge,
+        resend_after: Duration,
+    ) -> Result<Self, ConfigError> {
+        let topic = |kind| Topic { gateway, kind }.to_string();
+        let config = LinkConfig {
+            clean_session: false,
+            subscriptions: vec![topic(TopicKind::Instruction), topic(TopicKind::Receipt)],
+            last_will: Some(LastWill {
+                topic: topic(TopicKind::Status),
+                payload: b"offline".to_vec(),
+                retain: true,
+            }),
+            ..LinkConfig::new(broker, format!("gridtally-{}", gateway.multibase()))
+        };
+        config.check()?;
+        let (link, events) = Link::start(config);
+        Ok(Self {
+            link,
+            events,
+            gateway,
+            judge,
+            online: false,
+            sent_to: 0,
+            in_flight: BTreeMap::new(),
+            resend_after,
+        })
+    }
+
+    /// Waits for the next event of the link; `None` where the link has ended, which it does not by itself.
+    pub async fn next(&mut self) -> Option<LinkEvent> {
+        self.events.recv().await
+    }
+
+    /// When the oldest message in flight is to be published again.
+    #[must_use]
+    pub fn resend_at(&self) -> Option<Instant> {
+        let oldest = self.in_flight.values().min()?;
+        oldest.checked_add(self.resend_after)
+    }
+
+    /// Takes an event of the link. A delivery is acknowledged to the broker when its effect is durable.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; the delivery will come again.
+    pub fn take(&mut self, event: LinkEvent, outbox: &mut Outbox, now: Timestamp) -> Result<(), OutboxError> {
+        match event {
+            LinkEvent::Connected => {
+                tracing::info!("connected to the broker");
+                self.forget_connection();
+                self.online = true;
+                self.say("online");
+            }
+            LinkEvent::Disconnected { reason } => {
+                tracing::warn!(%reason, "no connection to the broker");
+                self.forget_connection();
+            }
+            LinkEvent::Message(delivery) => {
+                self.receive(&delivery, outbox, now)?;
+                self.link.acknowledge(&delivery);
+            }
+        }
+        self.pump(outbox)
+    }
+
+    fn receive(
+        &mut self,
+        delivery: &Delivery,
+        outbox: &mut Outbox,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        let handled = match delivery.truncated_from {
+            Some(len) => Handled::Ignored(Ignored::TooLong { len }),
+            None => self
+                .judge
+                .handle(outbox, &delivery.topic, &delivery.payload, now)?,
+        };
+        match handled {
+            Handled::Receipt(receipted) => {
+                for id in &receipted.ids {
+                    self.in_flight.remove(id);
+                }
+                if receipted.refused > 0 {
+                    tracing::warn!(
+                        count = receipted.refused,
+                        "the engine refuses messages of this gateway"
+                    );
+                }
+            }
+            Handled::Instruction => {}
+            Handled::Ignored(Ignored::Known) => {
+                tracing::debug!(topic = %delivery.topic, "an instruction that was taken before");
+            }
+            Handled::Ignored(reason) => {
+                tracing::warn!(topic = %delivery.topic, %reason, "a message is ignored");
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what is due: what has waited too long for its receipt, then what was not published yet.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn pump(&mut self, outbox: &Outbox) -> Result<(), OutboxError> {
+        if !self.online {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let is_late = |sent: &Instant| now.saturating_duration_since(*sent) >= self.resend_after;
+        let late: Vec<i64> = self
+            .in_flight
+            .iter()
+            .filter(|(_, sent)| is_late(sent))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            let message = outbox.outgoing_after(id.saturating_sub(1), 1)?;
+            match message.into_iter().find(|m| m.id == id) {
+                Some(message) => {
+                    if !self.publish(message, now) {
+                        return Ok(());
+                    }
+                }
+                // It expired in the outbox.
+                None => drop(self.in_flight.remove(&id)),
+            }
+        }
+        let room = IN_FLIGHT_MAX.saturating_sub(self.in_flight.len());
+        if room == 0 || outbox.depth() == 0 {
+            return Ok(());
+        }
+        for message in outbox.outgoing_after(self.sent_to, room)? {
+            let id = message.id;
+            if !self.publish(message, now) {
+                break;
+            }
+            self.sent_to = id;
+        }
+        Ok(())
+    }
+
+    /// Publishes a message; `false` where the link takes nothing more for now.
+    fn publish(&mut self, message: Outgoing, now: Instant) -> bool {
+        let topic = Topic {
+            gateway: self.gateway,
+            kind: message.kind.topic(),
+        };
+        match self.link.publish(&topic.to_string(), message.envelope, false) {
+            Ok(()) => {
+                self.in_flight.insert(message.id, now);
+                true
+            }
+            Err(PublishError::Full) => {
+                // A late one that finds no room counts as tried, lest the loop spins.
+                if let Some(sent) = self.in_flight.get_mut(&message.id) {
+                    *sent = now;
+                }
+                false
+            }
+            Err(PublishError::Offline) => {
+                self.forget_connection();
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "a message of the outbox can never be published");
+                true
+            }
+        }
+    }
+
+    fn say(&self, status: &str) {
+        let topic = Topic {
+            gateway: self.gateway,
+            kind: TopicKind::Status,
+        };
+        if let Err(error) = self
+            .link
+            .publish(&topic.to_string(), status.as_bytes().to_vec(), true)
+        {
+            tracing::debug!(%error, "the status is not published");
+        }
+    }
+
+    fn forget_connection(&mut self) {
+        self.online = false;
+        self.sent_to = 0;
+        self.in_flight.clear();
+    }
+
+    /// Says goodbye: publishes the status, lets what is queued leave, and ends the link.
+    pub async fn stop(self) {
+        self.say("offline");
+        let Self { link, mut events, .. } = self;
+        drop(link);
+        while events.recv().await.is_some() {}
+    }
+}
