@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Writes a first corpus for every fuzz target from the published vectors: fuzz/corpus/<target>/."""
+
+import hashlib
+import json
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VECTORS = HERE / "../tests/vectors"
+
+
+def seed(target, data):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def vectors(name):
+    return json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
+
+
+for message in ("report", "instruction", "acknowledgement", "receipt"):
+    for vector in vectors(message):
+        seed(message, bytes.fromhex(vector["payload"]))
+        seed("envelope", bytes.fromhex(vector["envelope"]))
+for vector in vectors("refused"):
+    seed("envelope", bytes.fromhex(vector["envelope"]))
+for vector in vectors("identity"):
+    seed("identity", bytes.fromhex(vector["public_key"]))
+    seed("identity", vector.get("did_key", "did:key:z6Mk").encode())
+    for topic in vector.get("topics", []):
+        seed("topic", topic.encode())
+for text in ("0", "-12.345678", "9223372036854.775807", "-9223372036854.775808", "0.000", "9" * 38, "1e3"):
+    for decimals in (0, 6, 18):
+        seed("quantity", bytes([decimals]) + text.encode())
