@@ -135,6 +135,10 @@ fn a_killed_postmaster_is_started_again_with_its_data_intact() {
         client = connect(&cluster);
         assert_eq!(count(&mut client), i64::from(round) * 1000);
     }
+    // Stopped just when it has died: it does not come back.
+    kill(cluster.process_id().unwrap());
+    cluster.stop().unwrap();
+    assert_eq!(process::working_in(&data.path().join("postgres/cluster")), []);
 }
 
 #[test]
