@@ -1,18 +1,66 @@
 //! `gridtally engine …`: the operator's commands.
 
+mod show;
+mod table;
+
+use std::fs;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::time::Timestamp;
 
-use crate::engine::{self, EngineError, EngineOptions};
+use crate::clock::Clock;
+use crate::dispatch::{self, Announcement, DispatchError};
+use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, engine_key};
+use crate::registry::{EnrolmentFileError, read_enrolments};
+use crate::rules::document::DocumentError;
+use crate::rules::program::{Program, ProgramId};
+use crate::rules::statement::SiteId;
+use crate::store::{Store, StoreError, programs};
+use crate::supervise::SuperviseError;
 
 /// The engine of a neighbourhood, and the operator's commands to it.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLE)]
 pub struct EngineArgs {
+    /// Where the engine is.
+    #[command(flatten)]
+    pub place: Place,
     /// What to do.
     #[command(subcommand)]
     pub command: EngineCommand,
+}
+
+const EXAMPLE: &str = "\
+Example, a first evening:
+  gridtally engine run --data ./engine &
+  gridtally engine --data ./engine identity            what the agents pin as `engine`
+  gridtally engine --data ./engine program add evening-flex.toml
+  gridtally engine --data ./engine enrol sites.toml
+  gridtally engine --data ./engine event announce --program evening-flex --id tuesday \\
+      --start 2026-04-21T17:00:00Z --end 2026-04-21T19:00:00Z --discharge-watts 3000
+  gridtally engine --data ./engine event show tuesday  who answered what
+  gridtally engine --data ./engine refused             what was not taken, and why
+
+The commands work beside a running engine and without one: they start its private database for the
+moment. Instants are written as 2026-04-21T17:00:00Z, or with an offset: 2026-04-21T18:00:00+01:00.";
+
+/// Where the engine keeps its things, and what time it is there.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The directory of its key, and of its private database and broker.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/gridtally")]
+    pub data: PathBuf,
+    /// Your own PostgreSQL, as a connection string, instead of a private one.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database: Option<String>,
+    /// What to take for the present, in simulated time (default: the system's clock).
+    #[arg(long, global = true, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
 }
 
 /// What the operator may ask for.
@@ -20,17 +68,44 @@ pub struct EngineArgs {
 pub enum EngineCommand {
     /// Run the engine until it is told to stop.
     Run(RunArgs),
+    /// Show the engine's identity, which agents pin; made at the first use.
+    Identity,
+    /// Programs: rules and prices.
+    #[command(subcommand)]
+    Program(ProgramCommand),
+    /// Enrol sites: their gateways, devices and owners, from a TOML file with [[site]] tables.
+    Enrol {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Events: announce them, and see who takes part.
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Show what was not taken from the broker, and why.
+    Refused {
+        /// When it came.
+        #[command(flatten)]
+        span: Span,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a site's readings as CSV: start,channel,value,unit,reason.
+    Readings {
+        /// The site, as it was enrolled.
+        site: SiteId,
+        /// When their intervals begin.
+        #[command(flatten)]
+        span: Span,
+        /// Print what the meter counted, import − export, as start,kwh: what `gridtally rules baseline` reads.
+        #[arg(long)]
+        net: bool,
+    },
 }
 
-/// Where the engine keeps its things, and what it uses.
+/// Which broker the engine uses, and which clock.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The directory of its key, and of its private database and broker.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/gridtally")]
-    pub data: PathBuf,
-    /// Your own PostgreSQL, as a connection string, instead of a private one.
-    #[arg(long, value_name = "URL")]
-    pub database: Option<String>,
     /// Your own MQTT broker instead of a private one.
     #[arg(long, value_name = "HOST:PORT")]
     pub broker: Option<String>,
@@ -42,18 +117,263 @@ pub struct RunArgs {
     pub stepped: bool,
 }
 
-/// Does what the operator asked for.
+/// What may be done with programs.
+#[derive(Debug, Subcommand)]
+pub enum ProgramCommand {
+    /// Add a program, or a higher version of one, from its TOML file.
+    Add {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// What may be done with events.
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// Announce an event: every enrolled home of the program is asked to discharge.
+    Announce(AnnounceArgs),
+    /// List all events.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an event: what each home answered and did, and when.
+    Show {
+        /// The event's name.
+        id: EventId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// An event to be announced.
+#[derive(Debug, Args)]
+pub struct AnnounceArgs {
+    /// Whose homes, rules and prices.
+    #[arg(long, value_name = "ID")]
+    pub program: ProgramId,
+    /// The event's name: lower-case letters, digits and hyphens.
+    #[arg(long, value_name = "NAME")]
+    pub id: EventId,
+    /// Its first instant.
+    #[arg(long, value_name = "INSTANT")]
+    pub start: Timestamp,
+    /// The first instant after it.
+    #[arg(long, value_name = "INSTANT")]
+    pub end: Timestamp,
+    /// How much each home's battery is asked to give.
+    #[arg(long, value_name = "W")]
+    pub discharge_watts: u32,
+}
+
+/// A span of time, open at either end if not given.
+#[derive(Debug, Args)]
+pub struct Span {
+    /// From this instant on.
+    #[arg(
+        long,
+        value_name = "INSTANT",
+        default_value = "1970-01-01T00:00:00Z",
+        hide_default_value = true
+    )]
+    pub from: Timestamp,
+    /// Before this instant.
+    #[arg(
+        long,
+        value_name = "INSTANT",
+        default_value = "9999-12-31T23:59:59Z",
+        hide_default_value = true
+    )]
+    pub until: Timestamp,
+}
+
+/// Why a command of the operator was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineCommandError {
+    /// The engine does not run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine's key.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The private database.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The event is not announced.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program's document is wrong.
+    #[error(transparent)]
+    Program(#[from] DocumentError),
+    /// The list of sites is wrong.
+    #[error("{}: {error}", path.display())]
+    Enrolments {
+        /// Which file.
+        path: PathBuf,
+        /// Every mistake in it.
+        error: EnrolmentFileError,
+    },
+    /// No such site.
+    #[error("no site {0} is enrolled; add it to a file of [[site]] tables and `engine enrol` that")]
+    UnknownSite(SiteId),
+    /// What was read back is no quantity.
+    #[error("the site's readings from {start} on do not make a sum that fits")]
+    Overflow {
+        /// The start of the interval.
+        start: Timestamp,
+    },
+    /// The output.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Does what the operator asked for; what there is to say goes to standard output.
 ///
 /// # Errors
-/// [`EngineError`] as a sentence.
-pub fn run(args: EngineArgs) -> Result<(), EngineError> {
-    match args.command {
-        EngineCommand::Run(run) => engine::run(&EngineOptions {
-            data: run.data,
-            database: run.database,
+/// [`EngineCommandError`] as a sentence.
+pub fn run(args: EngineArgs) -> Result<(), EngineCommandError> {
+    let EngineArgs { place, command } = args;
+    let out = &mut io::stdout().lock();
+    match command {
+        EngineCommand::Run(run) => Ok(engine::run(&EngineOptions {
+            data: place.data,
+            database: place.database,
             broker: run.broker,
             listen: run.listen,
             stepped: run.stepped,
-        }),
+        })?),
+        EngineCommand::Identity => Ok(writeln!(out, "{}", engine_key(&place.data)?.identity())?),
+        EngineCommand::Program(ProgramCommand::Add { file }) => add_program(&place, &file, out),
+        EngineCommand::Enrol { file } => enrol(&place, &file, out),
+        EngineCommand::Event(EventCommand::Announce(event)) => announce(&place, event, out),
+        EngineCommand::Event(EventCommand::List { json }) => show::events(&mut place.open()?, json, out),
+        EngineCommand::Event(EventCommand::Show { id, json }) => {
+            show::event(&mut place.open()?, &id, json, out)
+        }
+        EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
+        EngineCommand::Readings { site, span, net } => {
+            show::readings(&mut place.open()?, &site, &span, net, out)
+        }
     }
+}
+
+/// A store, with the database that it is in.
+struct Open {
+    store: Store,
+    // Dropped after the connection to it.
+    _database: Database,
+}
+
+impl Place {
+    fn open(&self) -> Result<Open, EngineCommandError> {
+        let options = EngineOptions {
+            data: self.data.clone(),
+            database: self.database.clone(),
+            ..EngineOptions::default()
+        };
+        let database = Database::attach(&options)?;
+        let store = Store::open(&database.connection_string())?;
+        Ok(Open {
+            store,
+            _database: database,
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now.unwrap_or_else(|| Clock::System.now())
+    }
+}
+
+/// The longest file of a program or of sites.
+const FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
+
+fn read(path: &PathBuf) -> Result<String, EngineCommandError> {
+    let failed = |source| EngineCommandError::File {
+        path: path.clone(),
+        source,
+    };
+    let len = fs::metadata(path).map_err(failed)?.len();
+    if len > FILE_LEN_MAX {
+        return Err(failed(io::Error::other(format!(
+            "it has {len} bytes; at most {FILE_LEN_MAX} are read"
+        ))));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+fn add_program(place: &Place, file: &PathBuf, out: &mut impl Write) -> Result<(), EngineCommandError> {
+    let document = read(file)?;
+    let program = Program::from_toml(&file.display().to_string(), &document)?;
+    let now = place.now();
+    place
+        .open()?
+        .store
+        .transact(|t| programs::add_program(t, &program, &document, now))?;
+    writeln!(
+        out,
+        "Program {} version {}, SHA-256 {}",
+        program.id, program.version, program.hash
+    )?;
+    Ok(())
+}
+
+fn enrol(place: &Place, file: &PathBuf, out: &mut impl Write) -> Result<(), EngineCommandError> {
+    let sites = read_enrolments(&read(file)?).map_err(|error| EngineCommandError::Enrolments {
+        path: file.clone(),
+        error,
+    })?;
+    let now = place.now();
+    place.open()?.store.transact(|t| {
+        for site in &sites {
+            programs::newest_program(t, &site.program)?;
+            programs::enrol(t, site, now)?;
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    for site in &sites {
+        writeln!(
+            out,
+            "Enrolled {} in {}: {}",
+            site.site, site.program, site.gateway
+        )?;
+    }
+    Ok(())
+}
+
+fn announce(place: &Place, event: AnnounceArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
+    let key = engine_key(&place.data)?;
+    let announcement = Announcement {
+        id: event.id,
+        program: event.program,
+        start: event.start,
+        end: event.end,
+        discharge: Milliwatts::new(i64::from(event.discharge_watts) * 1_000),
+    };
+    let announced = dispatch::announce(&mut place.open()?.store, &key, &announcement, place.now())?;
+    let event = announced.event;
+    writeln!(
+        out,
+        "Event {}: {} to {}, under {} version {}; {} homes are asked for {} W each.",
+        event.id,
+        event.start,
+        event.end,
+        event.program,
+        event.program_version,
+        announced.instructions,
+        event.discharge
+    )?;
+    Ok(())
 }

@@ -75,7 +75,9 @@ impl Intake {
                 // One message must not hold up the others for ever. Alone, it stays unacknowledged: the broker
                 // delivers it again at the next connection, and its gateway sends it again.
                 Err(_) if batch.len() > 1 => {
-                    return batch.iter().for_each(|delivery| self.take(std::slice::from_ref(delivery)));
+                    return batch
+                        .iter()
+                        .for_each(|delivery| self.take(std::slice::from_ref(delivery)));
                 }
                 Err(error) => {
                     return tracing::error!(%error, "a message cannot be stored and is left with the broker");
@@ -88,8 +90,12 @@ impl Intake {
         let deadline = Instant::now() + RECEIPT_PATIENCE;
         loop {
             match self.link.publish(&receipt.topic, receipt.payload.clone(), false) {
-                Err(PublishError::Full) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
-                Err(error) => return tracing::debug!(%error, "a receipt was not sent; its gateway will ask again"),
+                Err(PublishError::Full) if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1))
+                }
+                Err(error) => {
+                    return tracing::debug!(%error, "a receipt was not sent; its gateway will ask again");
+                }
                 Ok(()) => return,
             }
         }

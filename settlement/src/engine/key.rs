@@ -46,7 +46,10 @@ pub enum KeyFileError {
 /// [`KeyFileError`] that says what is wrong with it.
 pub fn engine_key(data: &Path) -> Result<SigningIdentity, KeyFileError> {
     let path = data.join("engine.key");
-    let file_error = |source| KeyFileError::File { path: path.clone(), source };
+    let file_error = |source| KeyFileError::File {
+        path: path.clone(),
+        source,
+    };
     match fs::read_to_string(&path) {
         Ok(text) => {
             let mode = fs::metadata(&path).map_err(file_error)?.permissions().mode() & 0o777;
@@ -54,7 +57,8 @@ pub fn engine_key(data: &Path) -> Result<SigningIdentity, KeyFileError> {
                 return Err(KeyFileError::Exposed { path, mode });
             }
             let mut secret = [0; 32];
-            hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| KeyFileError::Form { path: path.clone() })?;
+            hex::decode_to_slice(text.trim(), &mut secret)
+                .map_err(|_| KeyFileError::Form { path: path.clone() })?;
             Ok(SigningIdentity::from_secret(&secret)?)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(data, &path),
@@ -63,13 +67,22 @@ pub fn engine_key(data: &Path) -> Result<SigningIdentity, KeyFileError> {
 }
 
 fn make(data: &Path, path: &Path) -> Result<SigningIdentity, KeyFileError> {
-    let file_error = |source| KeyFileError::File { path: path.to_owned(), source };
+    let file_error = |source| KeyFileError::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(KeyFileError::Random)?;
     let key = SigningIdentity::from_secret(&secret)?;
     fs::create_dir_all(data).map_err(file_error)?;
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(file_error)?;
-    writeln!(file, "{}", hex::encode(secret)).and_then(|()| file.sync_all()).map_err(file_error)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(file_error)?;
+    writeln!(file, "{}", hex::encode(secret))
+        .and_then(|()| file.sync_all())
+        .map_err(file_error)?;
     Ok(key)
 }

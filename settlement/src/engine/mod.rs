@@ -108,32 +108,102 @@ impl Database {
 /// # Errors
 /// [`EngineError`] that says what is not there.
 pub fn run(options: &EngineOptions) -> Result<(), EngineError> {
-    let key = Arc::new(engine_key(&options.data)?);
-    let database = match &options.database {
-        Some(url) => Database::Given(url.clone()),
-        None => Database::Private(PrivateCluster::start(&options.data)?),
-    };
-    let private_broker = match &options.broker {
-        Some(_) => None,
-        None => Some(PrivateBroker::start(&options.data, options.listen)?),
-    };
-    let broker = match (&options.broker, &private_broker) {
-        (Some(address), _) => address.clone(),
-        (None, Some(private)) => private.address().to_string(),
-        (None, None) => String::new(),
-    };
-    let parts = Parts { key, url: database.connection_string(), broker };
-    if options.stepped { stepped::run(&parts) } else { run_in_real_time(&parts) }
+    if options.stepped {
+        stepped::run(&Parts::prepare(options)?)
+    } else {
+        run_in_real_time(options)
+    }
+}
+
+/// An engine at work inside another program. It takes messages in by itself; events are sent by [`Engine::tick`].
+pub struct Engine {
+    working: Working,
+    // After what uses it.
+    parts: Parts,
+}
+
+impl Engine {
+    /// Starts an engine that takes its time from `clock`; whether `options` say `stepped` makes no difference.
+    ///
+    /// # Errors
+    /// [`EngineError`] that says what is not there.
+    pub fn start(options: &EngineOptions, clock: Clock) -> Result<Self, EngineError> {
+        let parts = Parts::prepare(options)?;
+        Ok(Self {
+            working: Working::start(&parts, clock)?,
+            parts,
+        })
+    }
+
+    /// Who signs its receipts and instructions.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.parts.identity()
+    }
+
+    /// Its broker, as `host:port`.
+    #[must_use]
+    pub fn broker(&self) -> &str {
+        &self.parts.broker
+    }
+
+    /// Sends the instructions that are due at `now`, and says how many are neither answered nor expired.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where they cannot be looked up.
+    pub fn tick(&mut self, now: Timestamp) -> Result<usize, EngineError> {
+        self.working.tick(now)
+    }
+
+    /// Stops taking messages in, then the private broker and database. What was not committed will be delivered
+    /// again.
+    pub fn stop(self) {
+        self.working.stop();
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("broker", &self.parts.broker)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a running engine is made of.
 struct Parts {
     key: Arc<SigningIdentity>,
-    url: String,
     broker: String,
+    url: String,
+    // Both are there as long as the engine is.
+    _private_broker: Option<PrivateBroker>,
+    _database: Database,
 }
 
 impl Parts {
+    fn prepare(options: &EngineOptions) -> Result<Self, EngineError> {
+        let key = Arc::new(engine_key(&options.data)?);
+        let database = match &options.database {
+            Some(url) => Database::Given(url.clone()),
+            None => Database::Private(PrivateCluster::start(&options.data)?),
+        };
+        let (broker, private_broker) = match &options.broker {
+            Some(address) => (address.clone(), None),
+            None => {
+                let private = PrivateBroker::start(&options.data, options.listen)?;
+                (private.address().to_string(), Some(private))
+            }
+        };
+        let url = database.connection_string();
+        Ok(Self {
+            key,
+            broker,
+            url,
+            _private_broker: private_broker,
+            _database: database,
+        })
+    }
+
     fn identity(&self) -> Identity {
         self.key.identity()
     }
@@ -169,9 +239,19 @@ impl Working {
         let intake_thread = thread::Builder::new()
             .name("intake".into())
             .spawn(move || intake.run(events))
-            .map_err(|source| EngineError::Io { what: "cannot start a thread", source })?;
+            .map_err(|source| EngineError::Io {
+                what: "cannot start a thread",
+                source,
+            })?;
         let threads = vec![intake_thread, link_thread];
-        Ok(Self { link, store, sender: Sender::default(), reconnected, threads, stop: Some(stop) })
+        Ok(Self {
+            link,
+            store,
+            sender: Sender::default(),
+            reconnected,
+            threads,
+            stop: Some(stop),
+        })
     }
 
     /// Sends what is due at `now`; says how many instructions are open.
@@ -203,11 +283,15 @@ fn start_link(
     stopped: oneshot::Receiver<()>,
 ) -> Result<(Link, Events, JoinHandle<()>), EngineError> {
     let io = |what| move |source| EngineError::Io { what, source };
-    let mut config = LinkConfig::new(parts.broker.clone(), format!("engine-{}", parts.identity().multibase()));
+    let mut config = LinkConfig::new(
+        parts.broker.clone(),
+        format!("engine-{}", parts.identity().multibase()),
+    );
     config.clean_session = false;
     config.inflight_max = INFLIGHT_MAX;
-    config.subscriptions =
-        [TopicKind::Report, TopicKind::Acknowledgement].map(TopicKind::filter_for_all).to_vec();
+    config.subscriptions = [TopicKind::Report, TopicKind::Acknowledgement]
+        .map(TopicKind::filter_for_all)
+        .to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -227,18 +311,25 @@ fn start_link(
     Ok((link, events, thread))
 }
 
-fn run_in_real_time(parts: &Parts) -> Result<(), EngineError> {
+fn run_in_real_time(options: &EngineOptions) -> Result<(), EngineError> {
     let clock = Clock::System;
-    let mut working = Working::start(parts, clock.clone())?;
-    eprintln!("The engine {} is at work; its broker is {}.", parts.identity(), parts.broker);
+    let mut engine = Engine::start(options, clock.clone())?;
+    eprintln!(
+        "The engine {} is at work; its broker is {}.",
+        engine.identity(),
+        engine.broker()
+    );
     let stop = stop_signal()?;
-    while stop.recv_timeout(TICK).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout) {
-        if let Err(error) = working.tick(clock.now()) {
+    while stop
+        .recv_timeout(TICK)
+        .is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout)
+    {
+        if let Err(error) = engine.tick(clock.now()) {
             tracing::error!(%error, "instructions could not be looked up; trying again");
         }
     }
     eprintln!("The engine stops.");
-    working.stop();
+    engine.stop();
     Ok(())
 }
 
@@ -258,7 +349,9 @@ fn stop_signal() -> Result<std::sync::mpsc::Receiver<()>, EngineError> {
         .spawn(move || {
             runtime.block_on(async {
                 use tokio::signal::unix::{SignalKind, signal};
-                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+                    return;
+                };
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = tokio::signal::ctrl_c() => {}

@@ -19,11 +19,16 @@ struct Step {
 pub(super) fn run(parts: &Parts) -> Result<(), EngineError> {
     // The schema is there before anybody is told where the database is.
     drop(Store::open(&parts.url)?);
-    say(&json!({ "ready": { "broker": parts.broker, "database": parts.url, "identity": parts.identity() } }))?;
+    say(
+        &json!({ "ready": { "broker": parts.broker, "database": parts.url, "identity": parts.identity() } }),
+    )?;
     let clock = Clock::stepped();
     let mut working: Option<Working> = None;
     for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|source| EngineError::Io { what: "cannot read the next step", source })?;
+        let line = line.map_err(|source| EngineError::Io {
+            what: "cannot read the next step",
+            source,
+        })?;
         let Step { now } = read(&line)?;
         clock.set(now);
         let at_work = match working.take() {
@@ -41,13 +46,18 @@ pub(super) fn run(parts: &Parts) -> Result<(), EngineError> {
 }
 
 fn read(line: &str) -> Result<Step, EngineError> {
-    serde_json::from_str(line)
-        .map_err(|e| EngineError::Step { line: line.chars().take(200).collect(), reason: e.to_string() })
+    serde_json::from_str(line).map_err(|e| EngineError::Step {
+        line: line.chars().take(200).collect(),
+        reason: e.to_string(),
+    })
 }
 
 fn say(answer: &serde_json::Value) -> Result<(), EngineError> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{answer}")
         .and_then(|()| out.flush())
-        .map_err(|source| EngineError::Io { what: "cannot answer the step", source })
+        .map_err(|source| EngineError::Io {
+            what: "cannot answer the step",
+            source,
+        })
 }

@@ -141,18 +141,31 @@ fn stands(
     if slot.len() > 1 {
         let mut digests: Vec<String> = slot.iter().map(|l| l.digest.to_string()).collect();
         digests.sort();
-        let detail = format!("report {} was signed in versions: {}", link.sequence, digests.join(" and "));
+        let detail = format!(
+            "report {} was signed in versions: {}",
+            link.sequence,
+            digests.join(" and ")
+        );
         return Err(Refused::new(Refusal::Equivocation, detail));
     }
     let before = link.sequence.checked_sub(1).and_then(|number| slots.get(&number));
     if before.is_some_and(|slot| slot.iter().all(|b| b.digest != link.previous)) {
-        let detail = format!("report {} names {} as the one before, which it is not", link.sequence, link.previous);
+        let detail = format!(
+            "report {} names {} as the one before, which it is not",
+            link.sequence, link.previous
+        );
         return Err(Refused::new(Refusal::ChainBroken, detail));
     }
     // Those that stand do not overlap, so only the last to start before this one ends can.
-    let overlapping = given.range(..link.end).next_back().filter(|(_, other)| link.start < other.end);
+    let overlapping = given
+        .range(..link.end)
+        .next_back()
+        .filter(|(_, other)| link.start < other.end);
     if let Some((_, other)) = overlapping {
-        let detail = format!("its intervals from {} on are given by report {}", link.start, other.sequence);
+        let detail = format!(
+            "its intervals from {} on are given by report {}",
+            link.start, other.sequence
+        );
         return Err(Refused::new(Refusal::AlreadyReported, detail));
     }
     Ok(())

@@ -155,7 +155,8 @@ pub fn check_reading(enrolment: &Enrolment, reading: &Reading) -> Result<(), Ref
 /// `value ≤ 1.1 × nameplate × Δt`, exactly: `mWh × 3600 × 10 ≤ mW × s × 11`.
 fn within_nameplate(value: MilliwattHours, nameplate: Milliwatts, length: IntervalLength) -> bool {
     let moved = i128::from(value.get()).checked_mul(36_000);
-    let possible =
-        i128::from(nameplate.get()).checked_mul(i128::from(length.seconds())).and_then(|p| p.checked_mul(11));
+    let possible = i128::from(nameplate.get())
+        .checked_mul(i128::from(length.seconds()))
+        .and_then(|p| p.checked_mul(11));
     matches!((moved, possible), (Some(moved), Some(possible)) if moved <= possible)
 }

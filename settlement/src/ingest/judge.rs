@@ -39,19 +39,29 @@ impl Arrival {
     /// Opens a message: topic, form, strict signature. This is where the time goes; it needs nothing but the bytes.
     #[must_use]
     pub fn open(topic: &str, bytes: Vec<u8>) -> Self {
-        let parsed: Result<Topic, Refused> =
-            topic.parse().map_err(|e| Refused::new(Refusal::Malformed, format!("{e}")));
+        let parsed: Result<Topic, Refused> = topic
+            .parse()
+            .map_err(|e| Refused::new(Refusal::Malformed, format!("{e}")));
         let gateway = parsed.as_ref().ok().map(|t| t.gateway);
         let content = parsed.and_then(|topic| match topic.kind {
             TopicKind::Report => checks::open_report(&topic, &bytes).map(Content::Report),
             TopicKind::Acknowledgement => {
                 checks::open_acknowledgement(&topic, &bytes).map(Content::Acknowledgement)
             }
-            _ => Err(Refused::new(Refusal::WrongTopic, "the engine takes reports and acknowledgements")),
+            _ => Err(Refused::new(
+                Refusal::WrongTopic,
+                "the engine takes reports and acknowledgements",
+            )),
         });
         let digest = Digest::of(&bytes);
         let topic = topic.chars().take(256).collect();
-        Self { topic, bytes, digest, gateway, content }
+        Self {
+            topic,
+            bytes,
+            digest,
+            gateway,
+            content,
+        }
     }
 
     /// A message of which the link kept only the beginning, because it is longer than any of ours.
@@ -59,7 +69,10 @@ impl Arrival {
     pub fn too_long(topic: &str, beginning: Vec<u8>, len: usize) -> Self {
         let detail = format!("a message of {len} bytes; at most {ENVELOPE_LEN_MAX} are accepted");
         let content = Err(Refused::new(Refusal::Malformed, detail));
-        Self { content, ..Self::open(topic, beginning) }
+        Self {
+            content,
+            ..Self::open(topic, beginning)
+        }
     }
 
     /// The report's place, so that its neighbours can be looked up.
@@ -119,7 +132,9 @@ pub fn judge(arrivals: &[Arrival], mut known: Knowledge, received_at: Timestamp)
     let mut judged = Judged::default();
     for arrival in arrivals {
         let outcome = match &arrival.content {
-            Ok(Content::Report(signed)) => judge_report(&mut judged, &mut known, arrival, signed, received_at),
+            Ok(Content::Report(signed)) => {
+                judge_report(&mut judged, &mut known, arrival, signed, received_at)
+            }
             Ok(Content::Acknowledgement(signed)) => {
                 judge_acknowledgement(&mut judged, &known, arrival, signed, received_at)
             }
@@ -156,7 +171,12 @@ fn judge_report(
     checks::check_report(&enrolment, &signed.message, received_at)?;
     held.push(link);
     let envelope = arrival.bytes.clone();
-    judged.reports.push(StoredReport { gateway, link, received_at, envelope });
+    judged.reports.push(StoredReport {
+        gateway,
+        link,
+        received_at,
+        envelope,
+    });
     if let Place::Equivocation(refused) | Place::Refused(refused) = place {
         return Err(refused);
     }
@@ -171,7 +191,13 @@ fn judge_report(
             (Ok(()), Err(missing)) => ReadingValue::Missing(missing),
         };
         let (channel, start) = (reading.channel, reading.interval.start());
-        judged.readings.push(StoredReading { gateway, channel, start, sequence: link.sequence, value });
+        judged.readings.push(StoredReading {
+            gateway,
+            channel,
+            start,
+            sequence: link.sequence,
+            value,
+        });
     }
     Ok(())
 }
@@ -216,11 +242,12 @@ impl Judged {
             self.refusals.push(arrival.refusal(refused, received_at));
         }
         // Only who proved to be an enrolled gateway gets an answer.
-        if let (Ok(content), Some(gateway)) = (&arrival.content, arrival.gateway) {
-            if known.enrolments.contains_key(&gateway) && content.signer() == gateway {
-                let verdicts = self.verdicts.entry(gateway).or_default();
-                verdicts.entry(arrival.digest).or_insert(verdict);
-            }
+        if let (Ok(content), Some(gateway)) = (&arrival.content, arrival.gateway)
+            && known.enrolments.contains_key(&gateway)
+            && content.signer() == gateway
+        {
+            let verdicts = self.verdicts.entry(gateway).or_default();
+            verdicts.entry(arrival.digest).or_insert(verdict);
         }
     }
 }

@@ -30,7 +30,10 @@ pub struct Outgoing {
 pub fn open_all(messages: Vec<(String, Vec<u8>)>) -> Vec<Arrival> {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if messages.len() < PARALLEL_MIN || cores < 2 {
-        return messages.into_iter().map(|(topic, bytes)| Arrival::open(&topic, bytes)).collect();
+        return messages
+            .into_iter()
+            .map(|(topic, bytes)| Arrival::open(&topic, bytes))
+            .collect();
     }
     let share = messages.len().div_ceil(cores);
     let mut shares: Vec<Vec<(String, Vec<u8>)>> = Vec::new();
@@ -42,10 +45,19 @@ pub fn open_all(messages: Vec<(String, Vec<u8>)>) -> Vec<Arrival> {
     shares.push(rest);
     thread::scope(|scope| {
         let open = |share: Vec<(String, Vec<u8>)>| {
-            share.into_iter().map(|(topic, bytes)| Arrival::open(&topic, bytes)).collect::<Vec<_>>()
+            share
+                .into_iter()
+                .map(|(topic, bytes)| Arrival::open(&topic, bytes))
+                .collect::<Vec<_>>()
         };
-        let workers: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || open(share))).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || open(share)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|w| w.join().unwrap_or_default())
+            .collect()
     })
 }
 
@@ -105,10 +117,18 @@ fn receipts(
     for (gateway, verdicts) in verdicts {
         let entries: Vec<(Digest, Verdict)> = verdicts.iter().map(|(d, v)| (*d, *v)).collect();
         for entries in entries.chunks(ENTRIES_MAX) {
-            let receipt = Receipt { gateway: *gateway, issued_at, entries: entries.to_vec() };
+            let receipt = Receipt {
+                gateway: *gateway,
+                issued_at,
+                entries: entries.to_vec(),
+            };
             match receipt.seal(engine) {
                 Ok(payload) => {
-                    let topic = Topic { gateway: *gateway, kind: TopicKind::Receipt }.to_string();
+                    let topic = Topic {
+                        gateway: *gateway,
+                        kind: TopicKind::Receipt,
+                    }
+                    .to_string();
                     outgoing.push(Outgoing { topic, payload });
                 }
                 Err(error) => tracing::error!(%gateway, %error, "a receipt could not be written"),
