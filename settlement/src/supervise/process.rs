@@ -125,7 +125,12 @@ mod tests {
             .current_dir(dir.path())
             .spawn()
             .unwrap();
-        assert_eq!(with_argument("sh", dir.path()), [Found { process_id: stubborn.id() }]);
+        assert_eq!(
+            with_argument("sh", dir.path()),
+            [Found {
+                process_id: stubborn.id()
+            }]
+        );
         let reaper = std::thread::spawn({
             let id = stubborn.id();
             move || (id, stubborn.wait().unwrap())
