@@ -362,6 +362,8 @@ fn check_refusals(
                 .try_for_each(|reading| checks::check_reading(enrolment, &reading))
         });
         let found = match judged {
+            // Whether it was enrolled at that time cannot be seen; a box that is not answered sends again.
+            _ if message.reason == Refusal::UnknownGateway => continue,
             Err(found) if found.reason == message.reason => {
                 let (record, gateway) = (message.name(), topic.gateway);
                 let detail = message.detail.clone();

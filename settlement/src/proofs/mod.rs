@@ -38,4 +38,5 @@ pub mod evidence;
 pub mod judge;
 pub mod merkle;
 pub mod netting;
+pub mod settle;
 pub mod verify;

@@ -4,11 +4,13 @@
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
 pub mod events;
+pub mod evidence;
 pub mod ledger;
 mod migrate;
 pub mod programs;
 pub mod refusals;
 pub mod reports;
+pub mod settlements;
 mod types;
 
 use std::thread;

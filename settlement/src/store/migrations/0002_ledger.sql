@@ -277,6 +277,9 @@ BEGIN
     EXECUTE format('CREATE FUNCTION ledger.app_role() RETURNS text LANGUAGE sql IMMUTABLE AS %L', format('SELECT %L::text', app_role));
     COMMENT ON FUNCTION ledger.app_role() IS 'The role in which the engine works.';
 
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', app_role);
+    EXECUTE format('GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO %I', app_role);
+    EXECUTE format('REVOKE INSERT ON migration FROM %I', app_role);
     EXECUTE format('GRANT USAGE ON SCHEMA ledger TO %I', app_role);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO %I', app_role);
     EXECUTE format('GRANT INSERT ON ledger.asset TO %I', app_role);

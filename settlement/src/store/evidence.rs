@@ -1,0 +1,161 @@
+//! Collecting the evidence for a settlement.
+
+use gridtally_protocol::identity::Identity;
+use gridtally_protocol::time::Timestamp;
+use postgres::GenericClient;
+
+use super::events::{self, StoredEvent};
+use super::types::{corrupt, identity, sequence, timestamp, to_column};
+use super::{StoreError, programs, refusals};
+use crate::proofs::evidence::{
+    Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
+    SentInstruction,
+};
+use crate::registry::Enrolment;
+use crate::rules::program::Program;
+use crate::rules::statement::Event;
+
+const DAY: i64 = 86_400;
+
+/// For which settlement evidence is collected.
+#[derive(Debug, Clone)]
+pub struct Request<'r> {
+    /// The event, as it was announced.
+    pub event: &'r StoredEvent,
+    /// The version of its statement.
+    pub version: u32,
+    /// What comes later than this is left out.
+    pub settled_at: Timestamp,
+    /// Who settles.
+    pub engine: Identity,
+    /// The settlement of the program before this one.
+    pub carried_from: Option<Carry>,
+}
+
+/// Everything that is known about an event: from the first day that its baseline may look at until it was settled.
+///
+/// # Errors
+/// [`StoreError`] of the database; [`StoreError::Corrupt`] where the program's document does not read.
+pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Evidence, StoreError> {
+    let Request { event, settled_at, .. } = request;
+    let document = programs::program(client, &event.program, event.program_version)?;
+    let program = Program::from_toml("program", &document).map_err(corrupt)?;
+    let mut enrolments = programs::enrolments(client)?;
+    enrolments.retain(|enrolment| enrolment.program == event.program);
+    let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
+    // Local days and adjustment windows reach a little further than the look-back and the event.
+    let look_back = i64::from(program.baseline.lookback_days).saturating_add(2).saturating_mul(DAY);
+    let from = event.start.checked_add(look_back.saturating_neg()).unwrap_or(Timestamp::EPOCH);
+    let until = event.end.checked_add(DAY).unwrap_or(event.end);
+    Ok(Evidence {
+        case: case(client, request)?,
+        program: ProgramDocument { document },
+        instructions: instructions(client, event, &gateways)?,
+        acknowledgements: acknowledgements(client, event, *settled_at)?,
+        reports: reports(client, &gateways, from, until, *settled_at)?,
+        refusals: refused(client, &enrolments, from, *settled_at)?,
+        enrolments,
+    })
+}
+
+fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Case, StoreError> {
+    let Request { event, version, settled_at, engine, carried_from } = request;
+    let mut others = events::events(client)?;
+    others.retain(|other| {
+        other.program == event.program
+            && other.id != event.id
+            && other.start < event.end
+            && other.announced_at <= *settled_at
+    });
+    Ok(Case {
+        event: announced(event),
+        version: *version,
+        settled_at: *settled_at,
+        engine: *engine,
+        carried_from: carried_from.clone(),
+        other_events: others.iter().map(announced).collect(),
+    })
+}
+
+fn announced(event: &StoredEvent) -> Event {
+    Event {
+        id: event.id.clone(),
+        program: event.program.clone(),
+        start: event.start,
+        end: event.end,
+        announced_at: event.announced_at,
+    }
+}
+
+fn instructions(
+    client: &mut impl GenericClient,
+    event: &StoredEvent,
+    gateways: &[Identity],
+) -> Result<Vec<SentInstruction>, StoreError> {
+    let sent = events::instructions_of(client, &event.id)?.into_iter();
+    let sent = sent.filter(|instruction| gateways.contains(&instruction.gateway));
+    Ok(sent.map(|i| SentInstruction { gateway: i.gateway, envelope: i.envelope }).collect())
+}
+
+fn acknowledgements(
+    client: &mut impl GenericClient,
+    event: &StoredEvent,
+    settled_at: Timestamp,
+) -> Result<Vec<ReceivedAcknowledgement>, StoreError> {
+    let received = events::acknowledgements_of(client, &event.id)?.into_iter();
+    let received = received.filter(|acknowledgement| acknowledgement.received_at <= settled_at);
+    let record = |a: events::StoredAcknowledgement| ReceivedAcknowledgement {
+        gateway: a.gateway,
+        received_at: a.received_at,
+        envelope: a.envelope,
+    };
+    Ok(received.map(record).collect())
+}
+
+/// The reports that touch the period, and whatever else bears the number of one of them.
+fn reports(
+    client: &mut impl GenericClient,
+    gateways: &[Identity],
+    from: Timestamp,
+    until: Timestamp,
+    settled_at: Timestamp,
+) -> Result<Vec<ReceivedReport>, StoreError> {
+    let gateways: Vec<&[u8]> = gateways.iter().map(|gateway| gateway.as_bytes().as_slice()).collect();
+    let rows = client.query(
+        "SELECT r.gateway, r.sequence, r.received_at, r.envelope FROM report r
+         JOIN (SELECT DISTINCT gateway, sequence FROM report
+               WHERE gateway = ANY($1) AND starts_at < $3 AND ends_at > $2) slot USING (gateway, sequence)
+         WHERE r.received_at <= $4",
+        &[&gateways, &to_column(from), &to_column(until), &to_column(settled_at)],
+    )?;
+    let read = |row: &postgres::Row| {
+        Ok(ReceivedReport {
+            gateway: identity(row.get(0))?,
+            sequence: sequence(row.get(1))?,
+            received_at: timestamp(row.get(2))?,
+            envelope: row.get(3),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+fn refused(
+    client: &mut impl GenericClient,
+    enrolments: &[Enrolment],
+    from: Timestamp,
+    settled_at: Timestamp,
+) -> Result<Vec<RefusedMessage>, StoreError> {
+    let until = settled_at.checked_add(1).unwrap_or(settled_at);
+    let enrolled = |gateway: Option<Identity>| {
+        gateway.is_some_and(|gateway| enrolments.iter().any(|enrolment| enrolment.gateway == gateway))
+    };
+    let refused = refusals::refusals(client, from, until)?.into_iter().filter(|refusal| enrolled(refusal.gateway));
+    let record = |r: refusals::StoredRefusal| RefusedMessage {
+        received_at: r.received_at,
+        topic: r.topic,
+        reason: r.reason,
+        detail: r.detail,
+        payload: r.bytes,
+    };
+    Ok(refused.map(record).collect())
+}

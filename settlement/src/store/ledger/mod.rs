@@ -1,0 +1,187 @@
+//! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in `migrations/0002_ledger.sql`.
+
+mod post;
+mod read;
+
+use gridtally_protocol::identity::Digest;
+use gridtally_protocol::quantity::{Asset, TokenAmount};
+use gridtally_protocol::time::Timestamp;
+use postgres::GenericClient;
+
+pub use post::{Deposit, deposit, post};
+pub use read::{balances, find, history, journal, trial_balance};
+
+use super::{LostConnection, lost_connection};
+use crate::ledger::{AccountNameError, KeyError, Transaction, TransactionError, TransactionKey};
+
+/// The laws that PostgreSQL keeps, by the names of their constraints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// For each asset of a transaction the amounts add up to nothing.
+    Balanced,
+    /// What was written is never changed nor removed.
+    AppendOnly,
+    /// A transaction has all of its entries from the start, and gets none later.
+    CompleteAtOnce,
+    /// No account gives what it does not have (or may lack).
+    NoOverdraft,
+    /// A key is posted once.
+    KeyOnce,
+}
+
+impl Law {
+    /// Every law there is.
+    pub const ALL: [Self; 5] = [
+        Self::Balanced,
+        Self::AppendOnly,
+        Self::CompleteAtOnce,
+        Self::NoOverdraft,
+        Self::KeyOnce,
+    ];
+
+    /// The name of its constraint.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::AppendOnly => "append_only",
+            Self::CompleteAtOnce => "complete_at_once",
+            Self::NoOverdraft => "no_overdraft",
+            Self::KeyOnce => "key_once",
+        }
+    }
+
+    /// The law that an error of PostgreSQL names, if any.
+    #[must_use]
+    pub fn broken_in(error: &postgres::Error) -> Option<Self> {
+        let constraint = error.as_db_error()?.constraint()?;
+        Self::ALL.into_iter().find(|law| law.name() == constraint)
+    }
+}
+
+impl core::fmt::Display for Law {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Why the ledger did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// PostgreSQL refused it by one of the laws.
+    #[error("the ledger refuses it by the law `{law}`: {reason}")]
+    Refused {
+        /// Which law.
+        law: Law,
+        /// What the database says: which transaction or account, and by how much.
+        reason: String,
+        /// The database's error.
+        #[source]
+        source: postgres::Error,
+    },
+    /// The key was posted before, for something else.
+    #[error(
+        "transaction {key} was posted before with other content ({posted}, now {offered}); nothing is posted, look at why the two differ"
+    )]
+    Conflict {
+        /// The key.
+        key: TransactionKey,
+        /// The digest of what was posted.
+        posted: Digest,
+        /// The digest of what was offered now.
+        offered: Digest,
+    },
+    /// An asset with another number of decimals than before.
+    #[error("asset {code} has {known} decimals in the ledger, not {offered}; take another code")]
+    Decimals {
+        /// The asset's code.
+        code: String,
+        /// As recorded.
+        known: i16,
+        /// As offered.
+        offered: u8,
+    },
+    /// What was read back is not what was once written.
+    #[error(
+        "the ledger holds something that was never posted through here ({what}); compare it with a backup and with the bundles"
+    )]
+    Corrupt {
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// A name of an account.
+    #[error(transparent)]
+    Account(#[from] AccountNameError),
+    /// A reference.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A transaction that breaks a law before it is posted.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// Anything else the database said.
+    #[error("the database did not do what the ledger asked: {0}")]
+    Database(#[source] postgres::Error),
+}
+
+impl From<postgres::Error> for LedgerError {
+    fn from(source: postgres::Error) -> Self {
+        match Law::broken_in(&source) {
+            Some(law) => {
+                let reason = source
+                    .as_db_error()
+                    .map(|e| e.message().to_owned())
+                    .unwrap_or_default();
+                Self::Refused { law, reason, source }
+            }
+            None => Self::Database(source),
+        }
+    }
+}
+
+impl LostConnection for LedgerError {
+    fn is_lost_connection(&self) -> bool {
+        matches!(self, Self::Database(error) if lost_connection(error))
+    }
+}
+
+/// What became of a transaction that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// It is in the journal now.
+    New,
+    /// It was there already, with the same content.
+    Before,
+}
+
+/// A transaction of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Recorded {
+    /// Its number in the order of posting.
+    pub number: i64,
+    /// What was booked.
+    pub transaction: Transaction,
+}
+
+/// A line of an account's history.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Movement {
+    /// In which transaction.
+    pub key: TransactionKey,
+    /// When it counts.
+    pub booked_at: Timestamp,
+    /// Of what.
+    pub asset: Asset,
+    /// Received (positive) or given (negative).
+    pub amount: TokenAmount,
+    /// What the account held after it.
+    pub balance: TokenAmount,
+}
+
+/// Lets the session work as the role that may only read and insert in the ledger, from now on.
+///
+/// # Errors
+/// [`LedgerError::Database`] where the role is not there: the migrations have not run.
+pub fn work_as_app(client: &mut impl GenericClient) -> Result<(), LedgerError> {
+    client.batch_execute("DO $$ BEGIN EXECUTE format('SET ROLE %I', ledger.app_role()); END $$")?;
+    Ok(())
+}
