@@ -9,15 +9,14 @@ use cluster::Database;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::ledger::{AccountName, Entry, Transaction, TransactionKey};
+use gridtally_settlement::store::Store;
 use gridtally_settlement::store::ledger::{self, Law, LedgerError, Posted};
 use postgres::Client;
 use proptest::prelude::*;
 
-const MIGRATION: &str = include_str!("../src/store/migrations/0002_ledger.sql");
-
 fn migrated() -> Database {
     let database = Database::create();
-    database.connect().batch_execute(MIGRATION).unwrap();
+    Store::open(&database.url()).unwrap();
     database
 }
 
@@ -425,6 +424,11 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "DROP SCHEMA ledger CASCADE",
         "SELECT ledger.post_entries()",
         "ALTER TABLE ledger.balance OWNER TO CURRENT_USER",
+        "INSERT INTO migration (number, name, hash) VALUES (99, 'mine', '')",
+        "UPDATE report SET envelope = ''",
+        "DELETE FROM refused",
+        "TRUNCATE acknowledgement",
+        "CREATE TABLE mine (x int)",
     ];
     for attack in attacks {
         assert!(session.batch_execute(attack).is_err(), "{attack}");
@@ -513,11 +517,11 @@ fn without_the_right_to_create_roles_the_triggers_alone_keep_the_laws() {
         .get(0);
     superuser
         .batch_execute(&format!(
-            "CREATE ROLE tenant LOGIN; GRANT CREATE, CONNECT ON DATABASE \"{name}\" TO tenant"
+            "CREATE ROLE tenant LOGIN; ALTER DATABASE \"{name}\" OWNER TO tenant"
         ))
         .unwrap();
+    Store::open(&database.url_as("tenant")).unwrap();
     let mut tenant = database.connect_as("tenant");
-    tenant.batch_execute(MIGRATION).unwrap();
     ledger::work_as_app(&mut tenant).unwrap();
     ledger::post(&mut tenant, &[deposit(1, 100), settlement("evening", &[(1, 60)])]).unwrap();
     for attack in [
@@ -549,8 +553,8 @@ fn a_role_that_may_create_roles_needs_not_be_superuser_and_databases_do_not_clas
         superuser
             .batch_execute(&format!("ALTER DATABASE \"{name}\" OWNER TO admin"))
             .unwrap();
+        Store::open(&database.url_as("admin")).unwrap();
         let mut admin = database.connect_as("admin");
-        admin.batch_execute(MIGRATION).unwrap();
         ledger::work_as_app(&mut admin).unwrap();
         ledger::post(&mut admin, &[deposit(1, 100)]).unwrap();
         assert!(admin.batch_execute("DELETE FROM ledger.entry").is_err());

@@ -1,4 +1,5 @@
 //! A real PostgreSQL for tests: one throw-away cluster for all tests of a process, a database for each.
+#![allow(dead_code, reason = "not every test needs every kind of session")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -43,6 +44,16 @@ impl Database {
             .batch_execute(&format!("CREATE DATABASE \"{name}\""))
             .unwrap();
         Self { cluster, name }
+    }
+
+    /// How the superuser connects, as a connection string.
+    pub fn url(&self) -> String {
+        self.url_as("postgres")
+    }
+
+    /// How another role connects.
+    pub fn url_as(&self, user: &str) -> String {
+        format!("host='{}' user={user} dbname='{}'", self.cluster.directory.path().display(), self.name)
     }
 
     /// A session of the superuser.

@@ -2,6 +2,7 @@
 //!
 //! Every half hour home `n` draws `n × 1 kWh`; in the event it draws a quarter of that if it takes part. So its
 //! baseline is `n` kWh, and what it delivers is `¾ n` kWh an interval.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use postgres::GenericClient;
 pub use post::{Deposit, deposit, post};
 pub use read::{balances, find, history, journal, trial_balance};
 
-use super::{LostConnection, lost_connection};
+use super::{LostConnection, StoreError, lost_connection};
 use crate::ledger::{AccountNameError, KeyError, Transaction, TransactionError, TransactionKey};
 
 /// The laws that PostgreSQL keeps, by the names of their constraints.
@@ -118,6 +118,9 @@ pub enum LedgerError {
     /// A transaction that breaks a law before it is posted.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
+    /// The database cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Anything else the database said.
     #[error("the database did not do what the ledger asked: {0}")]
     Database(#[source] postgres::Error),
@@ -140,7 +143,11 @@ impl From<postgres::Error> for LedgerError {
 
 impl LostConnection for LedgerError {
     fn is_lost_connection(&self) -> bool {
-        matches!(self, Self::Database(error) if lost_connection(error))
+        match self {
+            Self::Database(error) => lost_connection(error),
+            Self::Store(error) => error.is_lost_connection(),
+            _ => false,
+        }
     }
 }
 

@@ -1,0 +1,302 @@
+//! Settling an event from a real store: paid once, the same bundle at every time, all or nothing.
+
+mod cluster;
+mod scenario;
+
+use std::fs;
+use std::path::PathBuf;
+
+use cluster::Database;
+use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::identity::Digest;
+use gridtally_protocol::instruction::{EventId, Instruction};
+use gridtally_protocol::message::Message;
+use gridtally_protocol::quantity::{Asset, Milliwatts, TokenAmount};
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::report::Report;
+use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_settlement::ingest::chain::Link;
+use gridtally_settlement::proofs::derive::derive;
+use gridtally_settlement::proofs::settle::{SettlementError, SettlementOutcome, settle};
+use gridtally_settlement::proofs::verify::verify;
+use gridtally_settlement::rules::program::Program;
+use gridtally_settlement::store::events::{StoredAcknowledgement, StoredEvent, StoredInstruction};
+use gridtally_settlement::store::ledger::{self, Deposit, Law, LedgerError, Posted};
+use gridtally_settlement::store::refusals::StoredRefusal;
+use gridtally_settlement::store::reports::StoredReport;
+use gridtally_settlement::store::{Store, StoreError, events, programs, refusals, reports};
+use scenario::{PROGRAM, Scenario, at, engine, gateway};
+
+const SETTLED_AT: &str = "2026-04-22T06:00:00Z";
+
+fn event() -> EventId {
+    "tuesday-evening".parse().unwrap()
+}
+
+/// Puts a scenario into a store, as ingest and dispatch would have.
+fn stored(database: &Database, scenario: &Scenario) -> Store {
+    let mut store = Store::open(&database.url()).unwrap();
+    let evidence = scenario.evidence();
+    store
+        .transact(|client| {
+            let now = at(scenario::FIRST_DAY);
+            let program = Program::from_toml("program", PROGRAM).unwrap();
+            programs::add_program(client, &program, PROGRAM, now)?;
+            for enrolment in &evidence.enrolments {
+                programs::enrol(client, enrolment, now)?;
+            }
+            insert_event(client, &evidence.case.event)?;
+            for other in &evidence.case.other_events {
+                insert_event(client, other)?;
+            }
+            for instruction in &evidence.instructions {
+                let signed = Instruction::open(&instruction.envelope).unwrap();
+                let stored = StoredInstruction {
+                    gateway: instruction.gateway,
+                    sequence: signed.message.sequence,
+                    event: signed.message.event,
+                    digest: signed.digest,
+                    expires_at: signed.message.expires_at,
+                    envelope: instruction.envelope.clone(),
+                };
+                events::insert_instruction(client, &stored)?;
+            }
+            for acknowledgement in &evidence.acknowledgements {
+                let signed = Acknowledgement::open(&acknowledgement.envelope).unwrap();
+                let stored = StoredAcknowledgement {
+                    gateway: acknowledgement.gateway,
+                    digest: signed.digest,
+                    instruction: signed.message.instruction,
+                    stage: signed.message.stage,
+                    reached_at: signed.message.at,
+                    received_at: acknowledgement.received_at,
+                    envelope: acknowledgement.envelope.clone(),
+                };
+                events::insert_acknowledgements(client, &[stored])?;
+            }
+            let stored: Vec<StoredReport> = evidence
+                .reports
+                .iter()
+                .map(|report| StoredReport {
+                    gateway: report.gateway,
+                    link: Link::of(&Report::open(&report.envelope).unwrap()),
+                    received_at: report.received_at,
+                    envelope: report.envelope.clone(),
+                })
+                .collect();
+            reports::insert_reports(client, &stored)
+        })
+        .unwrap();
+    store
+}
+
+fn insert_event(
+    client: &mut postgres::Transaction<'_>,
+    event: &gridtally_settlement::rules::statement::Event,
+) -> Result<(), StoreError> {
+    let stored = StoredEvent {
+        id: event.id.clone(),
+        program: event.program.clone(),
+        program_version: 1,
+        start: event.start,
+        end: event.end,
+        announced_at: event.announced_at,
+        discharge: Milliwatts::new(3_000_000),
+    };
+    events::insert_event(client, &stored)
+}
+
+fn pay_in(store: &mut Store, reference: &str, amount: i128) -> Result<Posted, LedgerError> {
+    let asset = Asset::new("FLEX", 6).unwrap();
+    let payment = Deposit {
+        operator: "oslo-grid",
+        reference,
+        program: "evening-flex",
+        asset: &asset,
+        amount: TokenAmount::new(amount).unwrap(),
+    };
+    store.transact(|client| ledger::deposit(client, &payment, at(scenario::FIRST_DAY))).map(|(posted, _)| posted)
+}
+
+fn balance(store: &mut Store, account: &str) -> i128 {
+    let balances = store.transact(|client| ledger::balances(client)).unwrap();
+    balances.iter().find(|b| b.account.to_string() == account).map_or(0, |b| b.amount.base_units())
+}
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("tuesday-evening.bundle")
+    }
+
+    fn settle(&self, store: &mut Store, now: &str) -> Result<SettlementOutcome, SettlementError> {
+        settle(store, &engine(), &event(), at(now), &self.path())
+    }
+}
+
+#[test]
+fn an_event_is_paid_once_and_its_bundle_is_the_same_at_every_time() {
+    let database = Database::create();
+    let scenario = Scenario::new();
+    let mut store = stored(&database, &scenario);
+    assert_eq!(pay_in(&mut store, "1", 50_000_000).unwrap(), Posted::New);
+    assert_eq!(pay_in(&mut store, "1", 50_000_000).unwrap(), Posted::Before);
+    assert!(matches!(pay_in(&mut store, "1", 60_000_000), Err(LedgerError::Conflict { .. })));
+
+    let desk = Desk::new();
+    let first = desk.settle(&mut store, SETTLED_AT).unwrap();
+    assert!(first.new);
+    let bundle = fs::read(desk.path()).unwrap();
+    assert_eq!(balance(&mut store, "beneficiary:owner-1"), 2_550_000);
+    assert_eq!(balance(&mut store, "beneficiary:owner-3"), 7_650_000);
+    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+
+    fs::remove_file(desk.path()).unwrap();
+    let again = desk.settle(&mut store, "2026-05-01T00:00:00Z").unwrap();
+    assert!(!again.new);
+    assert_eq!(again, SettlementOutcome { new: false, ..first.clone() });
+    assert_eq!(fs::read(desk.path()).unwrap(), bundle);
+    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+    for trial in store.transact(|client| ledger::trial_balance(client)).unwrap() {
+        assert!(trial.holds(), "{trial:?}");
+    }
+
+    let verified = verify(&bundle, Some(&engine().identity())).unwrap();
+    assert_eq!(verified.derived, first.derived);
+    assert_eq!(verified.bundle.root(), first.bundle_root);
+    // The store adds and leaves out nothing.
+    assert_eq!(first.derived.statement, derive(&scenario.evidence()).unwrap().statement);
+    let others: Vec<_> = fs::read_dir(desk.folder.path()).unwrap().collect();
+    assert_eq!(others.len(), 1, "nothing half-written is left beside the bundle");
+}
+
+#[test]
+fn an_empty_escrow_pays_nobody_and_leaves_nothing_settled() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    pay_in(&mut store, "1", 10_199_999).unwrap();
+    let desk = Desk::new();
+    let refused = desk.settle(&mut store, SETTLED_AT);
+    let overdraft = |e: &SettlementError| {
+        matches!(e, SettlementError::Ledger(LedgerError::Refused { law: Law::NoOverdraft, .. }))
+    };
+    assert!(refused.as_ref().is_err_and(overdraft), "{refused:?}");
+    assert!(!desk.path().exists());
+    pay_in(&mut store, "2", 1).unwrap();
+    assert!(desk.settle(&mut store, SETTLED_AT).unwrap().new);
+    assert_eq!(balance(&mut store, "escrow:evening-flex"), 0);
+}
+
+#[test]
+fn an_event_that_is_not_over_is_not_settled() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    let refused = Desk::new().settle(&mut store, "2026-04-21T19:59:59Z");
+    assert!(matches!(refused, Err(SettlementError::NotOver { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_came_after_the_settlement_does_not_change_it() {
+    let database = Database::create();
+    let mut scenario = Scenario::new();
+    let late = scenario.reports.get_mut(&1).unwrap().pop().unwrap();
+    let mut store = stored(&database, &scenario);
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let desk = Desk::new();
+    let first = desk.settle(&mut store, SETTLED_AT).unwrap();
+    assert_eq!(balance(&mut store, "beneficiary:owner-1"), 0);
+
+    let envelope = late.seal(&gateway(1)).unwrap();
+    let stored = StoredReport {
+        gateway: gateway(1).identity(),
+        link: Link::of(&Report::open(&envelope).unwrap()),
+        received_at: at("2026-04-22T07:00:00Z"),
+        envelope,
+    };
+    store.transact(|client| reports::insert_reports(client, &[stored.clone()])).unwrap();
+    let again = desk.settle(&mut store, "2026-04-23T00:00:00Z").unwrap();
+    assert_eq!(again.bundle_root, first.bundle_root);
+}
+
+#[test]
+fn roundings_are_carried_from_settlement_to_settlement_of_a_program() {
+    let database = Database::create();
+    let mut scenario = Scenario::new();
+    let mut second = scenario.case.event.clone();
+    second.id = "tuesday-night".parse().unwrap();
+    second.start = second.end;
+    second.end = at("2026-04-21T21:00:00Z");
+    scenario.case.other_events = vec![second.clone()];
+    let mut store = stored(&database, &scenario);
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let desk = Desk::new();
+    let first = desk.settle(&mut store, SETTLED_AT).unwrap();
+    let next = settle(&mut store, &engine(), &second.id, at(SETTLED_AT), &desk.folder.path().join("b")).unwrap();
+    assert_eq!(next.derived.statement.rounding.carry_in, first.derived.statement.rounding.carry_out);
+    let bundle = fs::read_to_string(desk.folder.path().join("b")).unwrap();
+    let carried = format!("\"carried_from\":{{\"event\":\"tuesday-evening\",\"version\":1,\"statement\":\"{}\"", first.statement_hash);
+    assert!(bundle.contains(&carried));
+    verify(bundle.as_bytes(), None).unwrap();
+    assert_eq!(next.derived.transaction, None, "nobody answered: nothing is booked");
+}
+
+#[test]
+fn who_equivocates_or_forges_is_in_the_bundle_with_the_reason() {
+    let database = Database::create();
+    let mut scenario = Scenario::new();
+    let mut other = scenario.reports[&1][35].clone();
+    other.series[0].samples.fill(Ok(0));
+    scenario.reports.get_mut(&1).unwrap().push(other);
+    let mut store = stored(&database, &scenario);
+    let forged = StoredRefusal {
+        received_at: at("2026-04-21T20:00:00Z"),
+        topic: Topic { gateway: gateway(3).identity(), kind: TopicKind::Report }.to_string(),
+        gateway: Some(gateway(3).identity()),
+        reason: Refusal::Malformed,
+        detail: "no CBOR".to_owned(),
+        digest: Digest::of(b"forged"),
+        bytes: b"forged".to_vec(),
+    };
+    store.transact(|client| refusals::insert_refusals(client, &[forged.clone()])).unwrap();
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let desk = Desk::new();
+    let outcome = desk.settle(&mut store, SETTLED_AT).unwrap();
+    let reasons: Vec<_> = outcome.derived.refused.iter().map(|refused| refused.reason).collect();
+    assert_eq!(reasons, [Refusal::Malformed, Refusal::Equivocation, Refusal::Equivocation]);
+    assert_eq!(balance(&mut store, "beneficiary:owner-1"), 0);
+    assert_eq!(balance(&mut store, "beneficiary:owner-3"), 7_650_000);
+    verify(&fs::read(desk.path()).unwrap(), None).unwrap();
+}
+
+#[test]
+fn two_settlements_of_one_event_at_once_pay_once() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let start = std::sync::Barrier::new(4);
+    let outcomes: Vec<(bool, Digest, Timestamp)> = std::thread::scope(|scope| {
+        let run = |_| {
+            let (database, start) = (&database, &start);
+            scope.spawn(move || {
+                let mut store = Store::open(&database.url()).unwrap();
+                let desk = Desk::new();
+                start.wait();
+                let outcome = desk.settle(&mut store, SETTLED_AT).unwrap();
+                (outcome.new, outcome.bundle_root, outcome.settled_at)
+            })
+        };
+        let runs: Vec<_> = (0..4).map(run).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|(new, ..)| *new).count(), 1);
+    assert!(outcomes.iter().all(|(_, root, _)| *root == outcomes[0].1));
+    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+}
