@@ -70,7 +70,10 @@ impl Cluster {
     fn start() -> Arc<Self> {
         let directory = tempfile::tempdir().unwrap();
         let postgres = PrivateCluster::start(directory.path()).unwrap();
-        Arc::new(Self { postgres, _directory: directory })
+        Arc::new(Self {
+            postgres,
+            _directory: directory,
+        })
     }
 
     fn shared() -> Arc<Self> {
@@ -115,8 +118,7 @@ impl Room {
 
     fn in_cluster(cluster: Arc<Cluster>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let broker =
-            PrivateBroker::start(directory.path(), Some("127.0.0.1:0".parse().unwrap())).unwrap();
+        let broker = PrivateBroker::start(directory.path(), Some("127.0.0.1:0".parse().unwrap())).unwrap();
         let url = cluster.create_database();
         let options = EngineOptions {
             data: directory.path().to_owned(),
@@ -129,8 +131,18 @@ impl Room {
         let engine = Engine::start(&options, clock.clone()).unwrap();
         let mut store = Store::open(&url).unwrap();
         let program = Program::from_toml("evening-flex", PROGRAM).unwrap();
-        store.transact(|t| programs::add_program(t, &program, PROGRAM, at(NOON))).unwrap();
-        Self { clock, options, engine: Some(engine), store, broker, cluster, _directory: directory }
+        store
+            .transact(|t| programs::add_program(t, &program, PROGRAM, at(NOON)))
+            .unwrap();
+        Self {
+            clock,
+            options,
+            engine: Some(engine),
+            store,
+            broker,
+            cluster,
+            _directory: directory,
+        }
     }
 
     pub fn engine(&mut self) -> &mut Engine {
@@ -147,7 +159,9 @@ impl Room {
     /// A home that is enrolled.
     pub fn home(&mut self, number: u8) -> Home {
         let home = Home::new(number);
-        self.store.transact(|t| programs::enrol(t, &home.enrolment, at(NOON))).unwrap();
+        self.store
+            .transact(|t| programs::enrol(t, &home.enrolment, at(NOON)))
+            .unwrap();
         home
     }
 
@@ -157,7 +171,9 @@ impl Room {
 
     pub fn refused(&mut self) -> Vec<StoredRefusal> {
         let span = (Timestamp::EPOCH, at("9999-01-01T00:00:00Z"));
-        self.store.transact(|t| refusals::refusals(t, span.0, span.1)).unwrap()
+        self.store
+            .transact(|t| refusals::refusals(t, span.0, span.1))
+            .unwrap()
     }
 
     /// Waits for `count` refusals; their reasons, sorted.
@@ -171,13 +187,18 @@ impl Room {
 
     pub fn readings(&mut self, home: &Home) -> Vec<StoredReading> {
         let (from, until) = (Timestamp::EPOCH, at("9999-01-01T00:00:00Z"));
-        self.store.transact(|t| reports::readings_of(t, &home.identity(), from, until)).unwrap()
+        self.store
+            .transact(|t| reports::readings_of(t, &home.identity(), from, until))
+            .unwrap()
     }
 
     /// The digests of a home's reports that are kept, in the order of their numbers.
     pub fn kept(&mut self, home: &Home) -> Vec<Digest> {
         let (from, until) = (Timestamp::EPOCH, at("9999-01-01T00:00:00Z"));
-        let kept = self.store.transact(|t| reports::reports_of(t, &home.identity(), from, until)).unwrap();
+        let kept = self
+            .store
+            .transact(|t| reports::reports_of(t, &home.identity(), from, until))
+            .unwrap();
         kept.iter().map(|r| r.link.digest).collect()
     }
 
@@ -192,7 +213,9 @@ impl Room {
 
     /// Whether the store can be used; it connects again by itself.
     pub fn store_answers(&mut self) -> bool {
-        self.store.transact(|t| Ok::<_, StoreError>(t.execute("SELECT 1", &[])?)).is_ok()
+        self.store
+            .transact(|t| Ok::<_, StoreError>(t.execute("SELECT 1", &[])?))
+            .is_ok()
     }
 }
 
@@ -243,16 +266,19 @@ impl Home {
             ],
         };
         let series = |device, quantity, mwh| Series {
-            channel: Channel { device: DeviceNumber(device), quantity },
+            channel: Channel {
+                device: DeviceNumber(device),
+                quantity,
+            },
             resolution: 0,
             samples: vec![Ok(mwh)],
         };
         let next = Report {
             sequence: 1,
             previous: Digest::NONE,
-            issued_at: at("2026-04-21T11:00:10Z"),
+            issued_at: at("2026-04-20T11:00:10Z"),
             clock: ClockState::Synchronised,
-            start: at("2026-04-21T10:55:00Z"),
+            start: at("2026-04-20T10:55:00Z"),
             interval: IntervalLength::FIVE_MINUTES,
             series: vec![
                 series(1, Quantity::GridImport, 1_000 + i64::from(number)),
@@ -268,7 +294,11 @@ impl Home {
     }
 
     pub fn topic(&self, kind: TopicKind) -> String {
-        Topic { gateway: self.identity(), kind }.to_string()
+        Topic {
+            gateway: self.identity(),
+            kind,
+        }
+        .to_string()
     }
 
     /// What the next report will say.
@@ -301,7 +331,10 @@ impl Home {
     }
 
     pub fn acknowledge(&self, message: &impl Message) -> Sealed {
-        Sealed::new(self.topic(TopicKind::Acknowledgement), message.seal(&self.key).unwrap())
+        Sealed::new(
+            self.topic(TopicKind::Acknowledgement),
+            message.seal(&self.key).unwrap(),
+        )
     }
 }
 
@@ -321,15 +354,19 @@ impl Wire {
         let mut config = LinkConfig::new(broker, name);
         config.inflight_max = 1_000;
         config.backoff_max = Duration::from_millis(200);
-        config.subscriptions =
-            [TopicKind::Receipt, TopicKind::Instruction].map(TopicKind::filter_for_all).to_vec();
+        config.subscriptions = [TopicKind::Receipt, TopicKind::Instruction]
+            .map(TopicKind::filter_for_all)
+            .to_vec();
         let mut wire = Self::with(config);
         wire.until("the wire is connected", |w| w.connections > 0);
         wire
     }
 
     pub fn with(config: LinkConfig) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let (link, mut incoming) = runtime.block_on(async { Link::start(config) });
         let (told, events) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -387,7 +424,10 @@ impl Wire {
         self.verdicts[&digest]
     }
 
+    /// Sends, and waits for the verdict on it.
     pub fn deliver(&mut self, message: &Sealed) -> Verdict {
+        self.note_all();
+        self.verdicts.remove(&message.digest);
         self.send(message);
         self.verdict(message)
     }
@@ -411,7 +451,8 @@ impl Wire {
                     self.receipts_to.insert(receipt.gateway);
                     self.verdicts.extend(receipt.entries);
                 } else {
-                    self.instructions.push(Instruction::open(&delivery.payload).unwrap());
+                    self.instructions
+                        .push(Instruction::open(&delivery.payload).unwrap());
                 }
                 self.link.as_ref().unwrap().acknowledge(&delivery);
             }
