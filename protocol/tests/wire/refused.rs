@@ -9,6 +9,8 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::time::Timestamp;
 use minicbor::Encoder;
+use num_bigint::BigUint;
+use sha2::{Digest as _, Sha512};
 
 use crate::examples::{self, engine, gateway, home_report, realistic};
 use crate::forge::{Forgery, byte_string};
@@ -185,6 +187,11 @@ fn keys_and_signatures() -> Vec<Forged> {
             Purpose::Report,
             with_second_scalar(&whole),
         ),
+        (
+            "the neutral element for R",
+            Purpose::Report,
+            with_neutral_nonce(&honest(), &examples::GATEWAY_SEED),
+        ),
     ];
     for (name, key) in unsound_keys() {
         let mut forgery = honest();
@@ -198,13 +205,36 @@ fn keys_and_signatures() -> Vec<Forged> {
     all
 }
 
+/// L, the order of the base point (RFC 8032 §5.1).
+fn order() -> BigUint {
+    "7237005577332262213973186563042994240857116359379907606001950938285454250989"
+        .parse()
+        .expect("a number")
+}
+
 /// The same signature with S + L for S: only a strict verifier refuses it (RFC 8032 §5.1.7).
 fn with_second_scalar(envelope: &[u8]) -> Vec<u8> {
-    const ORDER: &str = "7237005577332262213973186563042994240857116359379907606001950938285454250989";
     let (before, scalar) = envelope.split_at(envelope.len() - 32);
-    let order: num_bigint::BigUint = ORDER.parse().expect("a number");
-    let larger = (num_bigint::BigUint::from_bytes_le(scalar) + order).to_bytes_le();
+    let larger = (BigUint::from_bytes_le(scalar) + order()).to_bytes_le();
     [before, &larger].concat()
+}
+
+/// A signature with the neutral element for R and S = k a, which satisfies the plain equation S B = R + k A.
+fn with_neutral_nonce(forgery: &Forgery, seed: &[u8; 32]) -> Vec<u8> {
+    let mut secret = Sha512::digest(seed);
+    secret[0] &= 0xf8;
+    secret[31] = (secret[31] & 0x7f) | 0x40;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let hash = Sha512::new()
+        .chain_update(&signature[..32])
+        .chain_update(&forgery.protected[forgery.protected.len() - 32..])
+        .chain_update(forgery.to_be_signed())
+        .finalize();
+    let product = BigUint::from_bytes_le(&hash) * BigUint::from_bytes_le(&secret[..32]);
+    let scalar = (product % order()).to_bytes_le();
+    signature[32..32 + scalar.len()].copy_from_slice(&scalar);
+    forgery.with_signature(&signature)
 }
 
 fn sealed(payload: &[u8], purpose: Purpose, key: &SigningIdentity) -> Vec<u8> {
