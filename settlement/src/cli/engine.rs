@@ -13,6 +13,7 @@ use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 
+use super::ledger::{self, LedgerCommand, LedgerCommandError, SettleArgs};
 use crate::clock::Clock;
 use crate::dispatch::{self, Announcement, DispatchError};
 use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, engine_key};
@@ -44,6 +45,10 @@ Example, a first evening:
   gridtally engine --data ./engine event announce --program evening-flex --id tuesday \\
       --start 2026-04-21T17:00:00Z --end 2026-04-21T19:00:00Z --discharge-watts 3000
   gridtally engine --data ./engine event show tuesday  who answered what
+  gridtally engine --data ./engine ledger deposit --program evening-flex --amount 500 \\
+      --operator oslo-grid --reference INV-1
+  gridtally engine --data ./engine settle tuesday      after the event: pay, and write tuesday.bundle
+  gridtally verify tuesday.bundle                      what anyone can do with it
   gridtally engine --data ./engine refused             what was not taken, and why
 
 The commands work beside a running engine and without one: they start its private database for the
@@ -81,6 +86,11 @@ pub enum EngineCommand {
     /// Events: announce them, and see who takes part.
     #[command(subcommand)]
     Event(EventCommand),
+    /// Settle an event: pay what was delivered, and write the bundle that proves it.
+    Settle(SettleArgs),
+    /// The ledger: pay into an escrow, look at balances, transactions and accounts.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Show what was not taken from the broker, and why.
     Refused {
         /// When it came.
@@ -226,6 +236,9 @@ pub enum EngineCommandError {
         /// Every mistake in it.
         error: EnrolmentFileError,
     },
+    /// The ledger, or a settlement.
+    #[error(transparent)]
+    Ledger(#[from] LedgerCommandError),
     /// No such site.
     #[error("no site {0} is enrolled; add it to a file of [[site]] tables and `engine enrol` that")]
     UnknownSite(SiteId),
@@ -245,8 +258,15 @@ pub enum EngineCommandError {
 /// # Errors
 /// [`EngineCommandError`] as a sentence.
 pub fn run(args: EngineArgs) -> Result<(), EngineCommandError> {
+    answer(args, &mut io::stdout())
+}
+
+/// As [`run`], with another place for the answer. (A running engine says its steps on standard output in any case.)
+///
+/// # Errors
+/// [`EngineCommandError`] as a sentence.
+pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
     let EngineArgs { place, command } = args;
-    let out = &mut io::stdout().lock();
     match command {
         EngineCommand::Run(run) => Ok(engine::run(&EngineOptions {
             data: place.data,
@@ -262,6 +282,19 @@ pub fn run(args: EngineArgs) -> Result<(), EngineCommandError> {
         EngineCommand::Event(EventCommand::List { json }) => show::events(&mut place.open()?, json, out),
         EngineCommand::Event(EventCommand::Show { id, json }) => {
             show::event(&mut place.open()?, &id, json, out)
+        }
+        EngineCommand::Settle(args) => {
+            let key = engine_key(&place.data)?;
+            Ok(ledger::run_settle(
+                &args,
+                &mut place.open()?.store,
+                &key,
+                place.now(),
+                out,
+            )?)
+        }
+        EngineCommand::Ledger(command) => {
+            Ok(ledger::run(&command, &mut place.open()?.store, place.now(), out)?)
         }
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
         EngineCommand::Readings { site, span, net } => {

@@ -1,4 +1,5 @@
 //! An engine at work on a real PostgreSQL and a real mosquitto, and homes that speak to it over the wire.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
