@@ -21,7 +21,7 @@ use crate::registry::{EnrolmentFileError, read_enrolments};
 use crate::rules::document::DocumentError;
 use crate::rules::program::{Program, ProgramId};
 use crate::rules::statement::SiteId;
-use crate::store::{Store, StoreError, programs};
+use crate::store::{Store, StoreError, programs, settlements};
 use crate::supervise::SuperviseError;
 
 /// The engine of a neighbourhood, and the operator's commands to it.
@@ -91,6 +91,14 @@ pub enum EngineCommand {
     /// The ledger: pay into an escrow, look at balances, transactions and accounts.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Print an event's statement as JSON, byte for byte as its hash was made.
+    Statement {
+        /// The event's name.
+        event: EventId,
+        /// Which of its statements: corrections have higher versions.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        version: u32,
+    },
     /// Show what was not taken from the broker, and why.
     Refused {
         /// When it came.
@@ -239,6 +247,16 @@ pub enum EngineCommandError {
     /// The ledger, or a settlement.
     #[error(transparent)]
     Ledger(#[from] LedgerCommandError),
+    /// The event has no such statement.
+    #[error(
+        "there is no statement {version} of event {event}; when it is over, `engine settle {event}` makes the first"
+    )]
+    NotSettled {
+        /// Which event.
+        event: EventId,
+        /// Which of its statements.
+        version: u32,
+    },
     /// No such site.
     #[error("no site {0} is enrolled; add it to a file of [[site]] tables and `engine enrol` that")]
     UnknownSite(SiteId),
@@ -296,6 +314,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Ledger(command) => {
             Ok(ledger::run(&command, &mut place.open()?.store, place.now(), out)?)
         }
+        EngineCommand::Statement { event, version } => statement(&place, event, version, out),
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
         EngineCommand::Readings { site, span, net } => {
             show::readings(&mut place.open()?, &site, &span, net, out)
@@ -409,4 +428,18 @@ fn announce(place: &Place, event: AnnounceArgs, out: &mut impl Write) -> Result<
         event.discharge
     )?;
     Ok(())
+}
+
+fn statement(
+    place: &Place,
+    event: EventId,
+    version: u32,
+    out: &mut impl Write,
+) -> Result<(), EngineCommandError> {
+    let settled = place
+        .open()?
+        .store
+        .transact(|t| settlements::find(t, &event, version))?;
+    let settled = settled.ok_or(EngineCommandError::NotSettled { event, version })?;
+    Ok(out.write_all(settled.statement.as_bytes())?)
 }
