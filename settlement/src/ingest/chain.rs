@@ -71,8 +71,8 @@ pub fn place(held: &[Link], incoming: &Link) -> Place {
         );
         return Place::Equivocation(Refused::new(Refusal::Equivocation, detail));
     }
-    if let Some(break_) = held.iter().find_map(|h| broken(h, incoming)) {
-        return Place::Refused(break_);
+    if let Some(refused) = broken(held, incoming) {
+        return Place::Refused(refused);
     }
     if let Some(other) = held
         .iter()
@@ -87,21 +87,31 @@ pub fn place(held: &[Link], incoming: &Link) -> Place {
     Place::New
 }
 
-fn broken(held: &Link, incoming: &Link) -> Option<Refused> {
-    let (before, after) = if held.sequence.checked_add(1) == Some(incoming.sequence) {
-        (held, incoming)
-    } else if incoming.sequence.checked_add(1) == Some(held.sequence) {
-        (incoming, held)
-    } else {
-        return None;
-    };
-    (after.previous != before.digest).then(|| {
+/// A number that is held under several digests has a fitting one if any of them fits.
+fn broken(held: &[Link], incoming: &Link) -> Option<Refused> {
+    let mut before = held
+        .iter()
+        .filter(|h| h.sequence.checked_add(1) == Some(incoming.sequence))
+        .peekable();
+    if before.peek().is_some() && before.all(|h| h.digest != incoming.previous) {
         let detail = format!(
-            "report {} names {} as the one before; report {} is {}",
-            after.sequence, after.previous, before.sequence, before.digest
+            "report {} names {} as the one before, which it is not",
+            incoming.sequence, incoming.previous
         );
-        Refused::new(Refusal::ChainBroken, detail)
-    })
+        return Some(Refused::new(Refusal::ChainBroken, detail));
+    }
+    let mut after = held
+        .iter()
+        .filter(|h| incoming.sequence.checked_add(1) == Some(h.sequence))
+        .peekable();
+    if after.peek().is_some() && after.all(|h| h.previous != incoming.digest) {
+        let detail = format!(
+            "report {} is not the one that the report after it names",
+            incoming.sequence
+        );
+        return Some(Refused::new(Refusal::ChainBroken, detail));
+    }
+    None
 }
 
 /// Which of a gateway's reports stand, given all of them, in whatever order.
@@ -169,4 +179,141 @@ fn stands(
         return Err(Refused::new(Refusal::AlreadyReported, detail));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn digest(number: u64) -> Digest {
+        Digest::of(&number.to_be_bytes())
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_unix(minutes * 60).unwrap()
+    }
+
+    /// Reports that follow each other, of the given numbers of minutes.
+    fn honest(minutes: &[i64]) -> Vec<Link> {
+        let mut start = 1_000;
+        (1..)
+            .zip(minutes)
+            .map(|(sequence, minutes)| {
+                let from = start;
+                start += minutes;
+                let previous = if sequence == 1 {
+                    Digest::NONE
+                } else {
+                    digest(sequence - 1)
+                };
+                Link {
+                    sequence,
+                    digest: digest(sequence),
+                    previous,
+                    start: at(from),
+                    end: at(start),
+                }
+            })
+            .collect()
+    }
+
+    /// Anything that may be signed: few numbers, few predecessors, few instants, so that they collide.
+    fn any_link() -> impl Strategy<Value = Link> {
+        (1_u64..6, 1_u64..12, 0_u64..8, 0_i64..8, 1_i64..4).prop_map(
+            |(sequence, own, previous, start, span)| Link {
+                sequence,
+                digest: Digest::of(format!("{sequence} {own} {previous} {start} {span}").as_bytes()),
+                previous: digest(previous),
+                start: at(start),
+                end: at(start + span),
+            },
+        )
+    }
+
+    fn shuffled<T: Clone + std::fmt::Debug>(
+        links: impl Strategy<Value = Vec<T>>,
+    ) -> impl Strategy<Value = (Vec<T>, Vec<T>)> {
+        links.prop_flat_map(|links| (Just(links.clone()), Just(links).prop_shuffle()))
+    }
+
+    proptest! {
+        #[test]
+        fn an_honest_chain_fits_and_stands_in_whatever_order_it_comes(
+            (in_order, crooked) in shuffled(proptest::collection::vec(1_i64..100, 1..20).prop_map(|m| honest(&m))),
+        ) {
+            let mut held = Vec::new();
+            for link in &crooked {
+                prop_assert_eq!(place(&held, link), Place::New);
+                held.push(*link);
+                prop_assert_eq!(place(&held, link), Place::Held);
+            }
+            let expected: BTreeMap<_, _> = in_order.iter().map(|l| (l.digest, Ok(()))).collect();
+            prop_assert_eq!(standing(&held), expected);
+        }
+
+        #[test]
+        fn what_stands_does_not_depend_on_the_order_nor_on_repetition(
+            (one, other) in shuffled(proptest::collection::vec(any_link(), 0..16)),
+        ) {
+            let expected = standing(&one);
+            prop_assert_eq!(&standing(&other), &expected);
+            prop_assert_eq!(&standing(&[one, other].concat()), &expected);
+        }
+
+        #[test]
+        fn reports_that_stand_have_their_number_and_their_time_to_themselves(
+            links in proptest::collection::vec(any_link(), 0..16),
+        ) {
+            let verdicts = standing(&links);
+            let mut standing: Vec<&Link> = links.iter().filter(|l| verdicts[&l.digest].is_ok()).collect();
+            standing.sort_by_key(|l| l.digest);
+            standing.dedup_by_key(|l| l.digest);
+            for link in &standing {
+                for other in standing.iter().filter(|o| o.digest != link.digest) {
+                    prop_assert!(link.sequence != other.sequence);
+                    prop_assert!(link.end <= other.start || other.end <= link.start);
+                    if other.sequence == link.sequence + 1 {
+                        prop_assert_eq!(other.previous, link.digest);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_second_report_of_a_number_voids_both_and_only_those(
+            minutes in proptest::collection::vec(1_i64..100, 1..12), at_index in any::<prop::sample::Index>(),
+        ) {
+            let chain = honest(&minutes);
+            let forked = chain[at_index.index(chain.len())];
+            let twin = Link { digest: digest(1_000), ..forked };
+            prop_assert!(matches!(place(&chain, &twin), Place::Equivocation(_)));
+            let verdicts = standing(&[chain.clone(), vec![twin]].concat());
+            for (digest, verdict) in verdicts {
+                let void = digest == forked.digest || digest == twin.digest;
+                prop_assert_eq!(verdict.err().map(|r| r.reason), void.then_some(Refusal::Equivocation));
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_after_a_gap_stands_until_its_predecessor_comes_and_is_another() {
+        let chain = honest(&[5, 5, 5]);
+        let (first, third) = (chain[0], chain[2]);
+        assert!(standing(&[first, third]).values().all(Result::is_ok));
+        let second = Link {
+            digest: digest(77),
+            ..chain[1]
+        };
+        assert!(
+            matches!(place(&[first, third], &second), Place::Refused(r) if r.reason == Refusal::ChainBroken)
+        );
+        let verdicts = standing(&[third, second, first]);
+        assert_eq!(verdicts[&second.digest], Ok(()));
+        assert_eq!(
+            verdicts[&third.digest].as_ref().map_err(|r| r.reason),
+            Err(Refusal::ChainBroken)
+        );
+    }
 }

@@ -160,3 +160,127 @@ fn within_nameplate(value: MilliwattHours, nameplate: Milliwatts, length: Interv
         .and_then(|p| p.checked_mul(11));
     matches!((moved, possible), (Some(moved), Some(possible)) if moved <= possible)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
+mod tests {
+    use gridtally_protocol::channel::{Channel, DeviceNumber, Missing};
+    use gridtally_protocol::identity::SigningIdentity;
+    use gridtally_protocol::time::Interval;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::EnrolledDevice;
+
+    fn enrolment(nameplate: i64) -> Enrolment {
+        Enrolment {
+            site: "home".parse().unwrap(),
+            beneficiary: "owner".parse().unwrap(),
+            gateway: SigningIdentity::from_secret(&[1; 32]).unwrap().identity(),
+            program: "flex".parse().unwrap(),
+            interval_seconds: IntervalLength::FIVE_MINUTES,
+            devices: vec![EnrolledDevice {
+                number: DeviceNumber(1),
+                nameplate_milliwatts: Milliwatts::new(nameplate),
+                quantities: vec![
+                    Quantity::GridImport,
+                    Quantity::GridExport,
+                    Quantity::StateOfCharge,
+                ],
+            }],
+        }
+    }
+
+    fn reading(quantity: Quantity, minutes: u32, value: i64) -> Reading {
+        let length = IntervalLength::from_seconds(minutes * 60).unwrap();
+        Reading {
+            channel: Channel {
+                device: DeviceNumber(1),
+                quantity,
+            },
+            interval: Interval::new(Timestamp::EPOCH, length).unwrap(),
+            value: Ok(MilliwattHours::new(value)),
+        }
+    }
+
+    fn taken(nameplate: i64, reading: &Reading) -> bool {
+        check_reading(&enrolment(nameplate), reading).is_ok()
+    }
+
+    /// The most that 110 % of a nameplate moves in an interval: rounded down, because energies are whole.
+    fn bound(nameplate: i64, minutes: u32) -> i128 {
+        i128::from(nameplate) * 11 * i128::from(minutes) / 600
+    }
+
+    const LENGTHS: [u32; 12] = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60];
+
+    proptest! {
+        #[test]
+        fn the_nameplates_bound_is_exact_to_the_milliwatt_hour(
+            nameplate in prop_oneof![1_i64..=i64::MAX, 1_i64..100_000_000], index in 0_usize..12,
+        ) {
+            let minutes = LENGTHS[index];
+            let bound = bound(nameplate, minutes);
+            let most = i64::try_from(bound).unwrap_or(i64::MAX);
+            prop_assert!(taken(nameplate, &reading(Quantity::GridImport, minutes, most)));
+            if let Ok(more) = i64::try_from(bound + 1) {
+                prop_assert!(!taken(nameplate, &reading(Quantity::GridImport, minutes, more)));
+            }
+        }
+
+        #[test]
+        fn any_value_is_judged_as_by_wide_integers(
+            nameplate in 1_i64..=i64::MAX, index in 0_usize..12, value in any::<i64>(),
+        ) {
+            let minutes = LENGTHS[index];
+            let possible = value >= 0 && i128::from(value) <= bound(nameplate, minutes);
+            prop_assert_eq!(taken(nameplate, &reading(Quantity::GridExport, minutes, value)), possible);
+        }
+
+        #[test]
+        fn a_state_of_charge_lies_between_empty_and_full_whatever_the_nameplate(value in any::<i64>(), nameplate in 1_i64..) {
+            let taken = taken(nameplate, &reading(Quantity::StateOfCharge, 5, value));
+            prop_assert_eq!(taken, (0..=100_000).contains(&value));
+        }
+
+        #[test]
+        fn the_window_is_closed_at_both_ends(received in 0_i64..4_000_000_000, age in -1_000_i64..200_000) {
+            prop_assume!(received - age >= 0);
+            let at = |seconds| Timestamp::from_unix(seconds).unwrap();
+            let expected = match age {
+                ..-300 => Err(Refusal::FromTheFuture),
+                -300..=129_600 => Ok(()),
+                129_601.. => Err(Refusal::TooLate),
+            };
+            prop_assert_eq!(check_window(at(received - age), at(received)).map_err(|r| r.reason), expected);
+        }
+    }
+
+    #[test]
+    fn full_and_empty_are_states_of_charge() {
+        for (value, expected) in [(-1, false), (0, true), (100_000, true), (100_001, false)] {
+            assert_eq!(
+                taken(1, &reading(Quantity::StateOfCharge, 5, value)),
+                expected,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_beyond_no_nameplate_and_an_unknown_channel_has_none() {
+        let missing = Reading {
+            value: Err(Missing::Unreachable),
+            ..reading(Quantity::GridImport, 5, 0)
+        };
+        assert!(taken(1, &missing));
+        let unknown = reading(Quantity::PvProduction, 5, 0);
+        let refused = check_reading(&enrolment(1), &unknown).unwrap_err();
+        assert_eq!(refused.reason, Refusal::UnknownChannel);
+    }
+}

@@ -109,3 +109,152 @@ impl From<Device> for EnrolledDevice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use gridtally_protocol::identity::SigningIdentity;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Writes what [`read_enrolments`] reads.
+    fn to_toml(enrolments: &[Enrolment]) -> String {
+        let mut text = String::new();
+        for e in enrolments {
+            let Enrolment {
+                site,
+                beneficiary,
+                gateway,
+                program,
+                ..
+            } = e;
+            let seconds = e.interval_seconds.seconds();
+            write!(
+                text,
+                "[[site]]\nid = \"{site}\"\nbeneficiary = \"{beneficiary}\"\ngateway = \"{gateway}\"\n\
+                 program = \"{program}\"\ninterval_seconds = {seconds}\n"
+            )
+            .unwrap();
+            for device in &e.devices {
+                let kind = match device.quantities[0] {
+                    Quantity::GridImport => "grid_meter",
+                    Quantity::PvProduction => "pv_inverter",
+                    _ => "battery_inverter",
+                };
+                let watts = device.nameplate_milliwatts.get() / 1_000;
+                let number = device.number;
+                write!(
+                    text,
+                    "[[site.device]]\nnumber = {number}\nkind = \"{kind}\"\nnameplate_watts = {watts}\n"
+                )
+                .unwrap();
+            }
+        }
+        text
+    }
+
+    fn device(number: u8, kind: Kind, watts: u32) -> EnrolledDevice {
+        EnrolledDevice::from(Device {
+            number: DeviceNumber(number),
+            kind,
+            nameplate_watts: watts,
+        })
+    }
+
+    prop_compose! {
+        fn any_enrolment()(
+            number in 0_u32..1_000, secret in 1_u8.., minutes in proptest::sample::select(&[1_u32, 5, 15, 30, 60][..]),
+            watts in proptest::collection::vec(1_u32.., 1..8), kinds in proptest::collection::vec(any::<bool>(), 8),
+        ) -> Enrolment {
+            let gateway = SigningIdentity::from_secret(&[secret; 32]).unwrap().identity();
+            let kind = |index: usize| match (index, kinds[index]) {
+                (0, _) => Kind::GridMeter,
+                (_, true) => Kind::PvInverter,
+                (_, false) => Kind::BatteryInverter,
+            };
+            Enrolment {
+                site: format!("home-{number}").parse().unwrap(),
+                beneficiary: format!("owner-{number}").parse().unwrap(),
+                gateway,
+                program: "flex".parse().unwrap(),
+                interval_seconds: IntervalLength::from_seconds(minutes * 60).unwrap(),
+                devices: (1..).zip(&watts).map(|(n, w)| device(n, kind(usize::from(n) - 1), *w)).collect(),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn enrolments_survive_toml_and_json(enrolments in proptest::collection::vec(any_enrolment(), 1..5)) {
+            prop_assert_eq!(&read_enrolments(&to_toml(&enrolments)).unwrap(), &enrolments);
+            for enrolment in &enrolments {
+                let json = serde_json::to_string(enrolment).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Enrolment>(&json).unwrap(), enrolment);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(?s).{0,300}") {
+            let _ = read_enrolments(&text);
+        }
+    }
+
+    const GATEWAY: &str = "did:key:z6MktsLs7ByDkjGWBmDQMgZin2gPpd2H4i8PWmz1qVua7dmq";
+
+    fn site(id: &str, devices: &str) -> String {
+        format!(
+            "[[site]]\nid = \"{id}\"\nbeneficiary = \"o\"\ngateway = \"{GATEWAY}\"\nprogram = \"p\"\n\
+             interval_seconds = 300\ndevice = [{devices}]\n"
+        )
+    }
+
+    const METER: &str = "{ number = 1, kind = \"grid_meter\", nameplate_watts = 9000 }";
+
+    #[test]
+    fn every_mistake_of_every_site_is_named() {
+        let twice = METER.replace("= 1,", "= 2,");
+        let text = [
+            site("fine", METER),
+            site("none", ""),
+            site("two-meters", &format!("{METER}, {twice}")),
+            site("same-number", &format!("{METER}, {METER}")),
+            site("powerless", &METER.replace("9000", "0")),
+            site("no-meter", &METER.replace("grid_meter", "pv_inverter")),
+        ]
+        .concat();
+        let said = read_enrolments(&text).unwrap_err().to_string();
+        let sites = ["none", "two-meters", "same-number", "powerless", "no-meter"];
+        assert_eq!(said.lines().count(), sites.len(), "{said}");
+        for (line, site) in said.lines().zip(sites) {
+            assert!(line.starts_with(&format!("site {site}:")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_another_layout_is_refused_with_line_and_reason() {
+        let fine = site("home", METER);
+        assert!(read_enrolments(&fine).is_ok());
+        for (from, to, reason) in [
+            ("interval_seconds = 300", "interval_seconds = 301", "301"),
+            (GATEWAY, "did:key:zNonsense", "gateway"),
+            ("grid_meter", "grid_metre", "grid_metre"),
+            ("program", "programme", "programme"),
+            ("nameplate_watts = 9000", "nameplate_watts = -1", "-1"),
+            ("number = 1,", "number = 256,", "256"),
+            ("id = \"home\"", "id = \"a home\"", "id"),
+        ] {
+            let said = read_enrolments(&fine.replace(from, to)).unwrap_err().to_string();
+            assert!(said.contains("line") && said.contains(reason), "{to}: {said}");
+        }
+    }
+
+    #[test]
+    fn devices_are_put_in_the_order_of_their_numbers() {
+        let pv = "{ number = 2, kind = \"pv_inverter\", nameplate_watts = 1 }";
+        let one = read_enrolments(&site("home", &format!("{METER}, {pv}"))).unwrap();
+        let other = read_enrolments(&site("home", &format!("{pv}, {METER}"))).unwrap();
+        assert_eq!(one, other);
+    }
+}
