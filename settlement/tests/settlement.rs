@@ -6,6 +6,7 @@ mod scenario;
 use std::fs;
 use std::path::PathBuf;
 
+use clap::Parser as _;
 use cluster::Database;
 use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::identity::Digest;
@@ -16,6 +17,10 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_settlement::cli::{
+    self,
+    ledger::{LedgerCommand, SettleArgs},
+};
 use gridtally_settlement::ingest::chain::Link;
 use gridtally_settlement::proofs::derive::derive;
 use gridtally_settlement::proofs::settle::{SettlementError, SettlementOutcome, settle};
@@ -116,12 +121,17 @@ fn pay_in(store: &mut Store, reference: &str, amount: i128) -> Result<Posted, Le
         asset: &asset,
         amount: TokenAmount::new(amount).unwrap(),
     };
-    store.transact(|client| ledger::deposit(client, &payment, at(scenario::FIRST_DAY))).map(|(posted, _)| posted)
+    store
+        .transact(|client| ledger::deposit(client, &payment, at(scenario::FIRST_DAY)))
+        .map(|(posted, _)| posted)
 }
 
 fn balance(store: &mut Store, account: &str) -> i128 {
     let balances = store.transact(|client| ledger::balances(client)).unwrap();
-    balances.iter().find(|b| b.account.to_string() == account).map_or(0, |b| b.amount.base_units())
+    balances
+        .iter()
+        .find(|b| b.account.to_string() == account)
+        .map_or(0, |b| b.amount.base_units())
 }
 
 struct Desk {
@@ -130,7 +140,9 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -149,7 +161,10 @@ fn an_event_is_paid_once_and_its_bundle_is_the_same_at_every_time() {
     let mut store = stored(&database, &scenario);
     assert_eq!(pay_in(&mut store, "1", 50_000_000).unwrap(), Posted::New);
     assert_eq!(pay_in(&mut store, "1", 50_000_000).unwrap(), Posted::Before);
-    assert!(matches!(pay_in(&mut store, "1", 60_000_000), Err(LedgerError::Conflict { .. })));
+    assert!(matches!(
+        pay_in(&mut store, "1", 60_000_000),
+        Err(LedgerError::Conflict { .. })
+    ));
 
     let desk = Desk::new();
     let first = desk.settle(&mut store, SETTLED_AT).unwrap();
@@ -157,14 +172,26 @@ fn an_event_is_paid_once_and_its_bundle_is_the_same_at_every_time() {
     let bundle = fs::read(desk.path()).unwrap();
     assert_eq!(balance(&mut store, "beneficiary:owner-1"), 2_550_000);
     assert_eq!(balance(&mut store, "beneficiary:owner-3"), 7_650_000);
-    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+    assert_eq!(
+        balance(&mut store, "escrow:evening-flex"),
+        50_000_000 - 10_200_000
+    );
 
     fs::remove_file(desk.path()).unwrap();
     let again = desk.settle(&mut store, "2026-05-01T00:00:00Z").unwrap();
     assert!(!again.new);
-    assert_eq!(again, SettlementOutcome { new: false, ..first.clone() });
+    assert_eq!(
+        again,
+        SettlementOutcome {
+            new: false,
+            ..first.clone()
+        }
+    );
     assert_eq!(fs::read(desk.path()).unwrap(), bundle);
-    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+    assert_eq!(
+        balance(&mut store, "escrow:evening-flex"),
+        50_000_000 - 10_200_000
+    );
     for trial in store.transact(|client| ledger::trial_balance(client)).unwrap() {
         assert!(trial.holds(), "{trial:?}");
     }
@@ -173,7 +200,10 @@ fn an_event_is_paid_once_and_its_bundle_is_the_same_at_every_time() {
     assert_eq!(verified.derived, first.derived);
     assert_eq!(verified.bundle.root(), first.bundle_root);
     // The store adds and leaves out nothing.
-    assert_eq!(first.derived.statement, derive(&scenario.evidence()).unwrap().statement);
+    assert_eq!(
+        first.derived.statement,
+        derive(&scenario.evidence()).unwrap().statement
+    );
     let others: Vec<_> = fs::read_dir(desk.folder.path()).unwrap().collect();
     assert_eq!(others.len(), 1, "nothing half-written is left beside the bundle");
 }
@@ -186,7 +216,13 @@ fn an_empty_escrow_pays_nobody_and_leaves_nothing_settled() {
     let desk = Desk::new();
     let refused = desk.settle(&mut store, SETTLED_AT);
     let overdraft = |e: &SettlementError| {
-        matches!(e, SettlementError::Ledger(LedgerError::Refused { law: Law::NoOverdraft, .. }))
+        matches!(
+            e,
+            SettlementError::Ledger(LedgerError::Refused {
+                law: Law::NoOverdraft,
+                ..
+            })
+        )
     };
     assert!(refused.as_ref().is_err_and(overdraft), "{refused:?}");
     assert!(!desk.path().exists());
@@ -200,7 +236,10 @@ fn an_event_that_is_not_over_is_not_settled() {
     let database = Database::create();
     let mut store = stored(&database, &Scenario::new());
     let refused = Desk::new().settle(&mut store, "2026-04-21T19:59:59Z");
-    assert!(matches!(refused, Err(SettlementError::NotOver { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SettlementError::NotOver { .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -221,7 +260,9 @@ fn what_came_after_the_settlement_does_not_change_it() {
         received_at: at("2026-04-22T07:00:00Z"),
         envelope,
     };
-    store.transact(|client| reports::insert_reports(client, &[stored.clone()])).unwrap();
+    store
+        .transact(|client| reports::insert_reports(client, std::slice::from_ref(&stored)))
+        .unwrap();
     let again = desk.settle(&mut store, "2026-04-23T00:00:00Z").unwrap();
     assert_eq!(again.bundle_root, first.bundle_root);
 }
@@ -239,13 +280,29 @@ fn roundings_are_carried_from_settlement_to_settlement_of_a_program() {
     pay_in(&mut store, "1", 50_000_000).unwrap();
     let desk = Desk::new();
     let first = desk.settle(&mut store, SETTLED_AT).unwrap();
-    let next = settle(&mut store, &engine(), &second.id, at(SETTLED_AT), &desk.folder.path().join("b")).unwrap();
-    assert_eq!(next.derived.statement.rounding.carry_in, first.derived.statement.rounding.carry_out);
+    let next = settle(
+        &mut store,
+        &engine(),
+        &second.id,
+        at(SETTLED_AT),
+        &desk.folder.path().join("b"),
+    )
+    .unwrap();
+    assert_eq!(
+        next.derived.statement.rounding.carry_in,
+        first.derived.statement.rounding.carry_out
+    );
     let bundle = fs::read_to_string(desk.folder.path().join("b")).unwrap();
-    let carried = format!("\"carried_from\":{{\"event\":\"tuesday-evening\",\"version\":1,\"statement\":\"{}\"", first.statement_hash);
+    let carried = format!(
+        "\"carried_from\":{{\"event\":\"tuesday-evening\",\"version\":1,\"statement\":\"{}\"",
+        first.statement_hash
+    );
     assert!(bundle.contains(&carried));
     verify(bundle.as_bytes(), None).unwrap();
-    assert_eq!(next.derived.transaction, None, "nobody answered: nothing is booked");
+    assert_eq!(
+        next.derived.transaction, None,
+        "nobody answered: nothing is booked"
+    );
 }
 
 #[test]
@@ -258,19 +315,33 @@ fn who_equivocates_or_forges_is_in_the_bundle_with_the_reason() {
     let mut store = stored(&database, &scenario);
     let forged = StoredRefusal {
         received_at: at("2026-04-21T20:00:00Z"),
-        topic: Topic { gateway: gateway(3).identity(), kind: TopicKind::Report }.to_string(),
+        topic: Topic {
+            gateway: gateway(3).identity(),
+            kind: TopicKind::Report,
+        }
+        .to_string(),
         gateway: Some(gateway(3).identity()),
         reason: Refusal::Malformed,
         detail: "no CBOR".to_owned(),
         digest: Digest::of(b"forged"),
         bytes: b"forged".to_vec(),
     };
-    store.transact(|client| refusals::insert_refusals(client, &[forged.clone()])).unwrap();
+    store
+        .transact(|client| refusals::insert_refusals(client, std::slice::from_ref(&forged)))
+        .unwrap();
     pay_in(&mut store, "1", 50_000_000).unwrap();
     let desk = Desk::new();
     let outcome = desk.settle(&mut store, SETTLED_AT).unwrap();
-    let reasons: Vec<_> = outcome.derived.refused.iter().map(|refused| refused.reason).collect();
-    assert_eq!(reasons, [Refusal::Malformed, Refusal::Equivocation, Refusal::Equivocation]);
+    let reasons: Vec<_> = outcome
+        .derived
+        .refused
+        .iter()
+        .map(|refused| refused.reason)
+        .collect();
+    assert_eq!(
+        reasons,
+        [Refusal::Malformed, Refusal::Equivocation, Refusal::Equivocation]
+    );
     assert_eq!(balance(&mut store, "beneficiary:owner-1"), 0);
     assert_eq!(balance(&mut store, "beneficiary:owner-3"), 7_650_000);
     verify(&fs::read(desk.path()).unwrap(), None).unwrap();
@@ -298,5 +369,71 @@ fn two_settlements_of_one_event_at_once_pay_once() {
     });
     assert_eq!(outcomes.iter().filter(|(new, ..)| *new).count(), 1);
     assert!(outcomes.iter().all(|(_, root, _)| *root == outcomes[0].1));
-    assert_eq!(balance(&mut store, "escrow:evening-flex"), 50_000_000 - 10_200_000);
+    assert_eq!(
+        balance(&mut store, "escrow:evening-flex"),
+        50_000_000 - 10_200_000
+    );
+}
+
+#[derive(clap::Parser)]
+struct LedgerLine {
+    #[command(subcommand)]
+    command: LedgerCommand,
+}
+
+#[derive(clap::Parser)]
+struct SettleLine {
+    #[command(flatten)]
+    args: SettleArgs,
+}
+
+#[test]
+fn an_operator_pays_in_settles_and_looks_at_the_ledger() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    let desk = Desk::new();
+    let bundle = desk.path();
+    let settle = |store: &mut Store| {
+        let args =
+            SettleLine::parse_from(["settle", "tuesday-evening", "--bundle", bundle.to_str().unwrap()]).args;
+        let mut out = Vec::new();
+        cli::ledger::run_settle(&args, store, &engine(), at(SETTLED_AT), &mut out)
+            .map(|()| String::from_utf8(out).unwrap())
+    };
+    let ledger = |store: &mut Store, words: &str| {
+        let line = LedgerLine::parse_from(["ledger"].into_iter().chain(words.split(' ')));
+        let mut out = Vec::new();
+        cli::ledger::run(&line.command, store, at(SETTLED_AT), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let error = settle(&mut store).unwrap_err().to_string();
+    assert!(
+        error.contains("pay into the escrow with `gridtally engine ledger deposit`"),
+        "{error}"
+    );
+
+    let payment = "deposit --program evening-flex --amount 500.5 --operator oslo-grid --reference INV-1";
+    assert!(ledger(&mut store, payment).starts_with("Booked: 500.500000 FLEX into escrow:evening-flex"));
+    assert!(ledger(&mut store, payment).starts_with("Was booked before: 500.500000 FLEX"));
+    let text = settle(&mut store).unwrap();
+    assert!(text.contains("home-2                    opted_out"), "{text}");
+    assert!(settle(&mut store).unwrap().starts_with("Was settled before"));
+
+    let balances = ledger(&mut store, "balances");
+    let sum = balances.lines().last().unwrap();
+    assert!(
+        sum.starts_with("all accounts together") && sum.ends_with(" 0.000000 FLEX"),
+        "{balances}"
+    );
+    assert!(ledger(&mut store, "journal").contains("settlement/tuesday-evening/1"));
+    let account = ledger(&mut store, "account beneficiary:owner-3");
+    assert!(
+        account.contains(" 7.650000 FLEX  settlement/tuesday-evening/1"),
+        "{account}"
+    );
+    for words in ["balances --json", "journal --json", "account issuance --json"] {
+        for line in ledger(&mut store, words).lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
 }

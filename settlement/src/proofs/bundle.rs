@@ -294,31 +294,31 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
 }
 
 fn parse_record(line: usize, text: &[u8]) -> Result<(Record, Digest), BundleError> {
-    let wrong = |name: &str, problem: &str| BundleError::Record {
+    let wrong = |problem: &str| BundleError::Record {
         line,
-        name: name.chars().take(200).collect(),
+        name: name_shown(text),
         problem: problem.to_owned(),
     };
-    let shown = String::from_utf8_lossy(text);
-    let name_shown = shown.split(' ').nth(1).unwrap_or("without a name");
-    let text = text
+    let whole = text
         .strip_suffix(b"\n")
-        .ok_or_else(|| wrong(name_shown, "its line does not end"))?;
-    let text = str::from_utf8(text).map_err(|_| wrong(name_shown, "it is no UTF-8"))?;
-    let form = || wrong(name_shown, "its line is not of the form HASH NAME JSON");
-    let (leaf, rest) = text.split_once(' ').ok_or_else(form)?;
-    let (name, json) = rest.split_once(' ').ok_or_else(form)?;
-    let stated: Digest = leaf
-        .parse()
-        .map_err(|_| wrong(name, "its hash is no SHA-256 in lower-case hexadecimal"))?;
-    let record = Record {
-        name: name.to_owned(),
-        json: json.to_owned(),
-    };
-    if record.leaf() != stated {
-        return Err(wrong(name, "its hash is not that of its content"));
+        .ok_or_else(|| wrong("its line does not end"))?;
+    let whole = str::from_utf8(whole).map_err(|_| wrong("it is no UTF-8"))?;
+    let form = || wrong("its line is not of the form HASH NAME JSON");
+    let (leaf, named) = whole.split_once(' ').ok_or_else(form)?;
+    let (name, json) = named.split_once(' ').ok_or_else(form)?;
+    let no_hash = |_| wrong("its hash is no SHA-256 in lower-case hexadecimal");
+    let stated: Digest = leaf.parse().map_err(no_hash)?;
+    if merkle::leaf(named.as_bytes()) != stated {
+        return Err(wrong("its hash is not that of its content"));
     }
-    Ok((record, stated))
+    let (name, json) = (name.to_owned(), json.to_owned());
+    Ok((Record { name, json }, stated))
+}
+
+/// The name that stands in a line, as far as there is one.
+fn name_shown(line: &[u8]) -> String {
+    let name = line.split(|b| *b == b' ').nth(1).unwrap_or(b"without a name");
+    String::from_utf8_lossy(name).chars().take(200).collect()
 }
 
 impl Header {

@@ -65,7 +65,7 @@ pub struct DeriveError {
     /// The name of the record.
     pub record: String,
     /// What is wrong with it.
-    pub problem: DeriveProblem,
+    pub problem: Box<DeriveProblem>,
 }
 
 /// What is wrong with a record.
@@ -109,7 +109,7 @@ fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> De
     let record = record.into();
     move |problem| DeriveError {
         record,
-        problem: problem.into(),
+        problem: Box::new(problem.into()),
     }
 }
 

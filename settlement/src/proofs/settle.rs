@@ -42,7 +42,9 @@ pub enum SettlementError {
         end: Timestamp,
     },
     /// The bundle of a settlement of before does not verify.
-    #[error("the bundle that is kept for event {event} does not verify ({source}); compare it with a copy outside")]
+    #[error(
+        "the bundle that is kept for event {event} does not verify ({source}); compare it with a copy outside"
+    )]
     Kept {
         /// Which event.
         event: EventId,
@@ -106,8 +108,10 @@ pub fn settle(
             None => settle_now(client, key, &event, now),
         }
     })?;
-    write_whole(bundle, text.as_bytes())
-        .map_err(|source| SettlementError::File { path: bundle.to_owned(), source })?;
+    write_whole(bundle, text.as_bytes()).map_err(|source| SettlementError::File {
+        path: bundle.to_owned(),
+        source,
+    })?;
     Ok(outcome)
 }
 
@@ -118,7 +122,10 @@ fn settle_now(
     now: Timestamp,
 ) -> Result<(String, SettlementOutcome), SettlementError> {
     if now < event.end {
-        return Err(SettlementError::NotOver { event: event.id.clone(), end: event.end });
+        return Err(SettlementError::NotOver {
+            event: event.id.clone(),
+            end: event.end,
+        });
     }
     let after = settlements::chain_end(client, &event.program)?;
     let request = Request {
@@ -135,7 +142,10 @@ fn settle_now(
         version: FIRST,
         program: event.program.clone(),
         settled_at: now,
-        transaction: derived.transaction.as_ref().map(|transaction| transaction.key().clone()),
+        transaction: derived
+            .transaction
+            .as_ref()
+            .map(|transaction| transaction.key().clone()),
         statement_hash: Digest::of(&statement),
         statement: String::from_utf8_lossy(&statement).into_owned(),
         carry_out: derived.statement.rounding.carry_out,
@@ -170,7 +180,10 @@ const fn outcome(settlement: &StoredSettlement, derived: Derived, new: bool) -> 
 
 /// Writes a file so that at every moment it is either as it was or whole, also when the power fails.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut beside = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     beside.push(format!(".{}.part", std::process::id()));
     let beside = folder.join(beside);

@@ -17,9 +17,9 @@ pub enum VerifyError {
     #[error("signed by {found}, not by {expected}: this is another engine's bundle, or a forgery")]
     Engine {
         /// Whose bundle it should be.
-        expected: Identity,
+        expected: Box<Identity>,
         /// Whose it is.
-        found: Identity,
+        found: Box<Identity>,
     },
     /// Its evidence makes no statement.
     #[error(transparent)]
@@ -67,8 +67,8 @@ pub fn verify(bytes: &[u8], engine: Option<&Identity>) -> Result<Verified, Verif
     let bundle = Bundle::parse(bytes)?;
     if let Some(expected) = engine.filter(|expected| **expected != bundle.engine()) {
         return Err(VerifyError::Engine {
-            expected: *expected,
-            found: bundle.engine(),
+            expected: Box::new(*expected),
+            found: Box::new(bundle.engine()),
         });
     }
     let derived = derive(&bundle.evidence()?)?;

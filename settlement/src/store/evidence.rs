@@ -37,15 +37,22 @@ pub struct Request<'r> {
 /// # Errors
 /// [`StoreError`] of the database; [`StoreError::Corrupt`] where the program's document does not read.
 pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Evidence, StoreError> {
-    let Request { event, settled_at, .. } = request;
+    let Request {
+        event, settled_at, ..
+    } = request;
     let document = programs::program(client, &event.program, event.program_version)?;
     let program = Program::from_toml("program", &document).map_err(corrupt)?;
     let mut enrolments = programs::enrolments(client)?;
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
     // Local days and adjustment windows reach a little further than the look-back and the event.
-    let look_back = i64::from(program.baseline.lookback_days).saturating_add(2).saturating_mul(DAY);
-    let from = event.start.checked_add(look_back.saturating_neg()).unwrap_or(Timestamp::EPOCH);
+    let look_back = i64::from(program.baseline.lookback_days)
+        .saturating_add(2)
+        .saturating_mul(DAY);
+    let from = event
+        .start
+        .checked_add(look_back.saturating_neg())
+        .unwrap_or(Timestamp::EPOCH);
     let until = event.end.checked_add(DAY).unwrap_or(event.end);
     Ok(Evidence {
         case: case(client, request)?,
@@ -59,7 +66,13 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
 }
 
 fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Case, StoreError> {
-    let Request { event, version, settled_at, engine, carried_from } = request;
+    let Request {
+        event,
+        version,
+        settled_at,
+        engine,
+        carried_from,
+    } = request;
     let mut others = events::events(client)?;
     others.retain(|other| {
         other.program == event.program
@@ -94,7 +107,12 @@ fn instructions(
 ) -> Result<Vec<SentInstruction>, StoreError> {
     let sent = events::instructions_of(client, &event.id)?.into_iter();
     let sent = sent.filter(|instruction| gateways.contains(&instruction.gateway));
-    Ok(sent.map(|i| SentInstruction { gateway: i.gateway, envelope: i.envelope }).collect())
+    Ok(sent
+        .map(|i| SentInstruction {
+            gateway: i.gateway,
+            envelope: i.envelope,
+        })
+        .collect())
 }
 
 fn acknowledgements(
@@ -120,13 +138,21 @@ fn reports(
     until: Timestamp,
     settled_at: Timestamp,
 ) -> Result<Vec<ReceivedReport>, StoreError> {
-    let gateways: Vec<&[u8]> = gateways.iter().map(|gateway| gateway.as_bytes().as_slice()).collect();
+    let gateways: Vec<&[u8]> = gateways
+        .iter()
+        .map(|gateway| gateway.as_bytes().as_slice())
+        .collect();
     let rows = client.query(
         "SELECT r.gateway, r.sequence, r.received_at, r.envelope FROM report r
          JOIN (SELECT DISTINCT gateway, sequence FROM report
                WHERE gateway = ANY($1) AND starts_at < $3 AND ends_at > $2) slot USING (gateway, sequence)
          WHERE r.received_at <= $4",
-        &[&gateways, &to_column(from), &to_column(until), &to_column(settled_at)],
+        &[
+            &gateways,
+            &to_column(from),
+            &to_column(until),
+            &to_column(settled_at),
+        ],
     )?;
     let read = |row: &postgres::Row| {
         Ok(ReceivedReport {
@@ -149,7 +175,9 @@ fn refused(
     let enrolled = |gateway: Option<Identity>| {
         gateway.is_some_and(|gateway| enrolments.iter().any(|enrolment| enrolment.gateway == gateway))
     };
-    let refused = refusals::refusals(client, from, until)?.into_iter().filter(|refusal| enrolled(refusal.gateway));
+    let refused = refusals::refusals(client, from, until)?
+        .into_iter()
+        .filter(|refusal| enrolled(refusal.gateway));
     let record = |r: refusals::StoredRefusal| RefusedMessage {
         received_at: r.received_at,
         topic: r.topic,

@@ -59,7 +59,10 @@ pub fn lock_program(client: &mut impl GenericClient, program: &ProgramId) -> Res
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn chain_end(client: &mut impl GenericClient, program: &ProgramId) -> Result<Option<ChainEnd>, StoreError> {
+pub fn chain_end(
+    client: &mut impl GenericClient,
+    program: &ProgramId,
+) -> Result<Option<ChainEnd>, StoreError> {
     let row = client.query_opt(
         "SELECT settlement_id, event_id, version, statement_hash, carry_out FROM ledger.settlement s
          WHERE program_id = $1
@@ -73,7 +76,10 @@ pub fn chain_end(client: &mut impl GenericClient, program: &ProgramId) -> Result
             statement: digest(row.get(3))?,
             carry_out: i64::from(row.get::<_, i32>(4)),
         };
-        Ok(ChainEnd { number: row.get(0), carry })
+        Ok(ChainEnd {
+            number: row.get(0),
+            carry,
+        })
     })
     .transpose()
 }
@@ -99,7 +105,10 @@ pub fn find(
             version,
             program: row.get::<_, String>(0).parse().map_err(corrupt)?,
             settled_at: timestamp(row.get(1))?,
-            transaction: row.get::<_, Option<String>>(2).map(|key| key.parse().map_err(corrupt)).transpose()?,
+            transaction: row
+                .get::<_, Option<String>>(2)
+                .map(|key| key.parse().map_err(corrupt))
+                .transpose()?,
             statement_hash: digest(row.get(3))?,
             statement: row.get(4),
             carry_out: i64::from(row.get::<_, i32>(5)),

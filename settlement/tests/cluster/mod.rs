@@ -53,7 +53,11 @@ impl Database {
 
     /// How another role connects.
     pub fn url_as(&self, user: &str) -> String {
-        format!("host='{}' user={user} dbname='{}'", self.cluster.directory.path().display(), self.name)
+        format!(
+            "host='{}' user={user} dbname='{}'",
+            self.cluster.directory.path().display(),
+            self.name
+        )
     }
 
     /// A session of the superuser.

@@ -85,7 +85,7 @@ pub enum LedgerError {
     )]
     Conflict {
         /// The key.
-        key: TransactionKey,
+        key: Box<TransactionKey>,
         /// The digest of what was posted.
         posted: Digest,
         /// The digest of what was offered now.
@@ -117,13 +117,19 @@ pub enum LedgerError {
     Key(#[from] KeyError),
     /// A transaction that breaks a law before it is posted.
     #[error(transparent)]
-    Transaction(#[from] TransactionError),
+    Transaction(Box<TransactionError>),
     /// The database cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Anything else the database said.
     #[error("the database did not do what the ledger asked: {0}")]
     Database(#[source] postgres::Error),
+}
+
+impl From<TransactionError> for LedgerError {
+    fn from(error: TransactionError) -> Self {
+        Self::Transaction(Box::new(error))
+    }
 }
 
 impl From<postgres::Error> for LedgerError {

@@ -89,7 +89,7 @@ fn require_same(offered: &Transaction, posted: Digest) -> Result<(), LedgerError
         return Ok(());
     }
     Err(LedgerError::Conflict {
-        key: offered.key().clone(),
+        key: Box::new(offered.key().clone()),
         posted,
         offered: offered.digest(),
     })

@@ -76,7 +76,11 @@ pub fn journal(
 pub fn find(client: &mut impl GenericClient, key: &TransactionKey) -> Result<Option<Recorded>, LedgerError> {
     let heads = "SELECT * FROM ledger.transaction WHERE key = $1";
     let rows = client.query(&transactions_among(heads), &[&key.to_string()])?;
-    if rows.is_empty() { Ok(None) } else { recorded(&rows).map(Some) }
+    if rows.is_empty() {
+        Ok(None)
+    } else {
+        recorded(&rows).map(Some)
+    }
 }
 
 fn transactions_among(heads: &str) -> String {

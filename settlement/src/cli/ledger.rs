@@ -1,0 +1,319 @@
+//! `gridtally engine ledger …` and `gridtally engine settle`: money, for the operator.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use gridtally_protocol::identity::SigningIdentity;
+use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::quantity::ParseQuantityError;
+use gridtally_protocol::time::Timestamp;
+use serde_json::json;
+
+use crate::ledger::AccountName;
+use crate::proofs::settle::{SettlementError, SettlementOutcome, settle};
+use crate::rules::document::DocumentError;
+use crate::rules::program::{Program, ProgramId};
+use crate::store::ledger::{self, Deposit, Law, LedgerError, Posted};
+use crate::store::{LostConnection, Store, StoreError, programs};
+
+/// What may be done with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Book an operator's payment into a program's escrow, out of which its settlements are paid
+    Deposit(DepositArgs),
+    /// Show what every account holds, and that all of it adds up to nothing
+    Balances {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show every transaction with its entries
+    Journal {
+        /// Print JSON, a transaction a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an account received and gave
+    Account {
+        /// `escrow:PROGRAM`, `beneficiary:OWNER`, `rounding:PROGRAM` or `issuance`
+        name: AccountName,
+        /// Print JSON, a movement a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A payment into an escrow.
+#[derive(Debug, Args)]
+pub struct DepositArgs {
+    /// For which program
+    #[arg(long, value_name = "ID")]
+    pub program: ProgramId,
+    /// How much, in whole tokens of the program: 500 or 12.5
+    #[arg(long, value_name = "TOKENS")]
+    pub amount: String,
+    /// Who pays
+    #[arg(long, value_name = "NAME")]
+    pub operator: String,
+    /// The payer's own reference: the same one again is the same payment, and is booked once
+    #[arg(long, value_name = "TEXT")]
+    pub reference: String,
+}
+
+/// An event to be settled.
+#[derive(Debug, Args)]
+pub struct SettleArgs {
+    /// The event's name
+    pub event: EventId,
+    /// Where to write the bundle, by which anyone can check the payment (default: EVENT.bundle)
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Print JSON: the statement, the transaction and what was refused
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerCommandError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settlement.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// The escrow is empty.
+    #[error(
+        "{reason}; nothing was paid; pay into the escrow with `gridtally engine ledger deposit` and settle again"
+    )]
+    Escrow {
+        /// What the ledger says.
+        reason: String,
+    },
+    /// The program that is kept does not read.
+    #[error(transparent)]
+    Program(#[from] DocumentError),
+    /// The amount.
+    #[error("--amount: {0}")]
+    Amount(#[from] ParseQuantityError),
+    /// The ledger is broken.
+    #[error("the ledger does not add up: {0}; stop the engine and compare it with the bundles")]
+    Unsound(String),
+    /// The output.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl LostConnection for LedgerCommandError {
+    fn is_lost_connection(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.is_lost_connection(),
+            Self::Store(error) => error.is_lost_connection(),
+            _ => false,
+        }
+    }
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// [`LedgerCommandError`] as a sentence.
+pub fn run(
+    command: &LedgerCommand,
+    store: &mut Store,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> Result<(), LedgerCommandError> {
+    match command {
+        LedgerCommand::Deposit(args) => deposit(args, store, now, out),
+        LedgerCommand::Balances { json } => balances(*json, store, out),
+        LedgerCommand::Journal { json } => journal(*json, store, out),
+        LedgerCommand::Account { name, json } => account(name, *json, store, out),
+    }
+}
+
+fn deposit(
+    args: &DepositArgs,
+    store: &mut Store,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> Result<(), LedgerCommandError> {
+    let document = store.transact(|client| programs::newest_program(client, &args.program))?;
+    let asset = Program::from_toml(args.program.as_str(), &document)?.asset;
+    let deposit = Deposit {
+        operator: &args.operator,
+        reference: &args.reference,
+        program: args.program.as_str(),
+        asset: &asset,
+        amount: asset.parse(&args.amount)?,
+    };
+    let (posted, transaction) = store.transact(|client| ledger::deposit(client, &deposit, now))?;
+    let what = match posted {
+        Posted::New => "Booked",
+        Posted::Before => "Was booked before",
+    };
+    let amount = asset.show(deposit.amount);
+    writeln!(
+        out,
+        "{what}: {amount} {} into escrow:{}, as {}",
+        asset.code(),
+        args.program,
+        transaction.key()
+    )?;
+    Ok(())
+}
+
+fn balances(json: bool, store: &mut Store, out: &mut impl Write) -> Result<(), LedgerCommandError> {
+    let (balances, trial) = store.transact(|client| {
+        Ok::<_, LedgerError>((ledger::balances(client)?, ledger::trial_balance(client)?))
+    })?;
+    if json {
+        writeln!(out, "{}", json!({ "balances": balances, "trial_balance": trial }))?;
+    } else {
+        for balance in &balances {
+            let (account, asset) = (balance.account.to_string(), &balance.asset);
+            writeln!(
+                out,
+                "{account:<40}  {:>24} {}",
+                asset.show(balance.amount),
+                asset.code()
+            )?;
+        }
+        for sum in &trial {
+            let (shown, code) = (sum.asset.show(sum.balances), sum.asset.code());
+            writeln!(out, "{:<40}  {shown:>24} {code}", "all accounts together")?;
+        }
+    }
+    match trial.iter().find(|sum| !sum.holds()) {
+        Some(sum) => Err(LedgerCommandError::Unsound(format!("{sum:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// How many transactions are read at a time.
+const PAGE: u32 = 1_000;
+
+fn journal(json: bool, store: &mut Store, out: &mut impl Write) -> Result<(), LedgerCommandError> {
+    let mut after = 0;
+    loop {
+        let page = store.transact(|client| ledger::journal(client, after, PAGE))?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.number;
+        for recorded in &page {
+            let transaction = &recorded.transaction;
+            if json {
+                writeln!(out, "{}", json!(recorded))?;
+                continue;
+            }
+            writeln!(out, "{}  {}", transaction.booked_at(), transaction.key())?;
+            for entry in transaction.entries() {
+                let (account, asset) = (entry.account.to_string(), &entry.asset);
+                writeln!(
+                    out,
+                    "    {account:<40}  {:>24} {}",
+                    asset.show(entry.amount),
+                    asset.code()
+                )?;
+            }
+        }
+    }
+}
+
+fn account(
+    name: &AccountName,
+    json: bool,
+    store: &mut Store,
+    out: &mut impl Write,
+) -> Result<(), LedgerCommandError> {
+    for movement in store.transact(|client| ledger::history(client, name))? {
+        if json {
+            writeln!(out, "{}", json!(movement))?;
+            continue;
+        }
+        let (at, asset) = (movement.booked_at, &movement.asset);
+        let (amount, balance) = (asset.show(movement.amount), asset.show(movement.balance));
+        writeln!(
+            out,
+            "{at}  {amount:>24}  {balance:>24} {}  {}",
+            asset.code(),
+            movement.key
+        )?;
+    }
+    Ok(())
+}
+
+/// Settles an event and says what it pays.
+///
+/// # Errors
+/// [`LedgerCommandError`] as a sentence.
+pub fn run_settle(
+    args: &SettleArgs,
+    store: &mut Store,
+    key: &SigningIdentity,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> Result<(), LedgerCommandError> {
+    let bundle = args
+        .bundle
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{}.bundle", args.event)));
+    let outcome = settle(store, key, &args.event, now, &bundle).map_err(empty_escrow)?;
+    let SettlementOutcome {
+        new,
+        settled_at,
+        derived,
+        statement_hash,
+        bundle_root,
+    } = &outcome;
+    let statement = &derived.statement;
+    if args.json {
+        let (transaction, refused) = (&derived.transaction, &derived.refused);
+        let value = json!({
+            "new": new, "settled_at": settled_at, "statement_hash": statement_hash, "bundle_root": bundle_root,
+            "bundle": bundle, "statement": statement, "transaction": transaction, "refused": refused,
+        });
+        return Ok(writeln!(out, "{value}")?);
+    }
+    let asset = &statement.asset;
+    let when = if *new { "Settled" } else { "Was settled before" };
+    writeln!(out, "{when}, with what had come in by {settled_at}:")?;
+    for site in &statement.sites {
+        let (name, paid) = (site.site.as_str(), asset.show(site.totals.amount));
+        let kilowatt_hours = site.totals.credited.to_string();
+        writeln!(
+            out,
+            "  {name:<24}  {:<14}  {kilowatt_hours:>14} kWh  {paid:>18} {}",
+            site.status,
+            asset.code()
+        )?;
+    }
+    let (paid, credited) = (
+        asset.show(statement.totals.amount),
+        statement.totals.credited.to_string(),
+    );
+    writeln!(
+        out,
+        "  {:<24}  {:<14}  {credited:>14} kWh  {paid:>18} {}",
+        "together",
+        "",
+        asset.code()
+    )?;
+    writeln!(out, "statement  {statement_hash}\nroot       {bundle_root}")?;
+    writeln!(out, "Anyone can check it: gridtally verify {}", bundle.display())?;
+    Ok(())
+}
+
+fn empty_escrow(error: SettlementError) -> LedgerCommandError {
+    match error {
+        SettlementError::Ledger(LedgerError::Refused {
+            law: Law::NoOverdraft,
+            reason,
+            ..
+        }) => LedgerCommandError::Escrow { reason },
+        other => other.into(),
+    }
+}

@@ -1,0 +1,255 @@
+//! `gridtally verify`: what a stranger runs on a bundle. No database, no network, no trust.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::{fmt, fs};
+
+use clap::Args;
+use gridtally_protocol::identity::Identity;
+use gridtally_protocol::quantity::MilliwattHours;
+use serde_json::json;
+
+use crate::proofs::verify::{Verified, VerifyError, verify};
+use crate::rules::statement::{Line, SiteId, SiteStatement};
+
+/// `gridtally verify …`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The bundle of a settlement
+    pub bundle: PathBuf,
+    /// Whose it must be: the engine's identity, as `gridtally engine identity` prints it
+    #[arg(long, value_name = "DID")]
+    pub engine: Option<Identity>,
+    /// Show how a site's money came about, interval by interval
+    #[arg(long, value_name = "SITE", conflicts_with = "json")]
+    pub explain: Option<SiteId>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why a bundle is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyCommandError {
+    /// It cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not what it claims to be.
+    #[error("{} does not hold: {source}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that does not hold.
+        source: Box<VerifyError>,
+    },
+    /// The site to be explained is not in it.
+    #[error("the bundle holds, but there is no site {site} in it; there are {known}")]
+    UnknownSite {
+        /// As asked for.
+        site: SiteId,
+        /// Those that there are.
+        known: String,
+    },
+    /// The output.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Verifies a bundle and says what was checked.
+///
+/// # Errors
+/// [`VerifyCommandError`] with the first thing that does not hold; then nothing was printed.
+pub fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<(), VerifyCommandError> {
+    let path = || args.bundle.clone();
+    let bytes = fs::read(&args.bundle).map_err(|source| VerifyCommandError::File { path: path(), source })?;
+    let verified = verify(&bytes, args.engine.as_ref()).map_err(|source| VerifyCommandError::Broken {
+        path: path(),
+        source: Box::new(source),
+    })?;
+    if args.json {
+        return Ok(writeln!(out, "{}", as_json(&verified))?);
+    }
+    tell(&verified, args.engine.is_some(), out)?;
+    let Some(site) = &args.explain else { return Ok(()) };
+    let sites = &verified.derived.statement.sites;
+    match sites.iter().find(|statement| statement.site == *site) {
+        Some(statement) => Ok(explain(statement, &verified, out)?),
+        None => {
+            let known: Vec<&str> = sites.iter().map(|statement| statement.site.as_str()).collect();
+            Err(VerifyCommandError::UnknownSite {
+                site: site.clone(),
+                known: known.join(", "),
+            })
+        }
+    }
+}
+
+fn as_json(verified: &Verified) -> serde_json::Value {
+    let Verified { bundle, derived } = verified;
+    json!({
+        "event": bundle.event(), "root": bundle.root(), "engine": bundle.engine(),
+        "records": bundle.record_count(), "counts": derived.counts, "refused": derived.refused,
+        "statement_hash": derived.statement.hash(), "statement": derived.statement,
+        "transaction": derived.transaction,
+    })
+}
+
+fn tell(verified: &Verified, pinned: bool, out: &mut impl Write) -> io::Result<()> {
+    let Verified { bundle, derived } = verified;
+    let (counts, statement) = (&derived.counts, &derived.statement);
+    let program = &statement.program;
+    let whose = if pinned {
+        "as expected"
+    } else {
+        "say --engine to be told if it is another's"
+    };
+    writeln!(
+        out,
+        "Event {}, settled under program {} version {}",
+        bundle.event(),
+        program.id,
+        program.version
+    )?;
+    writeln!(out, "  root       {}", bundle.root())?;
+    writeln!(out, "  statement  {}", statement.hash())?;
+    writeln!(out, "  program    {}", program.hash)?;
+    writeln!(out, "  signed by  {} ({whose})\n", bundle.engine())?;
+    writeln!(
+        out,
+        "Every one of the {} records has its hash, and together they have the signed Merkle root.",
+        bundle.record_count()
+    )?;
+    let signed_reports = counts
+        .signatures
+        .saturating_sub(counts.instructions)
+        .saturating_sub(counts.acknowledgements);
+    writeln!(
+        out,
+        "{} signatures hold: of {} instructions, {} acknowledgements and {signed_reports} reports; {} of these reports count, with {} readings.",
+        counts.signatures, counts.instructions, counts.acknowledgements, counts.reports, counts.readings
+    )?;
+    writeln!(
+        out,
+        "From these, the rules (baseline {}) make the same {} lines for {} sites, byte for byte.",
+        program.baseline.id,
+        counts.lines,
+        statement.sites.len()
+    )?;
+    tell_payment(verified, out)?;
+    tell_refused(verified, out)?;
+    writeln!(out, "Everything holds.")
+}
+
+fn tell_payment(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
+    let statement = &verified.derived.statement;
+    let total = format!(
+        "{} {}",
+        statement.asset.show(statement.totals.amount),
+        statement.asset.code()
+    );
+    match &verified.derived.transaction {
+        Some(transaction) => writeln!(
+            out,
+            "They pay {total} for {} kWh, which the transaction {} books in {} entries that add up to nothing.",
+            statement.totals.credited,
+            transaction.key(),
+            transaction.entries().len()
+        ),
+        None => writeln!(out, "They pay nothing, and nothing is booked."),
+    }
+}
+
+fn tell_refused(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for refused in &verified.derived.refused {
+        let count = reasons.entry(refused.reason.name()).or_insert(0);
+        *count = count.saturating_add(1);
+    }
+    if reasons.is_empty() {
+        return writeln!(out, "Nothing was refused.");
+    }
+    let told: Vec<String> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    writeln!(
+        out,
+        "Refused, with the reason in the evidence: {}.",
+        told.join(", ")
+    )
+}
+
+/// A site's lines: energies in kWh, amounts in whole tokens.
+fn explain(site: &SiteStatement, verified: &Verified, out: &mut impl Write) -> io::Result<()> {
+    let asset = &verified.derived.statement.asset;
+    writeln!(
+        out,
+        "\n{} ({}): {}, paid to {}",
+        site.site,
+        site.status,
+        said(site),
+        site.beneficiary
+    )?;
+    let heading = ["interval", "baseline", "metered", "credited", asset.code()];
+    let [interval, baseline, metered, credited, amount] = heading;
+    writeln!(
+        out,
+        "{interval:<20}  {baseline:>11}  {metered:>11}  {credited:>11}  {amount:>14}"
+    )?;
+    for line in &site.lines {
+        writeln!(
+            out,
+            "{:<20}  {:>11}  {:>11}  {:>11}  {:>14}  {}",
+            line.start.to_string(),
+            Shown(line.baseline).to_string(),
+            Shown(line.metered).to_string(),
+            line.credited.to_string(),
+            asset.show(line.amount),
+            why(line)
+        )?;
+    }
+    let (credited, amount) = (site.totals.credited.to_string(), asset.show(site.totals.amount));
+    writeln!(
+        out,
+        "{:<20}  {:>11}  {:>11}  {credited:>11}  {amount:>14}",
+        "together", "", ""
+    )
+}
+
+fn said(site: &SiteStatement) -> String {
+    use crate::rules::statement::Participation;
+    match &site.participation {
+        Participation::OptedIn => "opted in".to_owned(),
+        Participation::OptedOut { reason } => format!("opted out ({reason})"),
+        Participation::NoAnswer => "no answer".to_owned(),
+    }
+}
+
+fn why(line: &Line) -> String {
+    use crate::rules::statement::MissingReason;
+    let missing = line.missing.map(|missing| match missing {
+        MissingReason::NotReceived => "not received".to_owned(),
+        MissingReason::Device(reason) => format!("the box says {reason}"),
+        MissingReason::Refused(reason) => format!("refused: {reason}"),
+        MissingReason::Equivocation => "signed twice, differently".to_owned(),
+    });
+    let parts = [line.reason.map(|reason| reason.to_string()), missing];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+struct Shown(Option<MilliwattHours>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(energy) => energy.fmt(f),
+            None => f.write_str("—"),
+        }
+    }
+}
