@@ -1,0 +1,72 @@
+//! What a person types: the roles of the network as subcommands of one program.
+
+use clap::{Parser, Subcommand};
+use gridtally_edge::cli::EdgeArgs;
+use gridtally_settlement::cli::engine::EngineArgs;
+use gridtally_settlement::cli::rules::RulesArgs;
+use gridtally_settlement::cli::verify::VerifyArgs;
+use gridtally_simulators::cli::SimulateArgs;
+
+use crate::demo::DemoArgs;
+
+/// A neighbourhood of solar roofs and batteries as a power plant, paid to the last decimal, checkable by anyone.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Start with `gridtally demo`. Each subcommand explains itself with --help."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a neighbourhood of twelve homes for fifteen days: from Modbus registers to paid tokens.
+    Demo(DemoArgs),
+    /// The agent in a home.
+    Edge(EdgeArgs),
+    /// The settlement engine, and the operator's commands to it.
+    Engine(EngineArgs),
+    /// Re-derive a settlement from its bundle, trusting nobody.
+    Verify(VerifyArgs),
+    /// Run the rules on their own, on any CSV of readings.
+    Rules(RulesArgs),
+    /// Simulated SunSpec devices over Modbus TCP.
+    Simulate(SimulateArgs),
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// What went wrong, as a sentence.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    start_log();
+    match cli.command {
+        Command::Demo(args) => crate::demo::run(&args)?,
+        Command::Edge(args) => gridtally_edge::cli::run(args)?,
+        Command::Engine(args) => gridtally_settlement::cli::engine::run(args)?,
+        Command::Verify(args) => {
+            gridtally_settlement::cli::verify::run(&args, &mut std::io::stdout().lock())?
+        }
+        Command::Rules(args) => gridtally_settlement::cli::rules::run(&args, &mut std::io::stdout().lock())?,
+        Command::Simulate(args) => simulate(args)?,
+    }
+    Ok(())
+}
+
+fn simulate(args: SimulateArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(gridtally_simulators::cli::run(args))?)
+}
+
+/// Warnings go to standard error; `RUST_LOG=gridtally=debug` shows more.
+fn start_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,5 @@
+//! `gridtally`, the one program that a person types, and the neighbourhood that its demo and its tests play.
+
+pub mod cli;
+pub mod demo;
+pub mod neighbourhood;
