@@ -362,7 +362,17 @@ fn a_bundle_verifies_and_reads_as_it_was_written() {
 
 #[test]
 fn the_order_of_the_evidence_changes_nothing() {
-    let evidence = rich_evidence();
+    let mut evidence = rich_evidence();
+    // Hostile things as well: an equivocation, a broken chain, a replay under another name.
+    let scenario = Scenario::new();
+    let mut other = scenario.reports[&1][20].clone();
+    other.series[0].samples.fill(Ok(0));
+    evidence.reports.push(received(&gateway(1), &gateway(1), &other));
+    other.sequence = 37;
+    evidence.reports.push(received(&gateway(1), &gateway(1), &other));
+    evidence
+        .reports
+        .push(received(&gateway(2), &gateway(3), &scenario.reports[&3][7]));
     let (bundle, _) = Bundle::seal(evidence.clone(), &engine()).unwrap();
     let config = ProptestConfig {
         cases: 8,
