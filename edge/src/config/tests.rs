@@ -77,13 +77,13 @@ fn every_complaint_names_the_file_the_line_and_the_key() {
             "kay = \"gateway.key\"",
             "line 2, kay: unknown field `kay`",
         ),
-        ("unit = 126", "unit = 300", "line 24, unit: "),
+        ("unit = 126", "unit = 300", "line 25, unit: "),
         (
             "unit = 126",
             "unit = \"one\"",
-            "line 24, unit: invalid type: string \"one\"",
+            "line 25, unit: invalid type: string \"one\"",
         ),
-        ("z6Mktwup", "z6Mktwuq", "line 4, engine: not a"),
+        ("z6Mktwup", "x6Mktwup", "line 4, engine: not a"),
         (
             "\"12.5\"",
             "12.5",
@@ -102,17 +102,17 @@ fn every_complaint_names_the_file_the_line_and_the_key() {
         (
             "number = 3",
             "number = 1",
-            "line 20, number: 1 is the number of an earlier device",
+            "line 21, number: 1 is the number of an earlier device",
         ),
         (
             "\"battery\"",
             "\"grid meter\"",
-            "line 21, name: \"grid meter\" is the name of an earlier",
+            "line 22, name: \"grid meter\" is the name of an earlier",
         ),
         (
             "\"grid_meter\"",
             "\"battery_inverter\"",
-            "line 22, kind: a second battery_inverter",
+            "line 23, kind: a second battery_inverter",
         ),
         (
             "\"grid_meter\"",
@@ -127,7 +127,7 @@ fn every_complaint_names_the_file_the_line_and_the_key() {
         (
             "timeout_ms = 250",
             "timeout_ms = 0",
-            "line 26, timeout_ms: 0 is not within 10 and 60000",
+            "line 27, timeout_ms: 0 is not within 10 and 60000",
         ),
         (
             "23000",

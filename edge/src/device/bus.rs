@@ -232,11 +232,10 @@ impl Bus {
             Ok(Ok(Ok(response))) => return Ok(response),
             Ok(Ok(Err(exception))) => return Err(BusError::Exception(exception)),
             Ok(Err(tokio_modbus::Error::Protocol(error))) => BusError::Foreign(shorten(error.to_string())),
-            // The client's own error kinds are not to be relied upon: a closed connection shows the last
-            // error of the system, whatever that was.
-            Ok(Err(tokio_modbus::Error::Transport(error)))
-                if error.kind() == std::io::ErrorKind::InvalidData =>
-            {
+            // Only what the system reports tells of the connection, and even then the kind means nothing: a
+            // closed one shows the last error of the system, whatever that was. The rest is the client's
+            // complaint about a frame.
+            Ok(Err(tokio_modbus::Error::Transport(error))) if error.raw_os_error().is_none() => {
                 BusError::Foreign(shorten(error.to_string()))
             }
             Ok(Err(tokio_modbus::Error::Transport(error))) => BusError::Transport(error),

@@ -30,7 +30,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: i64 = 1;
 const FILE: &str = "outbox.sqlite";
 /// How long to wait for an agent that is just ending.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ pub enum OutboxError {
         /// Whose the state is.
         found: String,
         /// Whose the key is.
-        expected: Identity,
+        expected: String,
     },
     /// Something in it cannot be read back.
     #[error("the outbox holds a {what} that cannot be read: {reason}")]
@@ -270,7 +270,7 @@ fn prepare(connection: &mut Connection, gateway: Identity) -> Result<(), OutboxE
     if found != gateway.to_string() {
         return Err(OutboxError::Foreign {
             found,
-            expected: gateway,
+            expected: gateway.to_string(),
         });
     }
     transaction.commit()?;

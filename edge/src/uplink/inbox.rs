@@ -24,13 +24,13 @@ pub enum Ignored {
     #[error("{signer} signed it, which is not the engine of the config")]
     Stranger {
         /// Who signed.
-        signer: Identity,
+        signer: Box<Identity>,
     },
     /// It is for another gateway.
     #[error("it is for {gateway}")]
     Misdirected {
         /// For whom it is.
-        gateway: Identity,
+        gateway: Box<Identity>,
     },
     /// A later instruction was taken already, or another one of the same number.
     #[error(
@@ -151,10 +151,14 @@ impl Judge {
 
     fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
         if signer != self.engine {
-            return Err(Ignored::Stranger { signer });
+            return Err(Ignored::Stranger {
+                signer: Box::new(signer),
+            });
         }
         if addressee != gateway {
-            return Err(Ignored::Misdirected { gateway: addressee });
+            return Err(Ignored::Misdirected {
+                gateway: Box::new(addressee),
+            });
         }
         Ok(())
     }
