@@ -295,17 +295,23 @@ fn by_hand(key: &str, count: u32, entries: &[(&str, &str)]) -> String {
 }
 
 fn entries_by_hand(key: &str, entries: &[(&str, &str)]) -> String {
+    entries_from(1, key, entries)
+}
+
+/// The statement that gives a transaction entries at the places from `first` on.
+fn entries_from(first: usize, key: &str, entries: &[(&str, &str)]) -> String {
     if entries.is_empty() {
         return String::new();
     }
     let values: Vec<_> = entries
         .iter()
-        .map(|(name, amount)| format!("('{name}', {amount})"))
+        .zip(first..)
+        .map(|((name, amount), position)| format!("({position}, '{name}', {amount})"))
         .collect();
     format!(
-        "INSERT INTO ledger.entry (transaction_id, account_id, asset, amount)
-         SELECT t.transaction_id, a.account_id, a.asset, v.amount
-         FROM (VALUES {}) AS v (name, amount), ledger.transaction t, ledger.account a
+        "INSERT INTO ledger.entry (transaction_id, position, account_id, asset, amount)
+         SELECT t.transaction_id, v.position, a.account_id, a.asset, v.amount
+         FROM (VALUES {}) AS v (position, name, amount), ledger.transaction t, ledger.account a
          WHERE t.key = '{key}' AND a.name = v.name;",
         values.join(", ")
     )
@@ -360,35 +366,44 @@ fn a_transaction_gets_all_of_its_entries_at_once_and_none_later() {
     let none = by_hand("deposit/h/1", 2, &[]);
     assert_eq!(law_of(session.batch_execute(&none)), Some(Law::CompleteAtOnce));
 
-    let later = entries_by_hand(
-        "settlement/evening/1",
-        &[("escrow:evening-flex", "-1"), ("rounding:x", "1")],
-    );
-    let open =
-        "INSERT INTO ledger.account (name, asset) VALUES ('rounding:x', 'FLEX'), ('rounding:y', 'FLEX');";
+    let open = "INSERT INTO ledger.account (name, asset) SELECT 'rounding:' || x, 'FLEX' FROM unnest('{x,y,z}'::text[]) x;";
     session.batch_execute(open).unwrap();
-    assert!(
-        session.batch_execute(&later).is_err(),
-        "entries for a transaction of long ago"
+    // To a transaction of long ago, in every way that there is: over its places, after them, as many again.
+    let more: [(&str, &str); 3] = [("rounding:x", "2"), ("rounding:y", "-1"), ("rounding:z", "-1")];
+    for (first, entries) in [
+        (1, &more[..]),
+        (4, &more[..]),
+        (3, &more[..]),
+        (4, &more[..1]),
+        (1, &more[..1]),
+    ] {
+        let later = entries_from(first, "settlement/evening/1", entries);
+        assert_eq!(
+            law_of(session.batch_execute(&later)),
+            Some(Law::CompleteAtOnce),
+            "{later}"
+        );
+    }
+    // And to one that was begun in the same database transaction.
+    let pair = [("issuance", "-10"), ("escrow:evening-flex", "10")];
+    let other = [("rounding:x", "5"), ("beneficiary:owner-1", "-5")];
+    let begun = by_hand("deposit/h/2", 4, &pair);
+    assert_eq!(
+        law_of(session.batch_execute(&begun)),
+        Some(Law::CompleteAtOnce),
+        "too few"
     );
-    let others = entries_by_hand("settlement/evening/1", &[("rounding:x", "1"), ("issuance", "-1")]);
-    assert_eq!(law_of(session.batch_execute(&others)), Some(Law::CompleteAtOnce));
-
-    let halves = by_hand(
-        "deposit/h/2",
-        4,
-        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
-    ) + &entries_by_hand("deposit/h/2", &[("rounding:x", "0")]);
-    assert_eq!(law_of(session.batch_execute(&halves)), Some(Law::CompleteAtOnce));
-    let twice = by_hand(
-        "deposit/h/3",
-        2,
-        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
-    ) + &entries_by_hand(
-        "deposit/h/3",
-        &[("rounding:x", "5"), ("beneficiary:owner-1", "-5")],
-    );
-    assert_eq!(law_of(session.batch_execute(&twice)), Some(Law::CompleteAtOnce));
+    let begun = by_hand("deposit/h/3", 2, &pair);
+    for first in [1, 3] {
+        let twice = begun.clone() + &entries_from(first, "deposit/h/3", &other);
+        assert_eq!(
+            law_of(session.batch_execute(&twice)),
+            Some(Law::CompleteAtOnce),
+            "{twice}"
+        );
+    }
+    let twice = by_hand("deposit/h/4", 4, &[pair, pair].concat());
+    assert!(session.batch_execute(&twice).is_err(), "an account twice");
     assert_sound(&mut session);
 }
 
@@ -614,7 +629,7 @@ fn any_interleaving_of_sessions_and_repetitions_leaves_a_ledger_that_adds_up() {
         2..4,
     );
     let config = ProptestConfig {
-        cases: 12,
+        cases: 8,
         max_shrink_iters: 64,
         ..ProptestConfig::default()
     };

@@ -212,13 +212,15 @@ fn insert_entries(
     batch: &Batch<'_>,
     fresh: &BTreeMap<String, i64>,
 ) -> Result<(), LedgerError> {
-    let (mut numbers, mut names, mut assets, mut amounts) = (vec![], vec![], vec![], vec![]);
+    let (mut numbers, mut positions) = (vec![], vec![]);
+    let (mut names, mut assets, mut amounts) = (vec![], vec![], vec![]);
     for (key, transaction) in batch {
         let Some(number) = fresh.get(&key.to_string()) else {
             continue;
         };
-        for entry in transaction.entries() {
+        for (position, entry) in (1_i32..).zip(transaction.entries()) {
             numbers.push(*number);
+            positions.push(position);
             names.push(entry.account.to_string());
             assets.push(entry.asset.code());
             amounts.push(entry.amount.base_units().to_string());
@@ -228,12 +230,12 @@ fn insert_entries(
         return Ok(());
     }
     client.execute(
-        "INSERT INTO ledger.entry (transaction_id, account_id, asset, amount)
-         SELECT offered.transaction_id, a.account_id, a.asset, offered.amount::numeric
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-              AS offered (transaction_id, name, asset, amount)
+        "INSERT INTO ledger.entry (transaction_id, position, account_id, asset, amount)
+         SELECT offered.transaction_id, offered.position, a.account_id, a.asset, offered.amount::numeric
+         FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[])
+              AS offered (transaction_id, position, name, asset, amount)
          JOIN ledger.account a ON (a.name, a.asset) = (offered.name, offered.asset)",
-        &[&numbers, &names, &assets, &amounts],
+        &[&numbers, &positions, &names, &assets, &amounts],
     )?;
     Ok(())
 }

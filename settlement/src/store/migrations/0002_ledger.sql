@@ -70,19 +70,20 @@ COMMENT ON COLUMN ledger.transaction.recorded_at IS 'When it was written, by the
 
 CREATE TABLE ledger.entry (
     transaction_id bigint NOT NULL REFERENCES ledger.transaction,
+    position integer NOT NULL CHECK (position >= 1),
     account_id bigint NOT NULL,
     asset text NOT NULL,
     amount ledger.base_units NOT NULL CONSTRAINT not_nothing CHECK (amount <> 0),
-    PRIMARY KEY (transaction_id, account_id),
+    CONSTRAINT complete_at_once PRIMARY KEY (transaction_id, position),
+    CONSTRAINT account_once UNIQUE (account_id, transaction_id),
     FOREIGN KEY (account_id, asset) REFERENCES ledger.account (account_id, asset)
 );
-CREATE INDEX entry_of_account ON ledger.entry (account_id, transaction_id);
 COMMENT ON TABLE ledger.entry IS 'What an account received (positive) or gave (negative) in a transaction.';
 COMMENT ON COLUMN ledger.entry.transaction_id IS 'In which transaction.';
+COMMENT ON COLUMN ledger.entry.position IS 'From 1 to the transaction''s entry_count, each once: where all places are taken, no entry can be added later.';
 COMMENT ON COLUMN ledger.entry.account_id IS 'Which account.';
 COMMENT ON COLUMN ledger.entry.asset IS 'Of what: the account''s asset.';
 COMMENT ON COLUMN ledger.entry.amount IS 'How much, in base units; never nothing.';
-COMMENT ON INDEX ledger.entry_of_account IS 'For the history of an account.';
 
 CREATE TABLE ledger.settlement (
     settlement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -176,40 +177,42 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     broken record;
 BEGIN
-    SELECT t.key, count(*) AS found, t.entry_count AS declared INTO broken
-        FROM ledger.transaction t JOIN ledger.entry e USING (transaction_id)
-        WHERE t.transaction_id IN (SELECT p.transaction_id FROM posted p)
-        GROUP BY t.transaction_id HAVING count(*) <> t.entry_count LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'transaction % has % entries after this statement, but % were declared: all come in one statement, and none later',
-            broken.key, broken.found, broken.declared
+    -- EXECUTE throughout: a plan that was made for the first small batch must not be kept for a large one.
+    EXECUTE 'SELECT t.key, p.found, t.entry_count AS declared
+             FROM (SELECT transaction_id, count(*) AS found, max(position) AS last FROM posted GROUP BY transaction_id) p
+             JOIN ledger.transaction t USING (transaction_id)
+             WHERE p.found <> t.entry_count OR p.last <> t.entry_count LIMIT 1' INTO broken;
+    IF broken.key IS NOT NULL THEN
+        RAISE EXCEPTION 'transaction % declares % entries, but this statement gives it %: all come in one statement, and none later',
+            broken.key, broken.declared, broken.found
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'complete_at_once', SCHEMA = 'ledger', TABLE = 'entry';
     END IF;
 
-    SELECT t.key, p.asset, sum(p.amount) AS difference INTO broken
-        FROM posted p JOIN ledger.transaction t USING (transaction_id)
-        GROUP BY t.key, p.asset HAVING sum(p.amount) <> 0 LIMIT 1;
-    IF FOUND THEN
+    EXECUTE 'SELECT t.key, p.asset, p.difference
+             FROM (SELECT transaction_id, asset, sum(amount) AS difference FROM posted GROUP BY transaction_id, asset
+                   HAVING sum(amount) <> 0 LIMIT 1) p
+             JOIN ledger.transaction t USING (transaction_id)' INTO broken;
+    IF broken.key IS NOT NULL THEN
         RAISE EXCEPTION 'transaction % is off by % base units of %', broken.key, broken.difference, broken.asset
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'balanced', SCHEMA = 'ledger', TABLE = 'entry';
     END IF;
 
     -- In the order of accounts, so that two batches never wait for each other.
-    PERFORM FROM ledger.balance b
-        WHERE b.account_id IN (SELECT p.account_id FROM posted p) ORDER BY b.account_id FOR UPDATE;
+    EXECUTE 'SELECT FROM ledger.balance b WHERE b.account_id IN (SELECT account_id FROM posted)
+             ORDER BY b.account_id FOR UPDATE';
 
-    SELECT a.name, a.asset, b.amount AS held, s.amount AS moved INTO broken
-        FROM (SELECT p.account_id, sum(p.amount) AS amount FROM posted p GROUP BY p.account_id) s
-        JOIN ledger.balance b USING (account_id) JOIN ledger.account a USING (account_id)
-        WHERE b.amount + s.amount < b.lowest ORDER BY a.name LIMIT 1;
-    IF FOUND THEN
+    EXECUTE 'SELECT a.name, a.asset, b.amount AS held, p.amount AS moved
+             FROM (SELECT account_id, sum(amount) AS amount FROM posted GROUP BY account_id) p
+             JOIN ledger.balance b USING (account_id) JOIN ledger.account a USING (account_id)
+             WHERE b.amount + p.amount < b.lowest ORDER BY a.name LIMIT 1' INTO broken;
+    IF broken.name IS NOT NULL THEN
         RAISE EXCEPTION '% holds % base units of %, but % would be taken', broken.name, broken.held, broken.asset, -broken.moved
             USING ERRCODE = 'check_violation', CONSTRAINT = 'no_overdraft', SCHEMA = 'ledger', TABLE = 'balance';
     END IF;
 
-    UPDATE ledger.balance b SET amount = b.amount + s.amount
-        FROM (SELECT p.account_id, sum(p.amount) AS amount FROM posted p GROUP BY p.account_id) s
-        WHERE b.account_id = s.account_id AND s.amount <> 0;
+    EXECUTE 'UPDATE ledger.balance b SET amount = b.amount + p.amount
+             FROM (SELECT account_id, sum(amount) AS amount FROM posted GROUP BY account_id) p
+             WHERE b.account_id = p.account_id AND p.amount <> 0';
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: the entries of a transaction come in one statement, balance for each asset, and overdraw no account. Moves the balances, each once for a statement.';
@@ -286,7 +289,7 @@ BEGIN
     EXECUTE format('GRANT INSERT (event_id, version, program_id, carried_from, carry_out, settled_at, transaction_id, statement_hash, statement, bundle_root, bundle) ON ledger.settlement TO %I', app_role);
     EXECUTE format('GRANT INSERT (name, asset) ON ledger.account TO %I', app_role);
     EXECUTE format('GRANT INSERT (key, kind, booked_at, entry_count, content_digest) ON ledger.transaction TO %I', app_role);
-    EXECUTE format('GRANT INSERT (transaction_id, account_id, asset, amount) ON ledger.entry TO %I', app_role);
+    EXECUTE format('GRANT INSERT (transaction_id, position, account_id, asset, amount) ON ledger.entry TO %I', app_role);
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON FUNCTION ledger.app_role() TO %I', app_role);
 
