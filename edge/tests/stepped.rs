@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -34,9 +35,8 @@ struct Agent {
 
 impl Agent {
     async fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gridtally-edge"))
-            .args(["run", "--stepped", "--config"])
-            .arg(config)
+        let mut child = command(config)
+            .arg("--stepped")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -95,6 +95,12 @@ impl Drop for Agent {
     }
 }
 
+fn command(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gridtally-edge"));
+    command.args(["run", "--config"]).arg(config);
+    command
+}
+
 struct Home {
     meter: Device,
     pv: Device,
@@ -126,7 +132,7 @@ impl Home {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode_of_a_secret()
+            .mode(0o600)
             .open(home.directory.path().join("gateway.key"));
         writeln!(secret.unwrap(), "{}", "01".repeat(32)).unwrap();
         home
@@ -146,15 +152,6 @@ impl Home {
             .set32(103, 24, 2_000_000 + counted(Quantity::PvProduction, step));
         let discharged = counted(Quantity::BatteryDischarge, step);
         self.battery.lock().set32(103, 24, 3_000_000 + discharged);
-    }
-}
-
-trait ModeOfASecret {
-    fn mode_of_a_secret(&mut self) -> &mut Self;
-}
-impl ModeOfASecret for std::fs::OpenOptions {
-    fn mode_of_a_secret(&mut self) -> &mut Self {
-        std::os::unix::fs::OpenOptionsExt::mode(self, 0o600)
     }
 }
 
@@ -347,4 +344,17 @@ async fn a_second_agent_with_the_same_state_is_refused() {
     let refused = std::thread::spawn(move || gridtally_edge::outbox::Outbox::open(&data, key(1), true));
     let error = refused.join().unwrap().unwrap_err();
     assert!(error.to_string().contains("held by another agent"), "{error}");
+}
+
+#[tokio::test]
+async fn in_real_time_a_request_to_end_is_an_orderly_end() {
+    let broker = Mosquitto::start().await;
+    let home = Home::start(&broker).await;
+    let mut engine = Engine::start(broker.address, ENGINE, key(1).identity()).await;
+    let mut agent = command(&home.config()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(engine.next(TopicKind::Status).await.payload, b"online");
+    let asked = Command::new("kill").arg(agent.id().to_string()).status().unwrap();
+    assert!(asked.success());
+    assert_eq!(engine.next(TopicKind::Status).await.payload, b"offline");
+    assert!(agent.wait().unwrap().success());
 }

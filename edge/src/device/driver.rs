@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::channel::{Channel, Missing, Quantity};
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 use sunspec::models::model103::Model103;
 use sunspec::models::model124::Model124;
@@ -206,12 +205,6 @@ impl Driver {
             self.bus.write(address, &words).await?;
         }
         Ok(())
-    }
-
-    /// The greatest power of the device.
-    #[must_use]
-    pub const fn nameplate(&self) -> Milliwatts {
-        self.config.nameplate
     }
 
     async fn place<M: Model>(&mut self, now: Timestamp, must: bool) -> Result<ModelPlace, SunSpecError> {

@@ -22,7 +22,10 @@ impl Mosquitto {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let config = format!("listener {} 127.0.0.1\nallow_anonymous true\n", address.port());
+        let config = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n",
+            address.port()
+        );
         std::fs::write(directory.path().join("mosquitto.conf"), config).unwrap();
         let child = spawn(directory.path());
         let broker = Self {

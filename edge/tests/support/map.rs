@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_modbus::server::Service;
 use tokio_modbus::server::tcp::{Server, accept_tcp_connection};
@@ -174,7 +174,8 @@ impl Device {
         let service = Arc::clone(&registers);
         let task = tokio::spawn(async move {
             let server = Server::new(listener);
-            let connect = |stream, peer| {
+            let connect = |stream: TcpStream, peer| {
+                stream.set_nodelay(true).unwrap();
                 let service = Arc::clone(&service);
                 async move { accept_tcp_connection(stream, peer, |_| Ok(Some(Behind(Arc::clone(&service))))) }
             };

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod broker;
+pub mod driver;
 pub mod engine;
 pub mod map;
 pub mod raw;
