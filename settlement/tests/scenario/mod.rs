@@ -12,10 +12,12 @@ use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::Message;
 use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
+use gridtally_protocol::topic::{Topic, TopicKind};
 use gridtally_settlement::proofs::evidence::{
-    Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, SentInstruction,
+    Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SentInstruction,
 };
 use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
 use gridtally_settlement::rules::statement::Event;
@@ -230,4 +232,31 @@ fn reports(home: u8) -> Vec<Report> {
         });
     }
     reports
+}
+
+/// The same message as one that the engine says it refused.
+pub fn refused_by_the_engine(report: &ReceivedReport, reason: Refusal) -> RefusedMessage {
+    RefusedMessage {
+        received_at: report.received_at,
+        topic: Topic {
+            gateway: report.gateway,
+            kind: TopicKind::Report,
+        }
+        .to_string(),
+        reason,
+        detail: "because".to_owned(),
+        payload: report.envelope.clone(),
+    }
+}
+
+/// Evidence with something of every kind, a refusal too.
+pub fn rich_evidence() -> Evidence {
+    let scenario = Scenario::new();
+    let mut evidence = scenario.evidence();
+    let mut forged = received(&gateway(1), &gateway(1), &scenario.reports[&1][3]);
+    *forged.envelope.last_mut().unwrap() ^= 1;
+    evidence
+        .refusals
+        .push(refused_by_the_engine(&forged, Refusal::BadSignature));
+    evidence
 }
