@@ -25,8 +25,8 @@ fn seeds() -> std::ops::Range<u64> {
 fn tell_disturbed(seed: u64) -> (Told, u32) {
     let place = Place::new("killed");
     let mut neighbourhood = Neighbourhood::start(Scenario::small(7), place.path(), program()).unwrap();
-    let (least, most) = (Duration::from_millis(50), Duration::from_millis(900));
-    let killer = Killer::start(neighbourhood.victims(), seed, 6, least, most);
+    let (least, most) = (Duration::from_millis(50), Duration::from_millis(1_200));
+    let killer = Killer::start(neighbourhood.victims(), seed, 10, least, most);
     story::play(&mut neighbourhood, &mut Progress::silent()).unwrap();
     let kills = killer.stop();
     let told = settle(&mut neighbourhood, &place);

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeZone as _};
 use gridtally_protocol::acknowledgement::Stage;
 use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::{Asset, MilliwattHours, TokenAmount};
+use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
 use gridtally_protocol::refusal::Refusal;
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_settlement::proofs::settle::SettlementOutcome;
 use gridtally_settlement::rules::baseline::Verdict;
 use gridtally_settlement::rules::statement::{Participation, SiteStatement, SiteStatus, Statement};
@@ -48,7 +48,7 @@ pub fn picture(
     let homes = statement
         .sites
         .iter()
-        .map(|site| home_line(site, &statement.asset, &answers, &late))
+        .map(|site| home_line(site, statement, &answers, &late))
         .collect();
     let store = neighbourhood.store();
     let (report_count, reading_count) = store.transact(|t| reports::volume(t))?;
@@ -85,7 +85,7 @@ pub fn picture(
         volume: format!(
             "{report_count} signed reports with {reading_count} readings were verified and stored."
         ),
-        verify: format!("gridtally verify {}", bundle.display()),
+        verify: format!("{} verify {}", program_name(), bundle.display()),
     })
 }
 
@@ -183,16 +183,17 @@ fn late_reports(neighbourhood: &mut Neighbourhood, scenario: &Scenario) -> anyho
     Ok(late)
 }
 
-fn home_line(site: &SiteStatement, asset: &Asset, answers: &Answers, late: &Lateness) -> HomeLine {
+fn home_line(site: &SiteStatement, statement: &Statement, answers: &Answers, late: &Lateness) -> HomeLine {
     let totals = &site.totals;
+    let interval = statement.program.interval_seconds;
     HomeLine {
         site: site.site.to_string(),
         answer: answer(site, answers),
         baseline: kilowatt_hours(totals.baseline),
         metered: kilowatt_hours(totals.metered),
         delivered: kilowatt_hours(totals.credited),
-        tokens: asset.show(totals.amount),
-        remark: remark(site, late.get(site.site.as_str()).copied().unwrap_or(0)),
+        tokens: statement.asset.show(totals.amount),
+        remark: remark(site, late.get(site.site.as_str()).copied().unwrap_or(0), interval),
     }
 }
 
@@ -223,20 +224,24 @@ fn answer(site: &SiteStatement, answers: &Answers) -> String {
 }
 
 /// What a home's line would not explain by itself.
-fn remark(site: &SiteStatement, minutes_late: i64) -> String {
+fn remark(site: &SiteStatement, minutes_late: i64, interval: IntervalLength) -> String {
     let mut remarks = Vec::new();
     if minutes_late > 0 {
         remarks.push(format!(
             "its line was down: reports came up to {minutes_late} min late, and count"
         ));
     }
+    // Days before the first report lack everything, and explain nothing.
+    let day = 86_400 / u32::from(interval);
     for candidate in site
         .baseline
         .explanation()
         .into_iter()
         .flat_map(|e| &e.candidates)
     {
-        if let Verdict::Incomplete { missing } = candidate.verdict {
+        if let Verdict::Incomplete { missing } = candidate.verdict
+            && missing < day
+        {
             remarks.push(format!(
                 "{} not compared: its meter gave no credible value for {missing} intervals",
                 candidate.date
@@ -275,6 +280,11 @@ fn refused(store: &mut Store, scenario: &Scenario) -> anyhow::Result<Vec<Refused
             example,
         })
         .collect())
+}
+
+/// How this program was called, so that the command can be copied.
+fn program_name() -> String {
+    std::env::args().next().unwrap_or_else(|| "gridtally".to_owned())
 }
 
 /// For people: to the watt-hour, the half rounded away from zero. The exact value is in the statement.

@@ -6,10 +6,10 @@ use super::picture::{HomeLine, Picture, Point};
 
 const WIDTH: i64 = 960;
 const HEIGHT: i64 = 340;
-const LEFT: i64 = 64;
+const LEFT: i64 = 92;
 const RIGHT: i64 = 16;
 const TOP: i64 = 20;
-const BOTTOM: i64 = 36;
+const BOTTOM: i64 = 40;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -197,7 +197,7 @@ fn grid(out: &mut String, scale: &Scale, load: &[Point]) -> fmt::Result {
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"#777\">{}</text>",
             scale.x(index),
-            HEIGHT - BOTTOM + 20,
+            HEIGHT - BOTTOM + 26,
             escape(&point.label)
         )?;
     }
@@ -215,18 +215,18 @@ fn legend(out: &mut String) -> fmt::Result {
         LEFT + 10,
         y - 10,
         LEFT + 38,
-        LEFT + 110,
-        LEFT + 138,
+        LEFT + 150,
+        LEFT + 178,
         y - 4,
         y - 4,
-        LEFT + 144
+        LEFT + 186
     )
 }
 
 fn homes(out: &mut String, picture: &Picture) -> fmt::Result {
     writeln!(
         out,
-        "<section>\n<h2>Each home</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Home</th>\
+        "<section>\n<h2>Each home</h2>\n<div class=\"scroll\"><table class=\"homes\">\n<thead><tr><th>Home</th>\
          <th class=\"n\">Baseline kWh</th><th class=\"n\">Metered kWh</th><th class=\"n\">Delivered kWh</th>\
          <th class=\"n\">{}</th><th>What happened</th></tr></thead>\n<tbody>",
         escape(&picture.token)
@@ -244,17 +244,17 @@ fn homes(out: &mut String, picture: &Picture) -> fmt::Result {
 }
 
 fn home_row(out: &mut String, home: &HomeLine) -> fmt::Result {
-    writeln!(
-        out,
-        "<tr><th>{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-         <td class=\"n\">{}</td><td>{}</td></tr>",
-        escape(&home.site),
-        escape(&home.baseline),
-        escape(&home.metered),
-        escape(&home.delivered),
-        escape(&home.tokens),
-        escape(&home.note())
-    )
+    write!(out, "<tr><th>{}</th>", escape(&home.site))?;
+    let figures = [
+        ("Baseline kWh", &home.baseline),
+        ("Metered kWh", &home.metered),
+        ("Delivered kWh", &home.delivered),
+        ("Tokens", &home.tokens),
+    ];
+    for (name, figure) in figures {
+        write!(out, "<td class=\"n\" data-name=\"{name}\">{}</td>", escape(figure))?;
+    }
+    writeln!(out, "<td>{}</td></tr>", escape(&home.note()))
 }
 
 fn ledger(out: &mut String, picture: &Picture) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use super::picture::{Picture, Point};
 
 /// About this many rows.
-const ROWS: i64 = 16;
+const ROWS: i64 = 20;
 const COLUMNS: usize = 72;
 const LABELS: usize = 6;
 
