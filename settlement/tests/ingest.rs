@@ -204,6 +204,35 @@ fn intervals_that_were_reported_are_not_taken_from_a_later_report() {
 }
 
 #[test]
+fn intervals_of_a_report_of_twelve_days_are_not_taken_again() {
+    let mut room = Room::open();
+    let mut home = Home::new(1);
+    home.enrolment.interval_seconds = IntervalLength::from_seconds(3_600).unwrap();
+    room.enrol(&home);
+    let mut wire = room.wire();
+    let draft = home.draft();
+    draft.interval = IntervalLength::from_seconds(3_600).unwrap();
+    draft.start = at("2026-04-09T00:00:00Z");
+    draft.issued_at = at("2026-04-21T00:00:00Z");
+    draft
+        .series
+        .iter_mut()
+        .for_each(|series| series.samples = vec![Ok(0); 288]);
+    assert_eq!(wire.deliver(&home.report()), Ok(()));
+    // Not the next one, so that only the time betrays it.
+    let draft = home.draft();
+    draft.sequence = 7;
+    draft.start = at("2026-04-20T23:00:00Z");
+    draft.issued_at = at("2026-04-21T00:00:00Z");
+    draft
+        .series
+        .iter_mut()
+        .for_each(|series| series.samples = vec![Ok(1)]);
+    assert_eq!(wire.deliver(&home.report()), Err(Refusal::AlreadyReported));
+    assert_eq!(room.readings(&home).len(), 288 * 3);
+}
+
+#[test]
 fn channels_and_intervals_that_are_not_enrolled_refuse_the_report() {
     let mut room = Room::open();
     let (mut home, mut wire) = (room.home(1), room.wire());

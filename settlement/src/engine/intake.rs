@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub(super) struct Intake {
     pub(super) engine: Arc<SigningIdentity>,
     pub(super) clock: Clock,
     pub(super) reconnected: Arc<AtomicBool>,
+    /// Hears of every connection, as long as somebody listens.
+    pub(super) connected: Sender<()>,
 }
 
 impl Intake {
@@ -51,7 +54,10 @@ impl Intake {
     fn note(&self, event: LinkEvent, batch: &mut Vec<Delivery>) {
         match event {
             LinkEvent::Message(delivery) => batch.push(delivery),
-            LinkEvent::Connected => self.reconnected.store(true, Ordering::Release),
+            LinkEvent::Connected => {
+                self.reconnected.store(true, Ordering::Release);
+                let _ = self.connected.send(());
+            }
             LinkEvent::Disconnected { reason } => tracing::warn!(reason, "the broker is out of reach"),
         }
     }

@@ -221,6 +221,9 @@ struct Working {
 
 /// The engine asks for many deliveries at once, because it acknowledges them only after a commit.
 const INFLIGHT_MAX: u16 = 4_000;
+/// So long a start waits for the broker. What is published before the first subscription ever would be lost on the
+/// engine, until its gateway sends it again.
+const CONNECTED_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Working {
     fn start(parts: &Parts, clock: Clock) -> Result<Self, EngineError> {
@@ -229,12 +232,14 @@ impl Working {
         let (stop, stopped) = oneshot::channel();
         let (link, events, link_thread) = start_link(parts, stopped)?;
         let reconnected = Arc::new(AtomicBool::new(false));
+        let (connected, connection) = std::sync::mpsc::channel();
         let intake = intake::Intake {
             link: link.clone(),
             store: intake_store,
             engine: Arc::clone(&parts.key),
             clock,
             reconnected: Arc::clone(&reconnected),
+            connected,
         };
         let intake_thread = thread::Builder::new()
             .name("intake".into())
@@ -243,6 +248,12 @@ impl Working {
                 what: "cannot start a thread",
                 source,
             })?;
+        if connection.recv_timeout(CONNECTED_WITHIN).is_err() {
+            tracing::warn!(
+                broker = parts.broker,
+                "the broker is not there yet; the engine goes on trying"
+            );
+        }
         let threads = vec![intake_thread, link_thread];
         Ok(Self {
             link,

@@ -83,11 +83,11 @@ pub fn take(
 fn look_up(client: &mut impl GenericClient, arrivals: &[Arrival]) -> Result<Knowledge, StoreError> {
     let mut known = Knowledge::default();
     let gateways: BTreeSet<Identity> = arrivals.iter().filter_map(Arrival::gateway).collect();
-    for gateway in gateways {
-        if let Some(enrolment) = programs::enrolment(client, &gateway)? {
-            known.enrolments.insert(gateway, enrolment);
-        }
-    }
+    let enrolments = programs::enrolments_of(client, gateways)?;
+    known.enrolments = enrolments
+        .into_iter()
+        .map(|enrolment| (enrolment.gateway, enrolment))
+        .collect();
     let places: Vec<_> = arrivals.iter().filter_map(Arrival::place).collect();
     if !places.is_empty() {
         for (gateway, link) in reports::neighbours(client, &places)? {

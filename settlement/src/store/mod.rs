@@ -25,7 +25,9 @@ pub enum StoreError {
     #[error("the database said: {}", said(.0))]
     Database(#[from] postgres::Error),
     /// It could not be reached in time.
-    #[error("no database at {url} within {seconds} s: {last}; is PostgreSQL running, and may this user connect?")]
+    #[error(
+        "no database at {url} within {seconds} s: {last}; is PostgreSQL running, and may this user connect?"
+    )]
     Unreachable {
         /// Where it was looked for.
         url: String,
@@ -35,7 +37,9 @@ pub enum StoreError {
         last: String,
     },
     /// It was migrated by another version.
-    #[error("migration {number} ({name}) of the database is not one that this version knows; run the version that made it, or a later one")]
+    #[error(
+        "migration {number} ({name}) of the database is not one that this version knows; run the version that made it, or a later one"
+    )]
     Schema {
         /// The migration's number.
         number: i32,
@@ -57,7 +61,10 @@ pub enum StoreError {
 }
 
 fn said(error: &postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |e| format!("{} ({})", e.message(), e.code().code()))
+    error.as_db_error().map_or_else(
+        || error.to_string(),
+        |e| format!("{} ({})", e.message(), e.code().code()),
+    )
 }
 
 /// Class 57P is the server shutting down, class 08 the connection; the rest shows in the socket.
@@ -108,7 +115,10 @@ impl Store {
         let mut client = connect(url, RECONNECT_SECONDS_MAX)?;
         migrate::migrate(&mut client)?;
         work_as_app(&mut client)?;
-        Ok(Self { client, url: url.to_owned() })
+        Ok(Self {
+            client,
+            url: url.to_owned(),
+        })
     }
 
     /// Runs a body in a transaction and commits it. Where the connection is lost, even while committing, the
@@ -140,7 +150,11 @@ impl Store {
     ) -> Result<T, Failure<E>> {
         let lost = |error: postgres::Error| {
             let error = StoreError::from(error);
-            if error.is_lost_connection() { Failure::Lost(error) } else { Failure::Told(error.into()) }
+            if error.is_lost_connection() {
+                Failure::Lost(error)
+            } else {
+                Failure::Told(error.into())
+            }
         };
         let mut transaction = self.client.transaction().map_err(lost)?;
         match body(&mut transaction) {
@@ -150,12 +164,33 @@ impl Store {
             }
             Err(error) => {
                 if error.is_lost_connection() {
-                    return Err(Failure::Lost(StoreError::Conflict("the connection was lost".into())));
+                    return Err(Failure::Lost(StoreError::Conflict(
+                        "the connection was lost".into(),
+                    )));
                 }
                 Err(Failure::Told(error))
             }
         }
     }
+}
+
+/// Makes an empty database beside that of a private cluster, and says how to connect to it.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where the name is more than a-z, 0-9 and `_`, or is taken.
+pub fn create_beside(url: &str, name: &str) -> Result<String, StoreError> {
+    if name.is_empty()
+        || !name
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    {
+        return Err(StoreError::Conflict(format!(
+            "{name:?} is no name for a database: take a-z, 0-9 and _"
+        )));
+    }
+    connect(url, RECONNECT_SECONDS_MAX)?.batch_execute(&format!("CREATE DATABASE {name}"))?;
+    // Of a key that stands twice, the last counts.
+    Ok(format!("{url} dbname={name}"))
 }
 
 enum Failure<E> {
@@ -175,7 +210,11 @@ fn connect(url: &str, seconds: u64) -> Result<Client, StoreError> {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() >= deadline => {
                 let last = said(&error);
-                return Err(StoreError::Unreachable { url: without_password(url), seconds, last });
+                return Err(StoreError::Unreachable {
+                    url: without_password(url),
+                    seconds,
+                    last,
+                });
             }
             Err(_) => thread::sleep(pause),
         }
@@ -193,6 +232,10 @@ fn without_password(url: &str) -> String {
             }
             None => url.to_owned(),
         },
-        None => url.split_whitespace().filter(|w| !w.starts_with("password=")).collect::<Vec<_>>().join(" "),
+        None => url
+            .split_whitespace()
+            .filter(|w| !w.starts_with("password="))
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }

@@ -27,7 +27,10 @@ pub fn add_program(
         &[&program.id.as_str(), &version, &hash, &document, &to_column(now)],
     )?;
     let kept: String = client
-        .query_one("SELECT hash FROM program WHERE id = $1 AND version = $2", &[&program.id.as_str(), &version])?
+        .query_one(
+            "SELECT hash FROM program WHERE id = $1 AND version = $2",
+            &[&program.id.as_str(), &version],
+        )?
         .get(0);
     if kept != hash {
         return Err(StoreError::Conflict(format!(
@@ -49,9 +52,14 @@ pub(super) fn version_column(version: u32) -> Result<i32, StoreError> {
 /// [`StoreError::NotFound`].
 pub fn newest_program(client: &mut impl GenericClient, id: &ProgramId) -> Result<String, StoreError> {
     client
-        .query_opt("SELECT document FROM program WHERE id = $1 ORDER BY version DESC LIMIT 1", &[&id.as_str()])?
+        .query_opt(
+            "SELECT document FROM program WHERE id = $1 ORDER BY version DESC LIMIT 1",
+            &[&id.as_str()],
+        )?
         .map(|row| row.get(0))
-        .ok_or_else(|| StoreError::NotFound(format!("no program {id}; add it with `engine program add FILE`")))
+        .ok_or_else(|| {
+            StoreError::NotFound(format!("no program {id}; add it with `engine program add FILE`"))
+        })
 }
 
 /// The document of one version of a program.
@@ -72,16 +80,29 @@ pub fn program(client: &mut impl GenericClient, id: &ProgramId, version: u32) ->
 ///
 /// # Errors
 /// [`StoreError::Conflict`] where the site or the gateway is enrolled otherwise.
-pub fn enrol(client: &mut impl GenericClient, enrolment: &Enrolment, now: Timestamp) -> Result<(), StoreError> {
+pub fn enrol(
+    client: &mut impl GenericClient,
+    enrolment: &Enrolment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let document = serde_json::to_string(enrolment).map_err(corrupt)?;
     let gateway = enrolment.gateway.as_bytes().as_slice();
     let site = enrolment.site.as_str();
     client.execute(
         "INSERT INTO enrolment (gateway, site, program, document, enrolled_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
-        &[&gateway, &site, &enrolment.program.as_str(), &document, &to_column(now)],
+        &[
+            &gateway,
+            &site,
+            &enrolment.program.as_str(),
+            &document,
+            &to_column(now),
+        ],
     )?;
-    let kept = client.query("SELECT document FROM enrolment WHERE gateway = $1 OR site = $2", &[&gateway, &site])?;
+    let kept = client.query(
+        "SELECT document FROM enrolment WHERE gateway = $1 OR site = $2",
+        &[&gateway, &site],
+    )?;
     if kept.iter().any(|row| row.get::<_, &str>(0) != document) {
         return Err(StoreError::Conflict(format!(
             "site {site} or gateway {} is enrolled already, with other devices, another owner or another gateway",
@@ -91,15 +112,20 @@ pub fn enrol(client: &mut impl GenericClient, enrolment: &Enrolment, now: Timest
     Ok(())
 }
 
-/// The enrolment of a gateway, where there is one.
+/// The enrolments of those of the gateways that have one.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn enrolment(client: &mut impl GenericClient, gateway: &Identity) -> Result<Option<Enrolment>, StoreError> {
-    client
-        .query_opt("SELECT document FROM enrolment WHERE gateway = $1", &[&gateway.as_bytes().as_slice()])?
-        .map(|row| read_enrolment(&row))
-        .transpose()
+pub fn enrolments_of(
+    client: &mut impl GenericClient,
+    gateways: impl IntoIterator<Item = Identity>,
+) -> Result<Vec<Enrolment>, StoreError> {
+    let gateways: Vec<Vec<u8>> = gateways.into_iter().map(|g| g.as_bytes().to_vec()).collect();
+    let rows = client.query(
+        "SELECT document FROM enrolment WHERE gateway = ANY ($1)",
+        &[&gateways],
+    )?;
+    rows.iter().map(read_enrolment).collect()
 }
 
 /// All enrolments, in the order of their sites.

@@ -58,7 +58,10 @@ pub fn neighbours(
     places: &[(Identity, Link)],
 ) -> Result<Vec<(Identity, Link)>, StoreError> {
     let gateways: Vec<&[u8]> = places.iter().map(|(g, _)| g.as_bytes().as_slice()).collect();
-    let sequences = places.iter().map(|(_, l)| sequence_column(l.sequence)).collect::<Result<Vec<_>, _>>()?;
+    let sequences = places
+        .iter()
+        .map(|(_, l)| sequence_column(l.sequence))
+        .collect::<Result<Vec<_>, _>>()?;
     let starts: Vec<_> = places.iter().map(|(_, l)| to_column(l.start)).collect();
     let ends: Vec<_> = places.iter().map(|(_, l)| to_column(l.end)).collect();
     let rows = client.query(
@@ -68,8 +71,9 @@ pub fn neighbours(
              SELECT * FROM report WHERE report.gateway = k.gateway AND report.sequence BETWEEN k.sequence - 1 AND k.sequence + 1
              UNION ALL
              SELECT * FROM report WHERE report.gateway = k.gateway
-                 AND report.starts_at < k.ends_at AND report.starts_at > k.starts_at - interval '2 days'
-                 AND report.ends_at > k.starts_at
+                 AND report.ends_at > k.starts_at AND report.starts_at < k.ends_at
+                 -- No report is longer than 288 hours; said so that the index on the end bounds the search.
+                 AND report.ends_at < k.ends_at + interval '13 days'
          ) r ON true",
         &[&gateways, &sequences, &starts, &ends],
     )?;
@@ -96,9 +100,18 @@ pub fn insert_reports(client: &mut impl GenericClient, reports: &[StoredReport])
         return Ok(());
     }
     let gateways: Vec<&[u8]> = reports.iter().map(|r| r.gateway.as_bytes().as_slice()).collect();
-    let sequences = reports.iter().map(|r| sequence_column(r.link.sequence)).collect::<Result<Vec<_>, _>>()?;
-    let digests: Vec<&[u8]> = reports.iter().map(|r| r.link.digest.as_bytes().as_slice()).collect();
-    let previous: Vec<&[u8]> = reports.iter().map(|r| r.link.previous.as_bytes().as_slice()).collect();
+    let sequences = reports
+        .iter()
+        .map(|r| sequence_column(r.link.sequence))
+        .collect::<Result<Vec<_>, _>>()?;
+    let digests: Vec<&[u8]> = reports
+        .iter()
+        .map(|r| r.link.digest.as_bytes().as_slice())
+        .collect();
+    let previous: Vec<&[u8]> = reports
+        .iter()
+        .map(|r| r.link.previous.as_bytes().as_slice())
+        .collect();
     let starts: Vec<_> = reports.iter().map(|r| to_column(r.link.start)).collect();
     let ends: Vec<_> = reports.iter().map(|r| to_column(r.link.end)).collect();
     let received: Vec<_> = reports.iter().map(|r| to_column(r.received_at)).collect();
@@ -108,7 +121,9 @@ pub fn insert_reports(client: &mut impl GenericClient, reports: &[StoredReport])
          SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bytea[], $5::timestamptz[],
              $6::timestamptz[], $7::timestamptz[], $8::bytea[])
          ON CONFLICT DO NOTHING",
-        &[&gateways, &sequences, &digests, &previous, &starts, &ends, &received, &envelopes],
+        &[
+            &gateways, &sequences, &digests, &previous, &starts, &ends, &received, &envelopes,
+        ],
     )?;
     Ok(())
 }
@@ -117,15 +132,24 @@ pub fn insert_reports(client: &mut impl GenericClient, reports: &[StoredReport])
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn insert_readings(client: &mut impl GenericClient, readings: &[StoredReading]) -> Result<(), StoreError> {
+pub fn insert_readings(
+    client: &mut impl GenericClient,
+    readings: &[StoredReading],
+) -> Result<(), StoreError> {
     if readings.is_empty() {
         return Ok(());
     }
     let gateways: Vec<&[u8]> = readings.iter().map(|r| r.gateway.as_bytes().as_slice()).collect();
     let devices: Vec<i16> = readings.iter().map(|r| i16::from(r.channel.device.0)).collect();
-    let quantities: Vec<i16> = readings.iter().map(|r| i16::from(r.channel.quantity.code())).collect();
+    let quantities: Vec<i16> = readings
+        .iter()
+        .map(|r| i16::from(r.channel.quantity.code()))
+        .collect();
     let starts: Vec<_> = readings.iter().map(|r| to_column(r.start)).collect();
-    let sequences = readings.iter().map(|r| sequence_column(r.sequence)).collect::<Result<Vec<_>, _>>()?;
+    let sequences = readings
+        .iter()
+        .map(|r| sequence_column(r.sequence))
+        .collect::<Result<Vec<_>, _>>()?;
     let values: Vec<Option<i64>> = readings.iter().map(|r| r.value.value()).collect();
     let missing: Vec<Option<i16>> = readings.iter().map(|r| r.value.missing()).collect();
     let refused: Vec<Option<i16>> = readings.iter().map(|r| r.value.refused()).collect();
@@ -134,7 +158,16 @@ pub fn insert_readings(client: &mut impl GenericClient, readings: &[StoredReadin
          SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::smallint[], $4::timestamptz[], $5::bigint[],
              $6::bigint[], $7::smallint[], $8::smallint[])
          ON CONFLICT DO NOTHING",
-        &[&gateways, &devices, &quantities, &starts, &sequences, &values, &missing, &refused],
+        &[
+            &gateways,
+            &devices,
+            &quantities,
+            &starts,
+            &sequences,
+            &values,
+            &missing,
+            &refused,
+        ],
     )?;
     Ok(())
 }
@@ -175,7 +208,11 @@ pub fn reports_of(
     let rows = client.query(
         "SELECT sequence, digest, previous, starts_at, ends_at, received_at, envelope FROM report
          WHERE gateway = $1 AND starts_at < $3 AND ends_at > $2 ORDER BY sequence, digest",
-        &[&gateway.as_bytes().as_slice(), &to_column(from), &to_column(until)],
+        &[
+            &gateway.as_bytes().as_slice(),
+            &to_column(from),
+            &to_column(until),
+        ],
     )?;
     rows.iter()
         .map(|row| {
@@ -208,13 +245,18 @@ pub fn readings_of(
     let rows = client.query(
         "SELECT device, quantity, starts_at, sequence, value, missing, refused FROM reading
          WHERE gateway = $1 AND starts_at >= $2 AND starts_at < $3 ORDER BY device, quantity, starts_at",
-        &[&gateway.as_bytes().as_slice(), &to_column(from), &to_column(until)],
+        &[
+            &gateway.as_bytes().as_slice(),
+            &to_column(from),
+            &to_column(until),
+        ],
     )?;
     rows.iter().map(|row| reading(*gateway, row)).collect()
 }
 
 fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, StoreError> {
-    let code = |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| corrupt("a code beyond 255"));
+    let code =
+        |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| corrupt("a code beyond 255"));
     let quantity = Quantity::from_code(code(1)?).ok_or_else(|| corrupt("an unknown quantity"))?;
     let value = match (row.get::<_, Option<i64>>(4), row.get::<_, Option<i16>>(5)) {
         (Some(value), _) => ReadingValue::Value(value),
@@ -227,7 +269,10 @@ fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, Stor
     };
     Ok(StoredReading {
         gateway,
-        channel: Channel { device: DeviceNumber(code(0)?), quantity },
+        channel: Channel {
+            device: DeviceNumber(code(0)?),
+            quantity,
+        },
         start: timestamp(row.get(2))?,
         sequence: sequence(row.get(3))?,
         value,
@@ -239,7 +284,10 @@ fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, Stor
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn volume(client: &mut impl GenericClient) -> Result<(i64, i64), StoreError> {
-    let row = client.query_one("SELECT (SELECT count(*) FROM report), (SELECT count(*) FROM reading)", &[])?;
+    let row = client.query_one(
+        "SELECT (SELECT count(*) FROM report), (SELECT count(*) FROM reading)",
+        &[],
+    )?;
     Ok((row.get(0), row.get(1)))
 }
 

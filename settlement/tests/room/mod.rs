@@ -24,7 +24,7 @@ use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
 use gridtally_settlement::rules::program::Program;
 use gridtally_settlement::store::refusals::StoredRefusal;
 use gridtally_settlement::store::reports::StoredReading;
-use gridtally_settlement::store::{Store, StoreError, programs, refusals, reports};
+use gridtally_settlement::store::{Store, StoreError, create_beside, programs, refusals, reports};
 use gridtally_settlement::supervise::{PrivateBroker, PrivateCluster};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -88,10 +88,7 @@ impl Cluster {
 
     fn create_database(&self) -> String {
         let name = format!("room_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let url = self.postgres.connection_string();
-        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
-        client.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        format!("{url} dbname={name}")
+        create_beside(&self.postgres.connection_string(), &name).unwrap()
     }
 }
 
@@ -160,10 +157,14 @@ impl Room {
     /// A home that is enrolled.
     pub fn home(&mut self, number: u8) -> Home {
         let home = Home::new(number);
+        self.enrol(&home);
+        home
+    }
+
+    pub fn enrol(&mut self, home: &Home) {
         self.store
             .transact(|t| programs::enrol(t, &home.enrolment, at(NOON)))
             .unwrap();
-        home
     }
 
     pub fn wire(&self) -> Wire {

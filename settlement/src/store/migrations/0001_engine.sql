@@ -32,7 +32,8 @@ CREATE TABLE report (
     envelope bytea NOT NULL,
     PRIMARY KEY (gateway, sequence, digest)
 );
-CREATE INDEX report_by_time ON report (gateway, starts_at);
+CREATE INDEX report_by_end ON report (gateway, ends_at);
+COMMENT ON INDEX report_by_end IS 'What overlaps a new report ends after it begins: of the usual newest report nothing does, so the search is short.';
 COMMENT ON TABLE report IS 'Signed reports, byte for byte. Two rows for one sequence number are equivocation: the slot is void. Also those are kept that do not fit their neighbours: which of them stand follows from all of them, not from who came first.';
 
 CREATE TABLE reading (
