@@ -10,8 +10,10 @@
 //! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
 //! - [`supervise`]: a private database and broker that need no administration;
-//! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type.
+//! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type;
+//! - [`bench`]: how fast it is here.
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod dispatch;

@@ -1,0 +1,88 @@
+//! Measurements of the engine on the machine that it is to run on.
+//!
+//! [`ingest`] takes the same signed reports three ways in one run, so that the figures can be compared:
+//! their signatures alone, their rows alone, and all the way from an MQTT publish to the signed receipt, which is
+//! sent after the commit. Everything runs on one machine: the publisher, the broker and the database share its
+//! cores with the engine.
+
+mod ingest;
+mod scratch;
+mod wire;
+mod workload;
+
+use std::time::Duration;
+
+use gridtally_protocol::identity::IdentityError;
+use gridtally_protocol::message::MessageError;
+use gridtally_protocol::refusal::Refusal;
+use gridtally_protocol::time::TimeError;
+
+pub use ingest::{Figures, ingest};
+pub use workload::Size;
+
+use crate::engine::EngineError;
+use crate::rules::program::ProgramIdError;
+use crate::rules::statement::NameError;
+use crate::store::StoreError;
+use crate::supervise::SuperviseError;
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The private database or broker.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A report of the workload breaks a rule.
+    #[error("the workload cannot be written: {0}")]
+    Workload(#[from] MessageError),
+    /// A key of the workload.
+    #[error("the workload has an unusable key: {0}")]
+    Key(#[from] IdentityError),
+    /// An instant of the workload.
+    #[error("the workload does not fit the calendar: {0}; take fewer reports")]
+    Time(#[from] TimeError),
+    /// The name of a site of the workload.
+    #[error("the workload has an unusable name: {0}")]
+    Name(#[from] NameError),
+    /// The name of the workload's program.
+    #[error("the workload has an unusable name: {0}")]
+    Program(#[from] ProgramIdError),
+    /// A report was not taken.
+    #[error("the engine refused a report as {0}: nothing was measured")]
+    Refused(Refusal),
+    /// Not every report was opened or judged well.
+    #[error("{taken} of {sent} reports were taken: nothing was measured")]
+    Lost {
+        /// How many were sent.
+        sent: usize,
+        /// How many were taken.
+        taken: usize,
+    },
+    /// The connection broke.
+    #[error("the connection to the broker broke ({0}): nothing was measured")]
+    Disconnected(String),
+    /// Receipts do not come.
+    #[error("no receipt within {} s after {received} of {sent}", waited.as_secs())]
+    Silent {
+        /// For how long.
+        waited: Duration,
+        /// How many reports had their receipts.
+        received: usize,
+        /// Out of how many.
+        sent: usize,
+    },
+    /// The scratch directory, a thread, a runtime.
+    #[error("{what}: {source}")]
+    Io {
+        /// What it tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,48 @@
+//! That the measurements run, and measure what they say.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use clap::{Args as _, Command, FromArgMatches as _};
+use gridtally_settlement::cli::bench::{BenchArgs, run};
+use serde_json::Value;
+
+#[test]
+fn a_quick_measurement_of_ingest_takes_every_report_and_leaves_nothing_behind() {
+    let scratch = tempfile::tempdir().unwrap();
+    let words = [
+        "bench",
+        "ingest",
+        "--quick",
+        "--json",
+        "--scratch",
+        scratch.path().to_str().unwrap(),
+    ];
+    // The database's user must pass through it.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scratch.path(), open).unwrap();
+    let matches = BenchArgs::augment_args(Command::new("bench"))
+        .try_get_matches_from(words)
+        .unwrap();
+    let mut out = Vec::new();
+    run(&BenchArgs::from_arg_matches(&matches).unwrap(), &mut out).unwrap();
+    let figures: Value = serde_json::from_slice(&out).unwrap();
+    let shape = |of: &str| {
+        figures
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f[of].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shape("reports"), [400, 200, 100]);
+    assert_eq!(shape("readings"), [2_000, 12_000, 48_000]);
+    for figure in figures.as_array().unwrap() {
+        for ratio in [
+            "ratio_to_verify_one_core",
+            "ratio_to_verify_all_cores",
+            "ratio_to_insert",
+        ] {
+            assert!(figure[ratio].as_f64().unwrap() > 0.0, "{figure}");
+        }
+    }
+    assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
+}
