@@ -404,3 +404,18 @@ fn an_operators_mistakes_are_answered_with_a_sentence() {
         "{error}"
     );
 }
+
+#[test]
+fn where_the_engine_is_may_be_said_before_the_command_or_after_it() {
+    let place = ["--data", "/x", "--now", NOON];
+    let before = [&["engine"], &place[..], &["event", "list"]].concat();
+    let after = [&["engine", "event", "list"], &place[..]].concat();
+    for words in [before, after] {
+        let matches = EngineArgs::augment_args(Command::new("engine"))
+            .try_get_matches_from(words)
+            .unwrap();
+        let args = EngineArgs::from_arg_matches(&matches).unwrap();
+        assert_eq!(args.place.data.to_str(), Some("/x"));
+        assert_eq!(args.place.now, Some(at(NOON)));
+    }
+}

@@ -71,7 +71,7 @@ fn sizes(quick: bool) -> [Size; 3] {
         intervals,
         reports: if quick { few } else { reports },
     };
-    [size(1, 20_000, 400), size(12, 8_000, 200), size(96, 2_000, 100)]
+    [size(1, 10_000, 400), size(12, 3_000, 200), size(96, 600, 100)]
 }
 
 /// The rates and ratios of one size.
