@@ -11,7 +11,7 @@ use super::workload::{Size, Workload};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions};
 use crate::ingest::{Arrival, Judged, Knowledge, judge, open_all};
-use crate::store::{Store, StoreError, create_beside, programs, reports};
+use crate::store::{Store, create_beside, programs, reports};
 use crate::supervise::{PrivateBroker, PrivateCluster};
 
 /// What was measured with reports of one size.
@@ -149,7 +149,7 @@ impl Bench<'_> {
     }
 
     fn complete(&self, store: &mut Store, workload: &Workload) -> Result<(), BenchError> {
-        let (held, readings) = store.transact(|t| Ok::<_, StoreError>(reports::volume(t)?))?;
+        let (held, readings) = store.transact(|t| reports::volume(t))?;
         let sent = workload.reports.len();
         match (usize::try_from(held), u64::try_from(readings)) {
             (Ok(held), Ok(readings)) if held == sent && readings == workload.readings => Ok(()),
