@@ -141,7 +141,8 @@ impl CounterMeter {
             self.believe(level);
             return Judgement::Anchored(Missing::NoStart);
         }
-        if let Some(energy) = bounds.advance(anchor.level(), level) {
+        let energy = bounds.advance(anchor.level(), level);
+        if let Some(energy) = energy.filter(|_| !only_the_scale_moved(bounds, anchor, counter, at)) {
             self.believe(level);
             return Judgement::Counted(energy);
         }
@@ -210,6 +211,15 @@ impl CounterMeter {
         });
         Judgement::Doubted(Missing::CounterFault)
     }
+}
+
+/// Whether another scale factor came with a count that goes on as if the old one still held: then the
+/// scale factor is more likely wrong, there or here, than the energy moved.
+fn only_the_scale_moved(bounds: Bounds, anchor: Anchor, counter: Counter, at: Timestamp) -> bool {
+    let scale = anchor.scale;
+    let by_the_old_scale = scaled(i64::from(counter.count), scale, 3).map(|value| Level { value, scale, at });
+    counter.scale != scale
+        && by_the_old_scale.is_some_and(|level| bounds.advance(anchor.level(), level).is_some())
 }
 
 impl Anchor {
