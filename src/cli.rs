@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use gridtally_edge::cli::EdgeArgs;
+use gridtally_settlement::cli::bench::BenchArgs;
 use gridtally_settlement::cli::engine::EngineArgs;
 use gridtally_settlement::cli::rules::RulesArgs;
 use gridtally_settlement::cli::verify::VerifyArgs;
@@ -33,6 +34,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Run the rules on their own, on any CSV of readings.
     Rules(RulesArgs),
+    /// Measure this machine: how fast signed reports become durable, and what limits it.
+    Bench(BenchArgs),
     /// Simulated SunSpec devices over Modbus TCP.
     Simulate(SimulateArgs),
 }
@@ -51,6 +54,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             gridtally_settlement::cli::verify::run(&args, &mut std::io::stdout().lock())?
         }
         Command::Rules(args) => gridtally_settlement::cli::rules::run(&args, &mut std::io::stdout().lock())?,
+        Command::Bench(args) => gridtally_settlement::cli::bench::run(&args, &mut std::io::stdout().lock())?,
         Command::Simulate(args) => simulate(args)?,
     }
     Ok(())

@@ -252,7 +252,11 @@ fn home_row(out: &mut String, home: &HomeLine) -> fmt::Result {
         ("Tokens", &home.tokens),
     ];
     for (name, figure) in figures {
-        write!(out, "<td class=\"n\" data-name=\"{name}\">{}</td>", escape(figure))?;
+        write!(
+            out,
+            "<td class=\"n\" data-name=\"{name}\">{}</td>",
+            escape(figure)
+        )?;
     }
     writeln!(out, "<td>{}</td></tr>", escape(&home.note()))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::proofs::settle::{SettlementOutcome, settle as settle_event};
-use gridtally_settlement::store::{StoreError, refusals, reports};
+use gridtally_settlement::store::{refusals, reports};
 
 use crate::neighbourhood::attacks::{Stranger, enriched, tampered};
 use crate::neighbourhood::{Neighbourhood, keys};
@@ -52,7 +52,7 @@ impl Progress {
         }
         let (stored, readings) = neighbourhood
             .store()
-            .transact(|transaction| Ok::<_, StoreError>(reports::volume(transaction)?))?;
+            .transact(|transaction| reports::volume(transaction))?;
         let line = format!("day {day:>2} of {of}: {stored:>5} signed reports, {readings:>7} readings stored");
         if self.form == Form::Live {
             eprint!("\r{line}");
@@ -182,6 +182,6 @@ fn refused(neighbourhood: &mut Neighbourhood) -> anyhow::Result<usize> {
     let (from, until) = (neighbourhood.scenario.start, neighbourhood.scenario.end);
     let all = neighbourhood
         .store()
-        .transact(|t| Ok::<_, StoreError>(refusals::refusals(t, from, until)?))?;
+        .transact(|t| refusals::refusals(t, from, until))?;
     Ok(all.len())
 }

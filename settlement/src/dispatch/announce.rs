@@ -58,7 +58,9 @@ pub enum DispatchError {
         now: Timestamp,
     },
     /// Its window does not fit the program's intervals.
-    #[error("the event's start {start} and end {end} are not whole multiples of the program's interval of {seconds} s")]
+    #[error(
+        "the event's start {start} and end {end} are not whole multiples of the program's interval of {seconds} s"
+    )]
     NotAligned {
         /// Its start.
         start: Timestamp,
@@ -106,7 +108,10 @@ pub fn announce(
         let event = events::event(transaction, &event.id)?;
         let sent = events::instructions_of(transaction, &event.id)?.len();
         if sent > 0 {
-            return Ok(Announced { event, instructions: sent });
+            return Ok(Announced {
+                event,
+                instructions: sent,
+            });
         }
         let homes: Vec<Enrolment> = programs::enrolments(transaction)?
             .into_iter()
@@ -118,7 +123,10 @@ pub fn announce(
         for home in &homes {
             instruct(transaction, engine, &event, home)?;
         }
-        Ok(Announced { event, instructions: homes.len() })
+        Ok(Announced {
+            event,
+            instructions: homes.len(),
+        })
     })
 }
 
@@ -128,7 +136,11 @@ fn check(event: &StoredEvent, program: &Program, now: Timestamp) -> Result<(), D
         return Err(DispatchError::TooLate { start, now });
     }
     if start.floor_to(program.interval) != start || end.floor_to(program.interval) != end {
-        return Err(DispatchError::NotAligned { start, end, seconds: program.interval.seconds() });
+        return Err(DispatchError::NotAligned {
+            start,
+            end,
+            seconds: program.interval.seconds(),
+        });
     }
     Ok(())
 }

@@ -32,7 +32,8 @@ impl Sender {
     /// [`StoreError`] of the database.
     pub fn send_due(&mut self, store: &mut Store, link: &Link, now: Timestamp) -> Result<usize, StoreError> {
         let open = store.transact(|transaction| events::unanswered(transaction, now))?;
-        self.sent.retain(|digest, _| open.iter().any(|i| i.digest == *digest));
+        self.sent
+            .retain(|digest, _| open.iter().any(|i| i.digest == *digest));
         for instruction in &open {
             self.send_if_due(instruction, link);
         }
@@ -40,11 +41,17 @@ impl Sender {
     }
 
     fn send_if_due(&mut self, instruction: &StoredInstruction, link: &Link) {
-        let due = self.sent.get(&instruction.digest).is_none_or(|sent| sent.elapsed() >= SEND_AGAIN_AFTER);
+        let due = self
+            .sent
+            .get(&instruction.digest)
+            .is_none_or(|sent| sent.elapsed() >= SEND_AGAIN_AFTER);
         if !due {
             return;
         }
-        let topic = Topic { gateway: instruction.gateway, kind: TopicKind::Instruction };
+        let topic = Topic {
+            gateway: instruction.gateway,
+            kind: TopicKind::Instruction,
+        };
         match link.publish(&topic.to_string(), instruction.envelope.clone(), false) {
             Ok(()) => {
                 self.sent.insert(instruction.digest, Instant::now());

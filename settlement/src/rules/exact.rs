@@ -78,7 +78,10 @@ impl Ratio {
     /// [`ArithmeticError`] never in practice: 28 decimals fit.
     pub fn of_decimal(decimal: Decimal) -> Result<Self, ArithmeticError> {
         let too_large = overflow("decimal");
-        Self::new(decimal.mantissa(), 10_i128.checked_pow(decimal.scale()).ok_or(too_large)?)
+        Self::new(
+            decimal.mantissa(),
+            10_i128.checked_pow(decimal.scale()).ok_or(too_large)?,
+        )
     }
 
     /// The reduced numerator.
@@ -260,7 +263,11 @@ pub struct ParseRatioError {
 /// A sentence.
 pub fn read_decimal(text: &str) -> Result<Decimal, String> {
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
-    let decimal = if plain { Decimal::from_str_exact(text).ok() } else { None };
+    let decimal = if plain {
+        Decimal::from_str_exact(text).ok()
+    } else {
+        None
+    };
     decimal.map(|d| d.normalize()).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
         format!("{shown:?} is not a decimal number of the form 0.85 with at most 28 digits")

@@ -208,7 +208,9 @@ fn read_asset(mut s: Section<'_, '_>) -> Option<Asset> {
 }
 
 fn read_price(text: &str, asset: &Asset) -> Result<TokenAmount, String> {
-    let price = asset.parse(&read_decimal(text)?.to_string()).map_err(|e| e.to_string())?;
+    let price = asset
+        .parse(&read_decimal(text)?.to_string())
+        .map_err(|e| e.to_string())?;
     if price < TokenAmount::ZERO {
         Err("is negative".to_owned())
     } else {

@@ -86,11 +86,17 @@ pub fn insert_event(client: &mut impl GenericClient, event: &StoredEvent) -> Res
         ],
     )?;
     let kept = self::event(client, &event.id)?;
-    let same = StoredEvent { announced_at: event.announced_at, ..kept } == *event;
+    let same = StoredEvent {
+        announced_at: event.announced_at,
+        ..kept
+    } == *event;
     if same {
         Ok(())
     } else {
-        Err(StoreError::Conflict(format!("there is another event {}; give this one a name of its own", event.id)))
+        Err(StoreError::Conflict(format!(
+            "there is another event {}; give this one a name of its own",
+            event.id
+        )))
     }
 }
 
@@ -105,7 +111,9 @@ pub fn event(client: &mut impl GenericClient, id: &EventId) -> Result<StoredEven
     let sql = format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = $1");
     match client.query_opt(&sql, &[&id.as_str()])? {
         Some(row) => read_event(&row),
-        None => Err(StoreError::NotFound(format!("no event {id}; `engine event list` shows them"))),
+        None => Err(StoreError::NotFound(format!(
+            "no event {id}; `engine event list` shows them"
+        ))),
     }
 }
 
@@ -114,7 +122,10 @@ pub fn event(client: &mut impl GenericClient, id: &EventId) -> Result<StoredEven
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn events(client: &mut impl GenericClient) -> Result<Vec<StoredEvent>, StoreError> {
-    let rows = client.query(&format!("SELECT {EVENT_COLUMNS} FROM event ORDER BY starts_at, id"), &[])?;
+    let rows = client.query(
+        &format!("SELECT {EVENT_COLUMNS} FROM event ORDER BY starts_at, id"),
+        &[],
+    )?;
     rows.iter().map(read_event).collect()
 }
 
@@ -136,10 +147,15 @@ fn read_event(row: &Row) -> Result<StoredEvent, StoreError> {
 /// [`StoreError`] of the database.
 pub fn next_instruction(client: &mut impl GenericClient, gateway: &Identity) -> Result<u64, StoreError> {
     // Locked until the transaction ends, so that two announcements do not take the same number.
-    client.query("SELECT pg_advisory_xact_lock(hashtextextended('instruction', 0))", &[])?;
+    client.query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('instruction', 0))",
+        &[],
+    )?;
     let gateway = gateway.as_bytes().as_slice();
-    let row =
-        client.query_one("SELECT coalesce(max(sequence), 0) + 1 FROM instruction WHERE gateway = $1", &[&gateway])?;
+    let row = client.query_one(
+        "SELECT coalesce(max(sequence), 0) + 1 FROM instruction WHERE gateway = $1",
+        &[&gateway],
+    )?;
     sequence(row.get(0))
 }
 
@@ -188,21 +204,32 @@ pub fn instructions_of(
     event: &EventId,
 ) -> Result<Vec<StoredInstruction>, StoreError> {
     let sql = format!("SELECT {INSTRUCTION_COLUMNS} FROM instruction WHERE event = $1 ORDER BY gateway");
-    client.query(&sql, &[&event.as_str()])?.iter().map(read_instruction).collect()
+    client
+        .query(&sql, &[&event.as_str()])?
+        .iter()
+        .map(read_instruction)
+        .collect()
 }
 
 /// The instructions that are neither answered (opted in or out) nor expired.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn unanswered(client: &mut impl GenericClient, now: Timestamp) -> Result<Vec<StoredInstruction>, StoreError> {
+pub fn unanswered(
+    client: &mut impl GenericClient,
+    now: Timestamp,
+) -> Result<Vec<StoredInstruction>, StoreError> {
     let sql = format!(
         "SELECT {INSTRUCTION_COLUMNS} FROM instruction i
          WHERE expires_at > $1
              AND NOT EXISTS (SELECT FROM acknowledgement a WHERE a.instruction = i.digest AND a.stage IN (1, 2))
          ORDER BY gateway, sequence"
     );
-    client.query(&sql, &[&to_column(now)])?.iter().map(read_instruction).collect()
+    client
+        .query(&sql, &[&to_column(now)])?
+        .iter()
+        .map(read_instruction)
+        .collect()
 }
 
 /// Which of these instructions exist for these gateways.
@@ -220,7 +247,9 @@ pub fn known_instructions(
          JOIN unnest($1::bytea[], $2::bytea[]) AS k (gateway, digest) USING (gateway, digest)",
         &[&gateways, &digests],
     )?;
-    rows.iter().map(|row| Ok((identity(row.get(0))?, digest(row.get(1))?))).collect()
+    rows.iter()
+        .map(|row| Ok((identity(row.get(0))?, digest(row.get(1))?)))
+        .collect()
 }
 
 /// Keeps acknowledgements. One that is kept already is left as it is.

@@ -13,9 +13,21 @@ struct Migration {
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "engine", sql: include_str!("migrations/0001_engine.sql") },
-    Migration { number: 2, name: "ledger", sql: include_str!("migrations/0002_ledger.sql") },
-    Migration { number: 3, name: "rights", sql: include_str!("migrations/0003_rights.sql") },
+    Migration {
+        number: 1,
+        name: "engine",
+        sql: include_str!("migrations/0001_engine.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "ledger",
+        sql: include_str!("migrations/0002_ledger.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "rights",
+        sql: include_str!("migrations/0003_rights.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

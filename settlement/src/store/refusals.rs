@@ -34,7 +34,10 @@ pub struct StoredRefusal {
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn insert_refusals(client: &mut impl GenericClient, refusals: &[StoredRefusal]) -> Result<(), StoreError> {
+pub fn insert_refusals(
+    client: &mut impl GenericClient,
+    refusals: &[StoredRefusal],
+) -> Result<(), StoreError> {
     for refusal in refusals {
         client.execute(
             "INSERT INTO refused (received_at, topic, gateway, reason, detail, digest, bytes)
@@ -55,7 +58,10 @@ pub fn insert_refusals(client: &mut impl GenericClient, refusals: &[StoredRefusa
 
 /// PostgreSQL's text holds no NUL; a stranger's text may.
 fn printable(text: &str) -> String {
-    text.chars().take(1_000).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .take(1_000)
+        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// Everything that was refused in `[from, until)`, in an order that does not depend on that of arrival.
@@ -80,7 +86,8 @@ pub fn refusals(
                 received_at: timestamp(row.get(0))?,
                 topic: row.get(1),
                 gateway: gateway.map(identity).transpose()?,
-                reason: Refusal::from_name(reason).ok_or_else(|| corrupt(format!("a refusal for {reason}")))?,
+                reason: Refusal::from_name(reason)
+                    .ok_or_else(|| corrupt(format!("a refusal for {reason}")))?,
                 detail: row.get(4),
                 digest: digest(row.get(5))?,
                 bytes: row.get(6),

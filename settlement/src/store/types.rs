@@ -7,7 +7,9 @@ use gridtally_protocol::time::Timestamp;
 use super::StoreError;
 
 pub(super) fn corrupt(what: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt { what: what.to_string() }
+    StoreError::Corrupt {
+        what: what.to_string(),
+    }
 }
 
 pub(super) fn to_column(instant: Timestamp) -> DateTime<Utc> {
@@ -20,12 +22,16 @@ pub(super) fn timestamp(column: DateTime<Utc>) -> Result<Timestamp, StoreError> 
 }
 
 pub(super) fn digest(column: &[u8]) -> Result<Digest, StoreError> {
-    let bytes = column.try_into().map_err(|_| corrupt("a digest that has not 32 bytes"))?;
+    let bytes = column
+        .try_into()
+        .map_err(|_| corrupt("a digest that has not 32 bytes"))?;
     Ok(Digest::from_bytes(bytes))
 }
 
 pub(super) fn identity(column: &[u8]) -> Result<Identity, StoreError> {
-    let bytes = column.try_into().map_err(|_| corrupt("a key that has not 32 bytes"))?;
+    let bytes = column
+        .try_into()
+        .map_err(|_| corrupt("a key that has not 32 bytes"))?;
     Identity::from_bytes(bytes).map_err(corrupt)
 }
 
