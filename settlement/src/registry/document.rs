@@ -119,6 +119,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_shipped_example_reads() {
+        let enrolments = read_enrolments(include_str!("../../../config/sites.toml")).unwrap();
+        assert_eq!(enrolments.len(), 1);
+        assert_eq!(enrolments[0].devices.len(), 3);
+    }
+
     /// Writes what [`read_enrolments`] reads.
     fn to_toml(enrolments: &[Enrolment]) -> String {
         let mut text = String::new();
