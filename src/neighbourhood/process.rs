@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use gridtally_protocol::time::Timestamp;
 use serde::Deserialize;
@@ -158,8 +159,7 @@ impl<R: DeserializeOwned> Stepped<R> {
 
     /// Kills the role outright (`SIGKILL`), as a power cut or the system's memory killer would.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill_child();
     }
 
     /// The process number, for a killer.
@@ -186,12 +186,29 @@ impl<R: DeserializeOwned> Stepped<R> {
     }
 }
 
+/// How long a role that is dropped in the middle may take to end in good order.
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
+
 impl<R> Drop for Stepped<R> {
+    /// A role that is still there when something else failed is told to stop, so that the engine's database and
+    /// broker do not stay behind; if it does not, it is killed.
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        self.to = None;
+        let deadline = Instant::now() + DROP_PATIENCE;
+        while let Ok(None) = self.child.try_wait() {
+            if Instant::now() >= deadline {
+                self.kill_child();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+impl<R> Stepped<R> {
+    fn kill_child(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
