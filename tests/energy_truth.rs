@@ -56,9 +56,17 @@ fn play(neighbourhood: &mut Neighbourhood) -> Truth {
 }
 
 #[test]
-fn every_signed_interval_equals_the_counters_own_difference_and_python_pays_the_same() {
+fn every_signed_interval_of_a_small_week_equals_the_counters_own_difference_and_python_pays_the_same() {
+    check_truth(Scenario::small(41));
+}
+
+#[test]
+fn every_signed_interval_of_the_demo_equals_the_counters_own_difference_and_python_pays_the_same() {
+    check_truth(Scenario::demo());
+}
+
+fn check_truth(scenario: Scenario) {
     let place = Place::new("energy-truth");
-    let scenario = Scenario::small(41);
     let mut neighbourhood = Neighbourhood::start(scenario.clone(), place.path(), program()).unwrap();
     let truth = play(&mut neighbourhood);
 

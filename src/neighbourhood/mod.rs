@@ -34,6 +34,7 @@ use gridtally_simulators::{Fault, Home as SimulatedHome, HomeSpec, Neighbourhood
 use self::engine::Engine;
 use self::home::{GRID_CONNECTION_WATTS, Home, Setting};
 use self::killer::Victim;
+use self::process::ProcessError;
 use self::scenario::Scenario;
 
 /// How long all homes may take to answer an announcement.
@@ -122,16 +123,19 @@ impl Neighbourhood {
     pub fn step(&mut self, now: Timestamp) -> anyhow::Result<()> {
         self.simulation.advance_to(now.unix());
         self.engine.step(now)?;
-        for home in &mut self.homes {
-            home.begin(now);
-        }
-        for home in &mut self.homes {
-            home.finish(now)?;
-        }
+        self.step_homes(now)?;
         if now == self.scenario.event.announced_at {
             self.announce(now)?;
         }
         Ok(())
+    }
+
+    /// All agents at once; one that was killed is started again.
+    fn step_homes(&mut self, now: Timestamp) -> Result<(), ProcessError> {
+        for home in &mut self.homes {
+            home.begin(now);
+        }
+        self.homes.iter_mut().try_for_each(|home| home.finish(now))
     }
 
     /// Announces the event, and waits until every home has said whether it takes part.
@@ -153,6 +157,8 @@ impl Neighbourhood {
                 "not every home answered the announcement; see {}",
                 self.dir.display()
             );
+            // The same instant again: nothing for an agent that lives, a new start for one that was killed.
+            self.step_homes(now)?;
             std::thread::sleep(ANSWER_POLL);
         }
         Ok(())

@@ -125,12 +125,15 @@ mod tests {
             .current_dir(dir.path())
             .spawn()
             .unwrap();
-        assert_eq!(
-            with_argument("sh", dir.path()),
-            [Found {
-                process_id: stubborn.id()
-            }]
-        );
+        let expected = [Found {
+            process_id: stubborn.id(),
+        }];
+        // Its arguments show a moment after it was started.
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while with_argument("sh", dir.path()) != expected {
+            assert!(std::time::Instant::now() < deadline, "the process was not found");
+            std::thread::yield_now();
+        }
         let reaper = std::thread::spawn({
             let id = stubborn.id();
             move || (id, stubborn.wait().unwrap())
