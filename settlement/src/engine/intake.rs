@@ -12,7 +12,7 @@ use gridtally_protocol::identity::SigningIdentity;
 use super::Events;
 use crate::clock::Clock;
 use crate::ingest::{self, Arrival, Outgoing};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// At most this many messages are committed at once.
 const BATCH_MAX: usize = 1_000;
@@ -29,6 +29,8 @@ pub(super) struct Intake {
     pub(super) engine: Arc<SigningIdentity>,
     pub(super) clock: Clock,
     pub(super) reconnected: Arc<AtomicBool>,
+    /// Nothing is tried again any more: what is not acknowledged comes again.
+    pub(super) stopping: Arc<AtomicBool>,
     /// Hears of every connection, as long as somebody listens.
     pub(super) connected: Sender<()>,
 }
@@ -72,6 +74,14 @@ impl Intake {
                     batch.iter().for_each(|delivery| self.link.acknowledge(delivery));
                     receipts.into_iter().for_each(|receipt| self.send(receipt));
                     return;
+                }
+                Err(error) if self.stopping.load(Ordering::Acquire) => {
+                    return tracing::warn!(%error, messages = batch.len(), "not stored; they will be delivered again");
+                }
+                // While there is no database nothing else can be done, however long it takes: what was given up here
+                // would fill the broker's window, unacknowledged, and nothing would be delivered any more.
+                Err(error @ StoreError::Unreachable { .. }) => {
+                    tracing::error!(%error, messages = batch.len(), "not stored, not acknowledged; trying again");
                 }
                 Err(error) if tries < WHOLE_TRIES => {
                     tracing::error!(%error, messages = batch.len(), "not stored, not acknowledged; trying again");

@@ -215,6 +215,7 @@ struct Working {
     store: Store,
     sender: Sender,
     reconnected: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -232,6 +233,7 @@ impl Working {
         let (stop, stopped) = oneshot::channel();
         let (link, events, link_thread) = start_link(parts, stopped)?;
         let reconnected = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::new(AtomicBool::new(false));
         let (connected, connection) = std::sync::mpsc::channel();
         let intake = intake::Intake {
             link: link.clone(),
@@ -239,6 +241,7 @@ impl Working {
             engine: Arc::clone(&parts.key),
             clock,
             reconnected: Arc::clone(&reconnected),
+            stopping: Arc::clone(&stopping),
             connected,
         };
         let intake_thread = thread::Builder::new()
@@ -260,6 +263,7 @@ impl Working {
             store,
             sender: Sender::default(),
             reconnected,
+            stopping,
             threads,
             stop: Some(stop),
         })
@@ -275,6 +279,7 @@ impl Working {
 
     /// Ends the link and with it the intake; what was not committed will be delivered again.
     fn stop(mut self) {
+        self.stopping.store(true, Ordering::Release);
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
