@@ -203,8 +203,19 @@ fn announcing_again_changes_nothing_and_what_makes_no_sense_is_refused() {
         "{refused:?}"
     );
 
+    let overlapping = Announcement {
+        id: "twice".parse().unwrap(),
+        ..evening()
+    };
+    assert!(matches!(
+        announced(&mut room, &overlapping),
+        Err(DispatchError::Overlaps { .. })
+    ));
+
     let second = Announcement {
         id: "wednesday".parse().unwrap(),
+        start: evening().end,
+        end: evening().end.checked_add(3_600).unwrap(),
         ..evening()
     };
     announced(&mut room, &second).unwrap();

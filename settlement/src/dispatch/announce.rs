@@ -69,6 +69,14 @@ pub enum DispatchError {
         /// The interval's length.
         seconds: u32,
     },
+    /// The same energy would be paid twice.
+    #[error(
+        "it overlaps event {other} of the same program; one and the same energy is paid once, so choose another time"
+    )]
+    Overlaps {
+        /// The other event.
+        other: EventId,
+    },
     /// Nobody would hear it.
     #[error("no home is enrolled in program {0}; enrol some with `engine enrol FILE`")]
     NobodyEnrolled(ProgramId),
@@ -104,6 +112,7 @@ pub fn announce(
             discharge: announcement.discharge,
         };
         check(&event, &program, now)?;
+        refuse_overlap(transaction, &event)?;
         events::insert_event(transaction, &event)?;
         let event = events::event(transaction, &event.id)?;
         let sent = events::instructions_of(transaction, &event.id)?.len();
@@ -143,6 +152,19 @@ fn check(event: &StoredEvent, program: &Program, now: Timestamp) -> Result<(), D
         });
     }
     Ok(())
+}
+
+fn refuse_overlap(client: &mut impl GenericClient, event: &StoredEvent) -> Result<(), DispatchError> {
+    let other = events::events(client)?.into_iter().find(|other| {
+        other.program == event.program
+            && other.id != event.id
+            && other.start < event.end
+            && event.start < other.end
+    });
+    match other {
+        Some(other) => Err(DispatchError::Overlaps { other: other.id }),
+        None => Ok(()),
+    }
 }
 
 fn instruct(

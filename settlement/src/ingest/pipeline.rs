@@ -56,7 +56,7 @@ pub fn open_all(messages: Vec<(String, Vec<u8>)>) -> Vec<Arrival> {
             .collect();
         workers
             .into_iter()
-            .flat_map(|w| w.join().unwrap_or_default())
+            .flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
 }

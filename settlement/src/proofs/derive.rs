@@ -22,7 +22,8 @@ use crate::rules::calendar::LocalSlot;
 use crate::rules::document::DocumentError;
 use crate::rules::program::Program;
 use crate::rules::statement::{
-    Event, Participation, SettleError, SettlementInputs, SiteInputs, Statement, settle,
+    Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs, SiteInputs,
+    Statement, settle,
 };
 
 /// What follows from evidence.
@@ -139,7 +140,11 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 .get(gateway)
                 .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: Vec::new(),
-            readings: netting::net(enrolment, &judged),
+            readings: without_an_equivocators_event(
+                netting::net(enrolment, &judged),
+                &judged,
+                &evidence.case.event,
+            ),
         });
         counts.signatures = counts.signatures.saturating_add(judged.signatures);
         counts.reports = counts.reports.saturating_add(judged.reports);
@@ -198,6 +203,28 @@ fn enrolments<'e>(
         }
     }
     Ok(by_gateway)
+}
+
+/// Who signs two versions of a report earns nothing by the event, whichever hours they are of: void slots must never
+/// be a way to choose what one is compared with.
+fn without_an_equivocators_event(
+    mut readings: Vec<Reading>,
+    judged: &judge::Judged,
+    event: &crate::rules::statement::Event,
+) -> Vec<Reading> {
+    if judged
+        .void
+        .iter()
+        .any(|(_, refusal)| *refusal == Refusal::Equivocation)
+    {
+        for reading in &mut readings {
+            let start = reading.interval.start();
+            if event.start <= start && start < event.end {
+                reading.net = Metered::Missing(MissingReason::Equivocation);
+            }
+        }
+    }
+    readings
 }
 
 /// Whom the engine asked, by the digest of what it sent.
