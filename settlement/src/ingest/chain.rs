@@ -1,8 +1,9 @@
 //! The chain of a gateway's reports: what a report says about its neighbours, and they about it. Pure.
 //!
-//! [`place`] judges a report as it arrives, beside what is held then; every signed report is kept whatever it says.
-//! [`standing`] judges all that are held together, and that is what settlement goes by: the order in which reports
-//! arrived makes no difference to it.
+//! [`place`] judges a report beside those that are held: as they arrive when they are taken in, and in the order of
+//! their signed numbers when an event is settled (`proofs::judge`), so that the order of arrival makes no difference
+//! to a payment. Every signed report is kept, whatever is said of it.
+//! [`standing`] says the same of a whole chain at once; the property tests hold the two against each other.
 
 use std::collections::BTreeMap;
 
