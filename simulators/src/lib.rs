@@ -39,7 +39,7 @@ pub mod sunspec;
 
 pub use device::{Answer, Device, DeviceSpec};
 pub use energy::{Counter, Energy};
-pub use fault::{Fault, Nonsense};
+pub use fault::{Description, Fault, FaultError, Layer, Nonsense, Parameter, Schedule};
 pub use home::{Counters, Home, ServedHome};
 pub use neighbourhood::Neighbourhood;
 pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};

@@ -83,7 +83,7 @@ impl Socket {
     fn is_offline(&self) -> bool {
         self.devices
             .iter()
-            .all(|device| device.active_fault() == Some(Fault::Offline))
+            .all(|device| device.active_faults().contains(&Fault::Offline))
     }
 }
 

@@ -10,7 +10,7 @@ mod state;
 pub(crate) use control::{Reversion, Writable};
 pub(crate) use state::DeviceState;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Schedule};
 use crate::server::Server;
 use crate::sunspec::{Point, RegisterMap};
 use std::io;
@@ -119,12 +119,12 @@ impl Device {
 
     /// Switches a fault on until [`clear_faults`](Self::clear_faults).
     pub fn inject(&self, fault: Fault) {
-        self.lock().faults_mut().inject(fault);
+        self.lock().inject(fault);
     }
 
     /// Puts a fault on for a span of simulated time, in Unix seconds.
     pub fn schedule(&self, fault: Fault, span: Range<i64>) {
-        self.lock().faults_mut().schedule(fault, span);
+        self.lock().faults_mut().schedule(fault, Schedule::Once(span));
     }
 
     /// Takes all faults off, live and scheduled.
@@ -132,10 +132,10 @@ impl Device {
         self.lock().faults_mut().clear();
     }
 
-    /// The fault in force now.
+    /// The faults in force now.
     #[must_use]
-    pub fn active_fault(&self) -> Option<Fault> {
-        self.lock().active_fault()
+    pub fn active_faults(&self) -> Vec<Fault> {
+        self.lock().active_faults()
     }
 
     /// Serves the device over Modbus TCP on a socket of its own. Port 0 takes a free port; ask the

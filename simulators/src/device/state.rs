@@ -58,8 +58,16 @@ impl DeviceState {
         &mut self.faults
     }
 
-    pub(crate) fn active_fault(&self) -> Option<Fault> {
-        self.faults.active(self.now)
+    pub(crate) fn active_faults(&self) -> Vec<Fault> {
+        self.faults
+            .active(self.now)
+            .iter()
+            .map(|active| active.fault)
+            .collect()
+    }
+
+    pub(crate) fn inject(&mut self, fault: Fault) {
+        self.faults.inject(fault, self.now);
     }
 
     /// Sets the device's clock and takes back the controls whose timers have run out.
@@ -81,11 +89,13 @@ impl DeviceState {
     }
 
     pub(crate) fn answer(&mut self, request: &Request<'_>) -> Answer {
-        let fault = self.active_fault();
-        let outcome = match fault {
-            Some(Fault::Offline) => return Answer::Silence,
-            Some(Fault::Nonsense) => self.talk_nonsense(request),
-            None => self.respond(request),
+        let faults = self.active_faults();
+        let outcome = if faults.contains(&Fault::Offline) {
+            return Answer::Silence;
+        } else if faults.contains(&Fault::Nonsense) {
+            self.talk_nonsense(request)
+        } else {
+            self.respond(request)
         };
         outcome.map_or_else(Answer::Exception, Answer::Reply)
     }

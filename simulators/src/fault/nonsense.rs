@@ -1,23 +1,8 @@
-//! What goes wrong, and when.
+//! The ways in which a well-framed reply can be wrong.
 
 use crate::random::Random;
 use crate::sunspec::{Kind, RegisterMap};
-use std::ops::Range;
 use tokio_modbus::ExceptionCode;
-
-/// A way in which a device fails. Switch one on with [`Device::inject`](crate::Device::inject), or
-/// for a span of simulated time with [`Device::schedule`](crate::Device::schedule).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The device is off or its cable is out: a new connection is closed at once, an open one at its
-    /// next request. Behind a gateway socket with several units the gateway answers exception 11
-    /// for it.
-    Offline,
-    /// Every reply is well framed and wrong, in one of the ways of [`Nonsense`]. Which one follows
-    /// from the device's seed, the simulated instant and the registers asked for.
-    Nonsense,
-}
 
 /// The ways in which a reply can be nonsense. Writes only ever meet an exception, and are not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,37 +145,6 @@ impl Block<'_> {
     }
 }
 
-/// The faults of one device: at most one live, and any number by schedule.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct FaultPlan {
-    live: Option<Fault>,
-    scheduled: Vec<(Range<i64>, Fault)>,
-}
-
-impl FaultPlan {
-    pub(crate) fn inject(&mut self, fault: Fault) {
-        self.live = Some(fault);
-    }
-
-    pub(crate) fn schedule(&mut self, fault: Fault, span: Range<i64>) {
-        self.scheduled.push((span, fault));
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The fault in force: the live one, else the first that is scheduled for now.
-    pub(crate) fn active(&self, now: i64) -> Option<Fault> {
-        self.live.or_else(|| {
-            self.scheduled
-                .iter()
-                .find(|(span, _)| span.contains(&now))
-                .map(|&(_, fault)| fault)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,20 +197,6 @@ mod tests {
             spoiled(Nonsense::GatewayTargetSilent),
             Err(ExceptionCode::GatewayTargetDevice)
         );
-    }
-
-    #[test]
-    fn a_scheduled_fault_begins_and_ends_on_its_second() {
-        let mut plan = FaultPlan::default();
-        plan.schedule(Fault::Nonsense, 100..200);
-        assert_eq!(plan.active(99), None);
-        assert_eq!(plan.active(100), Some(Fault::Nonsense));
-        assert_eq!(plan.active(199), Some(Fault::Nonsense));
-        assert_eq!(plan.active(200), None);
-        plan.inject(Fault::Offline);
-        assert_eq!(plan.active(0), Some(Fault::Offline));
-        plan.clear();
-        assert_eq!(plan.active(150), None);
     }
 
     proptest! {
