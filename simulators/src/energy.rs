@@ -48,18 +48,31 @@ impl Energy {
         self.milliwatt_seconds.div_euclid(3_600)
     }
 
-    /// What an accumulator in units of 10^`scale_factor` Wh shows: the floor of this energy in that
-    /// unit, modulo 2³².
+    /// The n-th of so many equal parts, which sum to the whole exactly.
     #[must_use]
-    pub fn counter(self, scale_factor: i16) -> Counter {
+    pub const fn part(self, parts: i64, n: i64) -> Self {
+        Self {
+            milliwatt_seconds: (self.milliwatt_seconds + n).div_euclid(parts),
+        }
+    }
+
+    /// The floor of this energy in units of 10^`scale_factor` Wh.
+    #[must_use]
+    pub fn units(self, scale_factor: i16) -> i128 {
         let (numerator, denominator) = if scale_factor < 0 {
             (power_of_ten(-scale_factor), 1)
         } else {
             (1, power_of_ten(scale_factor))
         };
-        let units = (i128::from(self.milliwatt_seconds) * numerator)
-            .div_euclid(i128::from(MILLIWATT_SECONDS_PER_WATT_HOUR) * denominator);
-        let count = u32::try_from(units.rem_euclid(1 << 32)).unwrap_or_default();
+        (i128::from(self.milliwatt_seconds) * numerator)
+            .div_euclid(i128::from(MILLIWATT_SECONDS_PER_WATT_HOUR) * denominator)
+    }
+
+    /// What an accumulator of 32 bits in units of 10^`scale_factor` Wh shows: the floor of this energy
+    /// in that unit, modulo 2³².
+    #[must_use]
+    pub fn counter(self, scale_factor: i16) -> Counter {
+        let count = u32::try_from(self.units(scale_factor).rem_euclid(1 << 32)).unwrap_or_default();
         Counter { count, scale_factor }
     }
 }

@@ -1,23 +1,35 @@
-//! A home: one site's physics and the three devices through which the world sees it.
+//! A home: one site's physics and the devices through which the world sees it.
 
-use crate::device::{Device, battery_inverter, grid_meter, pv_inverter};
+use crate::device::{BuildError, Commands, Device, DeviceState, Role};
 use crate::energy::{Counter, Energy};
-use crate::physics::{Controls, Energies, Flow, Site};
+use crate::physics::{Controls, Energies, Flow, PowerWindow, Site};
 use crate::server::Server;
-use crate::spec::HomeSpec;
+use crate::spec::{HomeSpec, Impossible};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use thiserror::Error;
+
+/// Why a home cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HomeError {
+    /// The spec contradicts physics.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+    /// A device cannot be built.
+    #[error(transparent)]
+    Device(#[from] BuildError),
+}
 
 /// The accumulators that a client can read, one for each channel of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {
-    /// Model 203 `TotWhImp` of the grid meter.
+    /// `TotWhImp` of the grid meter.
     pub grid_import: Counter,
-    /// Model 203 `TotWhExp` of the grid meter.
+    /// `TotWhExp` of the grid meter.
     pub grid_export: Counter,
-    /// Model 103 `WH` of the PV inverter.
+    /// `WH` of the PV inverter.
     pub pv_production: Counter,
-    /// Model 103 `WH` of the battery inverter.
+    /// `WH` of the battery inverter.
     pub battery_discharge: Counter,
 }
 
@@ -28,80 +40,89 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Home {
     site: Site,
-    pv_inverter: Device,
-    battery_inverter: Device,
-    grid_meter: Device,
+    devices: Vec<Device>,
 }
 
 impl Home {
     /// A home at this instant, in Unix seconds. Its powers are zero until it is advanced.
     ///
     /// # Panics
-    /// If the spec describes no possible home: a battery without capacity, an efficiency beyond
-    /// 100 %, a scale factor beyond ±10. The message says which.
+    /// If the spec describes no possible home; [`try_new`](Self::try_new) says so instead.
     #[must_use]
     pub fn new(spec: HomeSpec, start: i64) -> Self {
-        spec.assert_possible();
-        let pv = pv_inverter::build(&spec.pv_inverter, spec.pv.nameplate_watts, spec.seed);
-        let battery = battery_inverter::build(&spec.battery_inverter, &spec.battery, spec.seed ^ 1);
-        let meter = grid_meter::build(&spec.grid_meter, spec.seed ^ 2);
-        let home = Self {
+        Self::try_new(spec, start).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A home at this instant, in Unix seconds.
+    ///
+    /// # Errors
+    /// If the spec describes no possible home: a battery without capacity, an efficiency beyond
+    /// 100 %, a scale factor beyond ±10, a chain of models that does not fit. The message says which.
+    pub fn try_new(spec: HomeSpec, start: i64) -> Result<Self, HomeError> {
+        spec.check()?;
+        let devices = (0..).zip(&spec.devices).map(|(n, device)| {
+            let state = DeviceState::new(device.clone(), &spec, spec.seed ^ n)?;
+            Ok(Device::new(state))
+        });
+        let devices = devices.collect::<Result<Vec<_>, BuildError>>()?;
+        let mut home = Self {
             site: Site::new(spec, start),
-            pv_inverter: Device::new(pv),
-            battery_inverter: Device::new(battery),
-            grid_meter: Device::new(meter),
+            devices,
         };
         home.tick();
         home.publish();
-        home
+        Ok(home)
     }
 
     /// Moves the home to this instant, in Unix seconds. A time that has passed already does nothing.
     pub fn advance_to(&mut self, unix_seconds: i64) {
         while self.site.now() < unix_seconds {
-            let (controls, expiry) = self.commands();
-            let until = expiry.map_or(unix_seconds, |expiry| expiry.min(unix_seconds));
-            self.site.advance(until, controls);
+            let changes = self
+                .devices
+                .iter()
+                .filter_map(|device| device.lock().next_change());
+            let next = changes.min().unwrap_or(i64::MAX).max(self.site.now() + 1);
+            let controls = self.controls();
+            self.site.advance(next.min(unix_seconds), controls);
+            if next <= unix_seconds {
+                // A fault that begins now remembers what the registers say now.
+                self.publish();
+            }
             self.tick();
         }
         self.publish();
     }
 
-    /// What the control registers ask for now, and until when at the latest.
-    fn commands(&self) -> (Controls, Option<i64>) {
-        let spec = self.site.spec();
-        let pv = self.pv_inverter.lock();
-        let (pv_connected, pv_limit_milliwatts) = pv_inverter::commands(pv.map(), spec.pv.nameplate_watts);
-        let battery = self.battery_inverter.lock();
-        let storage = battery_inverter::commands(battery.map(), spec.battery.power_watts);
-        let controls = Controls {
-            pv_connected,
-            pv_limit_milliwatts,
-            window: storage.window,
-            reserve_basis_points: storage.reserve_basis_points,
-            grid_charging: storage.grid_charging,
+    /// What the control registers of all devices ask for together.
+    fn controls(&self) -> Controls {
+        let battery = &self.site.spec().battery;
+        let mut controls = Controls {
+            pv_connected: true,
+            pv_limit_milliwatts: i64::MAX,
+            window: PowerWindow::OPEN,
+            reserve_basis_points: i64::from(battery.reserve_permille) * 10,
+            grid_charging: false,
+            inverter_limit: None,
+            inverter_set_point: None,
         };
-        (
-            controls,
-            pv.next_expiry().into_iter().chain(battery.next_expiry()).min(),
-        )
+        for device in &self.devices {
+            if let Some((role, commands)) = device.lock().commands() {
+                apply(&mut controls, role, commands);
+            }
+        }
+        controls
     }
 
-    fn tick(&self) {
-        for device in self.devices() {
+    fn tick(&mut self) {
+        for device in &self.devices {
             device.lock().tick(self.site.now());
         }
     }
 
     fn publish(&self) {
-        let spec = self.site.spec();
-        pv_inverter::publish(&mut self.pv_inverter.lock(), &spec.pv_inverter, &self.site);
-        battery_inverter::publish(
-            &mut self.battery_inverter.lock(),
-            &spec.battery_inverter,
-            &self.site,
-        );
-        grid_meter::publish(&mut self.grid_meter.lock(), &spec.grid_meter, &self.site);
+        for device in &self.devices {
+            device.lock().publish(&self.site);
+        }
     }
 
     /// The instant up to which everything has happened, in Unix seconds.
@@ -116,28 +137,44 @@ impl Home {
         self.site.spec()
     }
 
-    /// The PV inverter: models 1, 103, 120, 121, 123.
+    /// All devices, in the order of the spec.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The first device of that role.
+    #[must_use]
+    pub fn device(&self, role: Role) -> Option<&Device> {
+        self.devices.iter().find(|device| device.role() == Some(role))
+    }
+
+    /// The PV inverter.
+    ///
+    /// # Panics
+    /// If the home has none; every drawn home has one.
     #[must_use]
     pub fn pv_inverter(&self) -> &Device {
-        &self.pv_inverter
+        self.device(Role::Inverter).expect("this home has no PV inverter")
     }
 
-    /// The battery inverter: models 1, 103, 120, 121, 124, 802.
+    /// The battery inverter.
+    ///
+    /// # Panics
+    /// If the home has none; every drawn home has one.
     #[must_use]
     pub fn battery_inverter(&self) -> &Device {
-        &self.battery_inverter
+        self.device(Role::Battery)
+            .expect("this home has no battery inverter")
     }
 
-    /// The grid meter: models 1, 203.
+    /// The grid meter.
+    ///
+    /// # Panics
+    /// If the home has none; every drawn home has one.
     #[must_use]
     pub fn grid_meter(&self) -> &Device {
-        &self.grid_meter
-    }
-
-    /// All three, PV inverter first, grid meter last.
-    #[must_use]
-    pub fn devices(&self) -> [&Device; 3] {
-        [&self.pv_inverter, &self.battery_inverter, &self.grid_meter]
+        self.device(Role::Meter).expect("this home has no meter")
     }
 
     /// The true powers of the time just passed.
@@ -156,14 +193,19 @@ impl Home {
     /// The accumulators as the devices show them.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let (spec, energies) = (self.spec(), self.energies());
+        let scale = |role| {
+            self.spec()
+                .devices
+                .iter()
+                .find(|device| device.role == role)
+                .map_or(0, |it| it.energy_scale)
+        };
+        let energies = self.energies();
         Counters {
-            grid_import: energies.grid_import.counter(spec.grid_meter.energy_scale),
-            grid_export: energies.grid_export.counter(spec.grid_meter.energy_scale),
-            pv_production: energies.pv.counter(spec.pv_inverter.energy_scale),
-            battery_discharge: energies
-                .battery_discharge
-                .counter(spec.battery_inverter.energy_scale),
+            grid_import: energies.grid_import.counter(scale(Role::Meter)),
+            grid_export: energies.grid_export.counter(scale(Role::Meter)),
+            pv_production: energies.pv.counter(scale(Role::Inverter)),
+            battery_discharge: energies.battery_discharge.counter(scale(Role::Battery)),
         }
     }
 
@@ -179,18 +221,58 @@ impl Home {
         self.site.battery().stored()
     }
 
-    /// Serves each device on a free port of 127.0.0.1.
+    /// Serves PV inverter, battery inverter and grid meter, each on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// If no port can be bound.
+    ///
+    /// # Panics
+    /// If the home has not all three; every drawn home has.
     pub async fn serve(&self) -> io::Result<ServedHome> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Ok(ServedHome {
-            pv_inverter: self.pv_inverter.serve(any).await?,
-            battery_inverter: self.battery_inverter.serve(any).await?,
-            grid_meter: self.grid_meter.serve(any).await?,
+            pv_inverter: self.pv_inverter().serve(any).await?,
+            battery_inverter: self.battery_inverter().serve(any).await?,
+            grid_meter: self.grid_meter().serve(any).await?,
         })
     }
+}
+
+/// Joins what one device asks for to what the others do: the narrower wins.
+fn apply(controls: &mut Controls, role: Role, commands: Commands) {
+    match role {
+        Role::Meter => return,
+        Role::Inverter => {
+            controls.pv_connected &= commands.connected;
+            let asked = commands
+                .limit
+                .into_iter()
+                .chain(commands.set_point.map(|watts| watts.max(0)));
+            controls.pv_limit_milliwatts = asked.fold(controls.pv_limit_milliwatts, i64::min);
+            return;
+        }
+        Role::Battery => {
+            let window = match commands.set_point {
+                Some(power) => PowerWindow::exactly(power),
+                None => commands.window,
+            };
+            controls.window = controls
+                .window
+                .narrowed(window)
+                .narrowed(PowerWindow::up_to(commands.limit));
+        }
+        Role::Hybrid => {
+            controls.pv_connected &= commands.connected;
+            controls.window = controls.window.narrowed(commands.window);
+            controls.inverter_limit = commands.limit;
+            controls.inverter_set_point = commands.set_point;
+        }
+    }
+    if !commands.connected {
+        controls.window = PowerWindow::exactly(0);
+    }
+    controls.reserve_basis_points = commands.reserve_basis_points;
+    controls.grid_charging = commands.grid_charging;
 }
 
 /// A home's sockets; dropping it closes them.

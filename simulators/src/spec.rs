@@ -1,9 +1,10 @@
 //! What a home is made from, and how one is drawn from a seed.
 
-use crate::device::DeviceSpec;
+use crate::device::{DeviceSpec, Role};
 use crate::energy::Energy;
 use crate::physics::{BatterySpec, Energies, LoadSpec, Location, PvSpec};
 use crate::random::Random;
+use thiserror::Error;
 
 /// Everything that makes one home differ from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +23,8 @@ pub struct HomeSpec {
     pub load: LoadSpec,
     /// What the devices have counted before the simulation begins.
     pub lifetime: Energies,
-    /// How the PV inverter presents itself.
-    pub pv_inverter: DeviceSpec,
-    /// How the battery inverter presents itself.
-    pub battery_inverter: DeviceSpec,
-    /// How the grid meter presents itself.
-    pub grid_meter: DeviceSpec,
+    /// Its devices, and how they present themselves. Two of one role show the same panels or battery.
+    pub devices: Vec<DeviceSpec>,
 }
 
 impl HomeSpec {
@@ -54,35 +51,63 @@ impl HomeSpec {
                 seed,
             },
             lifetime: draw_lifetime(random),
-            pv_inverter: DeviceSpec::new(format!("PV{serial}")),
-            battery_inverter: DeviceSpec::new(format!("BA{serial}")),
-            grid_meter: DeviceSpec::new(format!("GM{serial}")),
+            devices: vec![
+                DeviceSpec::new(Role::Inverter, format!("PV{serial}")),
+                DeviceSpec::new(Role::Battery, format!("BA{serial}")),
+                DeviceSpec::new(Role::Meter, format!("GM{serial}")),
+            ],
         }
     }
 
-    pub(crate) fn assert_possible(&self) {
+    /// The first device of that role, to change how it presents itself.
+    pub fn device_mut(&mut self, role: Role) -> Option<&mut DeviceSpec> {
+        self.devices.iter_mut().find(|device| device.role == role)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Impossible> {
         let battery = &self.battery;
-        assert!(
-            battery.capacity_watt_hours > 0,
-            "a battery has to have a capacity"
-        );
-        let efficiency = battery.one_way_efficiency_permille;
-        assert!(
-            (1..=1_000).contains(&efficiency),
-            "an efficiency of {efficiency} in 1000 is impossible"
-        );
-        assert!(
-            battery.soc_min_permille <= battery.initial_soc_permille
-                && battery.initial_soc_permille <= battery.soc_max_permille
-                && battery.soc_max_permille <= 1_000,
-            "a battery starts between its least and its greatest state of charge"
-        );
-        for device in [&self.pv_inverter, &self.battery_inverter, &self.grid_meter] {
+        if battery.capacity_watt_hours == 0 {
+            return Err(Impossible::NoCapacity);
+        }
+        if !(1..=1_000).contains(&battery.one_way_efficiency_permille) {
+            return Err(Impossible::Efficiency(battery.one_way_efficiency_permille));
+        }
+        let limits = battery.soc_min_permille..=battery.soc_max_permille;
+        if !limits.contains(&battery.initial_soc_permille) || battery.soc_max_permille > 1_000 {
+            return Err(Impossible::StateOfCharge);
+        }
+        for device in &self.devices {
             for scale in [device.energy_scale, device.power_scale, device.soc_scale] {
-                assert!((-10..=10).contains(&scale), "SunSpec has no scale factor {scale}");
+                if !(-10..=10).contains(&scale) {
+                    return Err(Impossible::ScaleFactor(device.name.clone(), scale));
+                }
+            }
+            if device.counter_bits.is_some_and(|bits| !(1..=64).contains(&bits)) {
+                return Err(Impossible::CounterBits(device.name.clone()));
             }
         }
+        Ok(())
     }
+}
+
+/// A home that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Impossible {
+    /// A battery without capacity.
+    #[error("a battery has to have a capacity; for a home without one, give it a power of 0")]
+    NoCapacity,
+    /// More out than in, or nothing.
+    #[error("an efficiency of {0} in 1000 is impossible: write 1 to 1000")]
+    Efficiency(u32),
+    /// A state of charge outside of its limits.
+    #[error("a battery starts between its least and its greatest state of charge, which is at most 100 %")]
+    StateOfCharge,
+    /// SunSpec has no such scale factor.
+    #[error("{0}: SunSpec has no scale factor {1}: write -10 to 10")]
+    ScaleFactor(String, i16),
+    /// No counter has that many bits.
+    #[error("{0}: a counter has 1 to 64 bits")]
+    CounterBits(String),
 }
 
 fn below_u32(value: i64) -> u32 {

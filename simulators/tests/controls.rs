@@ -191,11 +191,6 @@ fn what_cannot_be_written_is_refused_with_the_exception_of_the_standard() {
     );
     assert_eq!(set(pv, 123, "WMaxLimPct", 10_001), Err(IllegalDataValue));
     assert_eq!(set(pv, 123, "WMaxLim_Ena", 2), Err(IllegalDataValue));
-    assert_eq!(
-        set(pv, 123, "WMaxLimPct_RmpTms", 60),
-        Err(IllegalDataValue),
-        "no ramps"
-    );
     assert_eq!(set(battery, 124, "StorCtl_Mod", 4), Err(IllegalDataValue));
     assert_eq!(set(battery, 124, "InWRte", -10_001), Err(IllegalDataValue));
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Faults at the wire, seen by a client that knows bytes only.
 
-use gridtally_simulators::{Fault, Home, HomeSpec, Server};
+use gridtally_simulators::{Fault, Home, HomeSpec, Server, Table};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,7 @@ async fn connect(server: &Server) -> TcpStream {
 
 fn right_answer(home: &Home) -> Vec<u8> {
     let registers = home.grid_meter().registers();
-    let words = registers.read(METER, METER_REGISTERS).unwrap();
+    let words = registers.read(Table::Holding, METER, METER_REGISTERS).unwrap();
     let bytes = words.iter().flat_map(|word| word.to_be_bytes());
     [3, 214].into_iter().chain(bytes).collect()
 }
@@ -127,13 +127,11 @@ async fn the_same_instant_brings_the_same_nonsense_however_often_one_asks() {
 #[tokio::test]
 async fn a_gateway_answers_exception_11_for_units_that_do_not() {
     let mut spec = HomeSpec::draw(4);
-    (
-        spec.pv_inverter.unit,
-        spec.battery_inverter.unit,
-        spec.grid_meter.unit,
-    ) = (1, 2, 3);
+    for (unit, device) in (1..).zip(&mut spec.devices) {
+        device.unit = unit;
+    }
     let home = Home::new(spec, NOON);
-    let devices = home.devices().map(Clone::clone).to_vec();
+    let devices = home.devices().to_vec();
     let server = Server::bind(LOOPBACK, devices).await.unwrap();
     let mut stream = connect(&server).await;
     assert_eq!(exchange(&mut stream, 3, METER, 1).await, Some(vec![3, 2, 0, 203]));

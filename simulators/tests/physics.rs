@@ -129,7 +129,9 @@ fn a_battery_charges_from_the_midday_surplus_and_covers_the_evening() {
 #[test]
 fn counters_wrap_and_differences_go_on() {
     let mut spec = HomeSpec::draw(3);
-    spec.grid_meter.energy_scale = -3;
+    spec.device_mut(gridtally_simulators::Role::Meter)
+        .unwrap()
+        .energy_scale = -3;
     spec.lifetime.grid_import = Energy::from_watt_hours(4_294_967) + Energy::from_milliwatt_seconds(1);
     let mut home = Home::new(spec, JANUARY_2026);
     let (before, energy_before) = (home.counters().grid_import, home.energies().grid_import);

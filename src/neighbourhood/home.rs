@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gridtally_protocol::time::Timestamp;
-use gridtally_simulators::{HomeSpec, ServedHome};
+use gridtally_simulators::{HomeSpec, Role, ServedHome};
 
 use super::process::{AgentReady, Launch, ProcessError, Stepped, Until};
 use super::relay::Relay;
@@ -188,6 +188,7 @@ fn agent_config(setting: &Setting<'_>, broker: &str, spec: &HomeSpec, served: &S
     let meter = served.grid_meter.address();
     let pv = served.pv_inverter.address();
     let battery = served.battery_inverter.address();
+    let unit = |role| spec.devices.iter().find(|device| device.role == role).map_or(1, |device| device.unit);
     format!(
         r#"[gateway]
 key = "gateway.key"
@@ -229,9 +230,9 @@ unit = {battery_unit}
 nameplate_watts = {battery_watts}
 "#,
         per_report = scenario.intervals_per_report,
-        meter_unit = spec.grid_meter.unit,
-        pv_unit = spec.pv_inverter.unit,
-        battery_unit = spec.battery_inverter.unit,
+        meter_unit = unit(Role::Meter),
+        pv_unit = unit(Role::Inverter),
+        battery_unit = unit(Role::Battery),
         meter_watts = GRID_CONNECTION_WATTS,
         pv_watts = spec.pv.nameplate_watts,
         battery_watts = spec.battery.power_watts,

@@ -57,6 +57,29 @@ impl Layout {
         Some(layout)
     }
 
+    /// Lays a model out as its registers say (those behind ID and L): so many groups as its counting
+    /// points count.
+    ///
+    /// `None` if the registers are not as many as the model then takes, or count more than there is
+    /// room for.
+    #[must_use]
+    pub fn fitting(model: &'static Model, body: &[u16]) -> Option<Self> {
+        let flat = Self::new(model, &[])?;
+        let mut counts = Vec::new();
+        for point in &flat.points {
+            let first = usize::from(point.offset).checked_sub(2)?;
+            if let Some(&count) = body.get(first)
+                && point.kind().words() == 1
+                && model.root.is_counted_by(point.definition.name)
+            {
+                let possible = usize::from(count) <= body.len();
+                counts.push((point.definition.name, if possible { count } else { 0 }));
+            }
+        }
+        let layout = Self::new(model, &counts)?;
+        (usize::from(layout.length) == body.len()).then_some(layout)
+    }
+
     fn place(
         &mut self,
         group: &Group,
@@ -189,6 +212,18 @@ mod tests {
         let trips = Layout::new(models::find(707).unwrap(), &[("NCrvSet", 2), ("NPt", 3)]).unwrap();
         assert!(trips.point("Crv[1].MomCess.Pt[2].Tms").is_some());
         assert!(trips.point("Crv[2].MomCess.Pt[2].Tms").is_none());
+    }
+
+    #[test]
+    fn registers_say_how_many_groups_there_are() {
+        let mut body = vec![0; 18 + 2 * 25];
+        body[2] = 2;
+        let model = models::find(714).unwrap();
+        let layout = Layout::fitting(model, &body).unwrap();
+        assert!(layout.point("Prt[1].DCW").is_some() && layout.point("Prt[2].DCW").is_none());
+        assert_eq!(Layout::fitting(model, &body[1..]), None);
+        body[2] = 0xFFFF;
+        assert_eq!(Layout::fitting(model, &body), None);
     }
 
     #[test]

@@ -106,6 +106,27 @@ pub struct Group {
     pub groups: &'static [Group],
 }
 
+impl Group {
+    /// Whether a group in here repeats as often as the point of that name says.
+    #[must_use]
+    pub fn is_counted_by(&self, point: &str) -> bool {
+        self.groups
+            .iter()
+            .any(|group| group.count.point() == Some(point) || group.is_counted_by(point))
+    }
+}
+
+impl Count {
+    /// The point that counts.
+    #[must_use]
+    pub const fn point(self) -> Option<&'static str> {
+        match self {
+            Self::One => None,
+            Self::Point(name) => Some(name),
+        }
+    }
+}
+
 /// A model definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Model {

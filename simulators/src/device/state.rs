@@ -1,120 +1,409 @@
 //! One device from the inside.
 
-use super::{Answer, Reversion, Writable};
-use crate::fault::{Fault, FaultPlan, Nonsense};
+use super::commands::{Commands, Panel};
+use super::control::TimerHabit;
+use super::models::{self, Ratings};
+use super::snapshot::{Grid, Inverter, Metered};
+use super::spec::{DeviceSpec, Role};
+use super::view::{Remembered, distorted};
+use super::{Answer, BuildError, build};
+use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense};
+use crate::physics::Site;
 use crate::random::Random;
-use crate::sunspec::RegisterMap;
+use crate::registers::{RegisterMap, Table};
+use crate::replay::Replay;
+use crate::spec::HomeSpec;
 use tokio_modbus::{ExceptionCode, Request, Response};
 
-/// FC 3 carries at most 125 registers, FC 16 at most 123 (*MODBUS Application Protocol* 1.1b3, §6.3
-/// and §6.12).
+/// FC 3 and 4 carry at most 125 registers, FC 16 at most 123 (*MODBUS Application Protocol* 1.1b3,
+/// §6.3, §6.4 and §6.12).
 const MAX_READ: u16 = 125;
 const MAX_WRITE: usize = 123;
+/// What the byte count of a reply can say at most.
+const MAX_REPLY_WORDS: usize = 127;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Where a device's registers come from.
+#[derive(Debug)]
+enum Nature {
+    /// From the physics of a site.
+    Simulated { spec: DeviceSpec, ratings: Ratings },
+    /// From a recording of a real device.
+    Replayed(Replay),
+}
 
 /// Registers, rules, timers and faults of a device.
 #[derive(Debug)]
 pub(crate) struct DeviceState {
+    name: String,
     unit: u8,
+    nature: Nature,
     map: RegisterMap,
-    writable: Vec<Writable>,
-    reversions: Vec<Reversion>,
+    panel: Panel,
     faults: FaultPlan,
+    remembered: Remembered,
     seed: u64,
     now: i64,
 }
 
 impl DeviceState {
-    pub(crate) fn new(
-        unit: u8,
-        map: RegisterMap,
-        writable: Vec<Writable>,
-        reversions: Vec<Reversion>,
-        seed: u64,
-    ) -> Self {
-        Self {
-            unit,
+    pub(crate) fn new(spec: DeviceSpec, home: &HomeSpec, seed: u64) -> Result<Self, BuildError> {
+        let ratings = Ratings::of(&spec, home);
+        let map = build::registers(&spec, &ratings)?;
+        let panel = Panel::new(&map, &ratings, spec.heartbeat_seconds);
+        Ok(Self {
+            name: spec.name.clone(),
+            unit: spec.unit,
+            nature: Nature::Simulated { spec, ratings },
             map,
-            writable,
-            reversions,
+            panel,
             faults: FaultPlan::default(),
+            remembered: Remembered::new(),
+            seed,
+            now: i64::MIN,
+        })
+    }
+
+    /// A device that says again what a real one said. It has no control: a write meets exception 2.
+    pub(crate) fn replayed(name: String, unit: u8, map: RegisterMap, replay: Replay, seed: u64) -> Self {
+        Self {
+            name,
+            unit,
+            nature: Nature::Replayed(replay),
+            map,
+            panel: Panel::default(),
+            faults: FaultPlan::default(),
+            remembered: Remembered::new(),
             seed,
             now: i64::MIN,
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn unit(&self) -> u8 {
         self.unit
     }
 
-    pub(crate) fn map(&self) -> &RegisterMap {
-        &self.map
+    /// What the device is; `None` of a replayed one.
+    pub(crate) fn role(&self) -> Option<Role> {
+        match &self.nature {
+            Nature::Simulated { spec, .. } => Some(spec.role),
+            Nature::Replayed(_) => None,
+        }
     }
 
-    pub(crate) fn map_mut(&mut self) -> &mut RegisterMap {
-        &mut self.map
+    pub(crate) fn map(&self) -> &RegisterMap {
+        &self.map
     }
 
     pub(crate) fn faults_mut(&mut self) -> &mut FaultPlan {
         &mut self.faults
     }
 
-    pub(crate) fn active_faults(&self) -> Vec<Fault> {
-        self.faults
-            .active(self.now)
-            .iter()
-            .map(|active| active.fault)
-            .collect()
+    /// The faults in force; none at no cost when none was ever planned.
+    pub(crate) fn active(&self) -> Vec<Active> {
+        if self.faults.is_empty() {
+            Vec::new()
+        } else {
+            self.faults.active(self.now)
+        }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.active().iter().any(|active| active.fault == fault)
     }
 
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.inject(fault, self.now);
+        self.remember();
     }
 
-    /// Sets the device's clock and takes back the controls whose timers have run out.
+    /// What a client sees now, value and map faults included.
+    pub(crate) fn seen(&self) -> RegisterMap {
+        distorted(&self.map, &self.active(), &self.remembered).unwrap_or_else(|| self.map.clone())
+    }
+
+    /// The device's own clock, in Unix seconds.
+    fn clock(&self) -> i64 {
+        self.active()
+            .iter()
+            .fold(self.now, |clock, active| match active.fault {
+                Fault::ClockSteps { seconds } => clock.saturating_add(seconds),
+                Fault::ClockDrifts { seconds } => {
+                    clock.saturating_add((self.now - active.since).saturating_mul(seconds) / SECONDS_PER_DAY)
+                }
+                _ => clock,
+            })
+    }
+
+    /// Moves the device's time on: timers run out, faults begin and end.
     pub(crate) fn tick(&mut self, now: i64) {
+        let day_before = self.clock().div_euclid(SECONDS_PER_DAY);
         self.now = now;
-        for reversion in &mut self.reversions {
-            for &(address, word) in reversion.expire(now) {
-                put(&mut self.map, address, word);
+        if let Nature::Replayed(replay) = &mut self.nature {
+            replay.play(now, &mut self.map);
+        }
+        if self.clock().div_euclid(SECONDS_PER_DAY) != day_before {
+            self.remembered.remove(Fault::CounterResetsDaily.name());
+        }
+        if !self.faults.is_empty() || !self.remembered.is_empty() {
+            self.remember();
+        }
+        let deaf = self.has(Fault::HeartbeatIgnored);
+        let missed = self
+            .panel
+            .heartbeat
+            .as_mut()
+            .is_some_and(|heart| heart.is_missed(now))
+            && !deaf;
+        for reversion in &mut self.panel.reversions {
+            if missed {
+                reversion.take_back(&mut self.map);
+            }
+            reversion.expire(&mut self.map, now);
+        }
+        self.panel.jump(&self.map);
+    }
+
+    /// Keeps the registers of the instant at which a fault began, for those that go back to it.
+    fn remember(&mut self) {
+        let active = self.active();
+        self.remembered
+            .retain(|name, _| active.iter().any(|active| active.fault.name() == *name));
+        for Active { fault, .. } in active {
+            let keeps = matches!(
+                fault,
+                Fault::Frozen | Fault::CounterReset | Fault::CounterResetsDaily | Fault::WritesNotObeyed
+            );
+            if keeps && !self.remembered.contains_key(fault.name()) {
+                self.remembered.insert(fault.name(), self.map.clone());
             }
         }
     }
 
-    /// When the next timer runs out.
-    pub(crate) fn next_expiry(&self) -> Option<i64> {
-        self.reversions
-            .iter()
-            .filter_map(|reversion| reversion.expires)
+    /// When something changes by itself next: a timer, a ramp, a fault, a midnight that matters.
+    pub(crate) fn next_change(&self) -> Option<i64> {
+        let midnight = (self.faults.plans(Fault::CounterResetsDaily.name())).then(|| {
+            let clock = self.clock();
+            self.now + (SECONDS_PER_DAY - clock.rem_euclid(SECONDS_PER_DAY))
+        });
+        let fault = self.faults.next_boundary(self.now);
+        [self.panel.next_change(self.now), fault, midnight]
+            .into_iter()
+            .flatten()
             .min()
     }
 
-    pub(crate) fn answer(&mut self, request: &Request<'_>) -> Answer {
-        let faults = self.active_faults();
-        let outcome = if faults.contains(&Fault::Offline) {
-            return Answer::Silence;
-        } else if faults.contains(&Fault::Nonsense) {
-            self.talk_nonsense(request)
-        } else {
-            self.respond(request)
+    /// What the control registers of a simulated device ask for now.
+    pub(crate) fn commands(&self) -> Option<(Role, Commands)> {
+        let Nature::Simulated { spec, ratings } = &self.nature else {
+            return None;
         };
-        outcome.map_or_else(Answer::Exception, Answer::Reply)
+        let obeyed = self
+            .remembered
+            .get(Fault::WritesNotObeyed.name())
+            .unwrap_or(&self.map);
+        Some((spec.role, self.panel.commands(obeyed, ratings, self.now)))
     }
 
-    fn respond(&mut self, request: &Request<'_>) -> Result<Response, ExceptionCode> {
-        match request {
-            Request::ReadHoldingRegisters(address, count) => Ok(Response::ReadHoldingRegisters(
-                self.read(*address, *count)?.to_vec(),
-            )),
-            Request::WriteSingleRegister(address, word) => {
-                self.write(*address, &[*word])?;
-                Ok(Response::WriteSingleRegister(*address, *word))
+    /// Writes what the device measures into its registers.
+    pub(crate) fn publish(&mut self, site: &Site) {
+        let (grid, clock) = (Grid::of(site), self.clock());
+        let commands = self.commands();
+        let (Nature::Simulated { spec, .. }, Some((_, commands))) = (&self.nature, commands) else {
+            return;
+        };
+        if spec.role == Role::Meter {
+            // Model 1 comes first.
+            for n in 1..self.map.models().len() {
+                if let Some(mut page) = self.map.page(n) {
+                    models::publish_meter(&mut page, spec, grid, Metered::of(spec.branch(n - 1), site));
+                }
             }
+            return;
+        }
+        let inverter = Inverter::of(spec, site, &commands);
+        for n in 0..self.map.models().len() {
+            if let Some(mut page) = self.map.page(n) {
+                models::publish(&mut page, spec, grid, &inverter, clock);
+            }
+        }
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request<'_>) -> Answer {
+        let active = self.active();
+        let fault = |wanted: Fault| active.iter().any(|active| active.fault == wanted);
+        if fault(Fault::Offline) || fault(Fault::Silent) {
+            return Answer::Silence;
+        }
+        if let Some(exception) = exception_of(&active) {
+            return Answer::Exception(exception);
+        }
+        let outcome = match request {
+            _ if fault(Fault::Nonsense) => self.talk_nonsense(request),
+            Request::ReadHoldingRegisters(address, count) => self
+                .read(Table::Holding, *address, *count, &active)
+                .map(Response::ReadHoldingRegisters),
+            Request::ReadInputRegisters(address, count) => self
+                .read(Table::Input, *address, *count, &active)
+                .map(Response::ReadInputRegisters),
+            Request::WriteSingleRegister(address, word) => self
+                .take(*address, &[*word], &active)
+                .map(|()| Response::WriteSingleRegister(*address, *word)),
             Request::WriteMultipleRegisters(address, words) => {
-                self.write(*address, words)?;
-                let count = u16::try_from(words.len()).map_err(|_| ExceptionCode::IllegalDataValue)?;
-                Ok(Response::WriteMultipleRegisters(*address, count))
+                let count = u16::try_from(words.len()).unwrap_or(u16::MAX);
+                self.take(*address, words, &active)
+                    .map(|()| Response::WriteMultipleRegisters(*address, count))
             }
             _ => Err(ExceptionCode::IllegalFunction),
+        };
+        let reading = matches!(
+            request,
+            Request::ReadHoldingRegisters(..) | Request::ReadInputRegisters(..)
+        );
+        match outcome {
+            Ok(_) if !reading && fault(Fault::WriteAppliedUnanswered) => Answer::Silence,
+            Ok(response) => Answer::Reply(response),
+            Err(exception) => Answer::Exception(exception),
+        }
+    }
+
+    /// A read, with what faults make of it.
+    fn read(
+        &self,
+        table: Table,
+        address: u16,
+        count: u16,
+        active: &[Active],
+    ) -> Result<Vec<u16>, ExceptionCode> {
+        if !(1..=MAX_READ).contains(&count) {
+            return Err(ExceptionCode::IllegalDataValue);
+        }
+        let seen = distorted(&self.map, active, &self.remembered);
+        let map = seen.as_ref().unwrap_or(&self.map);
+        let words = map
+            .read(table, address, count)
+            .map_err(|_| ExceptionCode::IllegalDataAddress)?;
+        let mut words = words.to_vec();
+        for Active { fault, .. } in active {
+            match *fault {
+                Fault::SmallReads { registers } if i64::from(count) > registers => {
+                    return Err(ExceptionCode::IllegalDataValue);
+                }
+                Fault::NoReadAcrossModels if self.crosses_models(address, count) => {
+                    return Err(ExceptionCode::IllegalDataAddress);
+                }
+                Fault::ShortReply { by } => {
+                    let by = usize::try_from(by.max(0)).unwrap_or(usize::MAX);
+                    words.truncate(words.len().saturating_sub(by));
+                }
+                Fault::LongReply { by } => {
+                    let by = usize::try_from(by.max(0)).unwrap_or(usize::MAX);
+                    let length = words.len().saturating_add(by).min(MAX_REPLY_WORDS);
+                    words.resize(length, 0);
+                }
+                _ => {}
+            }
+        }
+        Ok(words)
+    }
+
+    /// Whether a read takes in registers of more than one model, marker and end model counted as such.
+    fn crosses_models(&self, address: u16, count: u16) -> bool {
+        let last = address.saturating_add(count - 1);
+        let starts = self.map.models().iter().map(|model| model.address);
+        let end = self
+            .map
+            .models()
+            .last()
+            .map(|model| model.address + 2 + model.layout.length());
+        starts.chain(end).any(|start| address < start && start <= last)
+    }
+
+    /// A write, with what faults make of it.
+    fn take(&mut self, address: u16, words: &[u16], active: &[Active]) -> Result<(), ExceptionCode> {
+        let fault = |wanted: Fault| active.iter().any(|active| active.fault == wanted);
+        if fault(Fault::WritesRefused) {
+            return Err(ExceptionCode::ServerDeviceFailure);
+        }
+        let touched = self.check_write(address, words)?;
+        if fault(Fault::WritesIgnored) {
+            return Ok(());
+        }
+        self.write(address, words, &touched)?;
+        if !fault(Fault::WritesNotObeyed) {
+            self.obey(&touched, active);
+        }
+        Ok(())
+    }
+
+    fn check_write(&self, address: u16, words: &[u16]) -> Result<Vec<u16>, ExceptionCode> {
+        if !(1..=MAX_WRITE).contains(&words.len()) {
+            return Err(ExceptionCode::IllegalDataValue);
+        }
+        let touched: Vec<u16> = (address..=u16::MAX).take(words.len()).collect();
+        let known = touched.len() == words.len()
+            && touched.iter().all(|&address| {
+                self.panel
+                    .writable
+                    .iter()
+                    .any(|writable| writable.covers(address))
+            });
+        if known {
+            Ok(touched)
+        } else {
+            Err(ExceptionCode::IllegalDataAddress)
+        }
+    }
+
+    /// All or nothing: no register changes unless each point accepts what it would hold.
+    fn write(&mut self, address: u16, words: &[u16], touched: &[u16]) -> Result<(), ExceptionCode> {
+        let count = u16::try_from(words.len()).map_err(|_| ExceptionCode::IllegalDataValue)?;
+        let before = self.map.read(Table::Holding, address, count);
+        let before = before.map_err(|_| ExceptionCode::IllegalDataAddress)?.to_vec();
+        self.map.put(Table::Holding, address, words.iter().copied());
+        let touches = |place: &super::control::Writable| touched.iter().any(|&address| place.covers(address));
+        let accepted = self
+            .panel
+            .writable
+            .iter()
+            .filter(|place| touches(place))
+            .all(|place| place.accepts(&self.map));
+        if !accepted {
+            self.map.put(Table::Holding, address, before);
+            return Err(ExceptionCode::IllegalDataValue);
+        }
+        Ok(())
+    }
+
+    /// Starts timers and ramps after a write.
+    fn obey(&mut self, touched: &[u16], active: &[Active]) {
+        let mut habit = TimerHabit {
+            counts: true,
+            unit_seconds: 1,
+        };
+        for Active { fault, .. } in active {
+            match fault {
+                Fault::NeverReverts => habit.counts = false,
+                Fault::ReversionUnit { seconds } => habit.unit_seconds = (*seconds).max(1),
+                _ => {}
+            }
+        }
+        for reversion in &mut self.panel.reversions {
+            if reversion.is_touched_by(touched) {
+                reversion.restart(&self.map, self.now, habit);
+            }
+        }
+        if let Some(heart) = &mut self.panel.heartbeat {
+            heart.listen(&self.map, self.now);
+        }
+        let mut random = Random::nth(self.seed, "window", self.now.cast_unsigned());
+        self.panel.steer(&self.map, self.now, &mut random);
+        for reversion in &mut self.panel.reversions {
+            reversion.expire(&mut self.map, self.now);
         }
     }
 
@@ -124,7 +413,11 @@ impl DeviceState {
         let Request::ReadHoldingRegisters(address, count) = *request else {
             return Err(Nonsense::any_exception(&mut self.randomness(0, 0)));
         };
-        let healthy = self.read(address, count)?;
+        if !(1..=MAX_READ).contains(&count) {
+            return Err(ExceptionCode::IllegalDataValue);
+        }
+        let healthy = self.map.read(Table::Holding, address, count);
+        let healthy = healthy.map_err(|_| ExceptionCode::IllegalDataAddress)?;
         let mut random = self.randomness(address, count);
         let how = Nonsense::any(&mut random);
         how.spoil(&self.map, address, healthy, &mut random)
@@ -135,44 +428,20 @@ impl DeviceState {
         let moment = self.now.cast_unsigned() << 32 | u64::from(address) << 16 | u64::from(count);
         Random::nth(self.seed, "nonsense", moment)
     }
-
-    fn read(&self, address: u16, count: u16) -> Result<&[u16], ExceptionCode> {
-        if !(1..=MAX_READ).contains(&count) {
-            return Err(ExceptionCode::IllegalDataValue);
-        }
-        self.map
-            .read(address, count)
-            .map_err(|_| ExceptionCode::IllegalDataAddress)
-    }
-
-    /// All or nothing: no register changes unless each accepts its word.
-    fn write(&mut self, address: u16, words: &[u16]) -> Result<(), ExceptionCode> {
-        if !(1..=MAX_WRITE).contains(&words.len()) {
-            return Err(ExceptionCode::IllegalDataValue);
-        }
-        let targets: Vec<(u16, u16)> = (address..=u16::MAX).zip(words.iter().copied()).collect();
-        if targets.len() < words.len() {
-            return Err(ExceptionCode::IllegalDataAddress);
-        }
-        for &(address, word) in &targets {
-            let writable = self.writable.iter().find(|writable| writable.address == address);
-            if !writable.ok_or(ExceptionCode::IllegalDataAddress)?.accepts(word) {
-                return Err(ExceptionCode::IllegalDataValue);
-            }
-        }
-        for &(address, word) in &targets {
-            put(&mut self.map, address, word);
-        }
-        for reversion in &mut self.reversions {
-            if targets.iter().any(|&(address, _)| reversion.covers(address)) {
-                reversion.restart(&self.map, self.now);
-            }
-        }
-        Ok(())
-    }
 }
 
-fn put(map: &mut RegisterMap, address: u16, word: u16) {
-    map.write(address, word)
-        .expect("a device's own rules name registers of its own map");
+/// The exception that every request meets, if a fault says so.
+fn exception_of(active: &[Active]) -> Option<ExceptionCode> {
+    let replies = active
+        .iter()
+        .filter(|active| active.fault.layer() == Layer::Reply);
+    replies
+        .filter_map(|active| match active.fault {
+            Fault::IllegalAddress => Some(ExceptionCode::IllegalDataAddress),
+            Fault::DeviceFailure => Some(ExceptionCode::ServerDeviceFailure),
+            Fault::Busy => Some(ExceptionCode::ServerDeviceBusy),
+            Fault::GatewayTargetSilent => Some(ExceptionCode::GatewayTargetDevice),
+            _ => None,
+        })
+        .next()
 }

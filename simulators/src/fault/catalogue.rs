@@ -67,7 +67,7 @@ pub struct Description {
 macro_rules! faults {
     ($($layer:ident: $(
         #[doc = $summary:literal]
-        $variant:ident $name:literal $({ $($(#[doc = $about:literal])? $parameter:ident = $default:literal),+ })?
+        $variant:ident $name:literal $({ $($parameter:ident = $default:literal),+ })?
     ;)+ )+) => {
         /// A way in which a device fails. Switch one on with
         /// [`Device::inject`](crate::Device::inject), or for a span of simulated time with
@@ -77,7 +77,10 @@ macro_rules! faults {
         pub enum Fault {
             $($(
                 #[doc = $summary]
-                $variant $({ $($(#[doc = $about])? $parameter: i64),+ })?,
+                $variant $({ $(
+                    #[doc = concat!("By default ", stringify!($default), ".")]
+                    $parameter: i64
+                ),+ })?,
             )+)+
         }
 
@@ -215,9 +218,9 @@ faults! {
         SwappedSign "swapped-sign";
         #[doc = "no register changes any more"]
         Frozen "frozen";
-        #[doc = "every point is 0, the state among them says FAULT, for one moment of a restart"]
+        #[doc = "every measuring point is 0 and the state says FAULT, as in a restart"]
         ZeroFrame "zero-frame";
-        #[doc = "the device's clock gains so many seconds a day (model 122 Tms, midnights, timers)"]
+        #[doc = "the device's clock gains so many seconds a day (model 122 Tms, midnights)"]
         ClockDrifts "clock-drifts" { seconds = 60 };
         #[doc = "the device's clock is off by so many seconds (model 122 Tms, midnights)"]
         ClockSteps "clock-steps" { seconds = 3_600 };

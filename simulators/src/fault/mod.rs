@@ -6,8 +6,8 @@ mod plan;
 
 pub use catalogue::{Description, Fault, Layer, Parameter};
 pub use nonsense::Nonsense;
-pub(crate) use plan::FaultPlan;
 pub use plan::Schedule;
+pub(crate) use plan::{Active, FaultPlan};
 
 use thiserror::Error;
 

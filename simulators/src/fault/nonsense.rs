@@ -1,7 +1,8 @@
 //! The ways in which a well-framed reply can be wrong.
 
 use crate::random::Random;
-use crate::sunspec::{Kind, RegisterMap};
+use crate::registers::RegisterMap;
+use gridtally_registers::sunspec::{Kind, Placed};
 use tokio_modbus::ExceptionCode;
 
 /// The ways in which a reply can be nonsense. Writes only ever meet an exception, and are not applied.
@@ -69,18 +70,21 @@ impl Nonsense {
             Self::ZeroBlock => block.words.fill(0),
             Self::ScaleFactorOutOfRange => {
                 block.replace(
-                    |kind| kind == Kind::ScaleFactor,
+                    |point| point.kind() == Kind::ScaleFactor,
                     || if random.unit() < 0.5 { 40 } else { 0xFF00 },
                 );
             }
             Self::Sentinels => {
-                block.replace(|kind| kind == Kind::Int16, || 0x8000);
-                block.replace(|kind| kind == Kind::Uint16 || kind == Kind::Enum16, || 0xFFFF);
+                block.replace(|point| point.kind() == Kind::Int16, || 0x8000);
+                block.replace(
+                    |point| matches!(point.kind(), Kind::Uint16 | Kind::Enum16),
+                    || 0xFFFF,
+                );
             }
-            Self::CountersAtZero => block.replace(|kind| kind == Kind::Acc32, || 0),
+            Self::CountersAtZero => block.replace(|point| point.definition.is_counter(), || 0),
             Self::CounterGarbage => {
                 block.replace(
-                    |kind| kind == Kind::Acc32,
+                    |point| point.definition.is_counter(),
                     || u16::try_from(random.between(0, 0xFFFF)).unwrap_or_default(),
                 );
             }
@@ -132,10 +136,11 @@ impl Block<'_> {
             .truncate(usize::try_from(random.between(0, last)).unwrap_or_default());
     }
 
-    /// Overwrites each register that belongs to a point of the chosen kind.
-    fn replace(&mut self, chosen: impl Fn(Kind) -> bool, mut word: impl FnMut() -> u16) {
-        for (start, point) in self.map.points().filter(|(_, point)| chosen(point.kind)) {
-            for register in start..start + point.kind.words() {
+    /// Overwrites each register that belongs to a chosen point.
+    fn replace(&mut self, chosen: impl Fn(&Placed) -> bool, mut word: impl FnMut() -> u16) {
+        for (model, point) in self.map.points().filter(|(_, point)| chosen(point)) {
+            let start = model.address_of(point);
+            for register in start..start + point.kind().words() {
                 let index = register.checked_sub(self.address).map(usize::from);
                 if let Some(slot) = index.and_then(|index| self.words.get_mut(index)) {
                     *slot = word();
@@ -148,15 +153,16 @@ impl Block<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sunspec::models::METER;
+    use crate::energy::Energy;
+    use crate::registers::{Table, shared_layout};
     use proptest::prelude::*;
 
     fn meter() -> RegisterMap {
-        let mut map = RegisterMap::new(40_000, &[&METER]);
-        let at = map.model(203).unwrap();
-        map.set(at, METER.point("TotWhImp"), 123_456);
-        map.set(at, METER.point("TotWh_SF"), -1);
-        map.set(at, METER.point("W"), 500);
+        let mut map = RegisterMap::sunspec(40_000, vec![shared_layout(203, &[]).unwrap()]).unwrap();
+        let mut page = map.page(0).unwrap();
+        page.scales(&[("TotWh_SF", -1)]);
+        page.energy("TotWhImp", Energy::from_watt_hours(12_345), None);
+        page.raw("W", 500);
         map
     }
 
@@ -165,7 +171,7 @@ mod tests {
         how.spoil(
             &map,
             40_002,
-            map.read(40_002, 107).unwrap(),
+            map.read(Table::Holding, 40_002, 107).unwrap(),
             &mut Random::new(1, "test"),
         )
     }
@@ -185,7 +191,7 @@ mod tests {
         );
         assert_ne!(
             spoiled(Nonsense::CounterGarbage).unwrap()[46..48],
-            [1, 57_920],
+            [1, 57_914],
             "TotWhImp"
         );
         assert_eq!(
@@ -206,7 +212,7 @@ mod tests {
         ) {
             let map = meter();
             let count = count.min(40_111 - first);
-            let healthy = map.read(first, count).unwrap();
+            let healthy = map.read(Table::Holding, first, count).unwrap();
             let mut random = Random::new(seed, "test");
             for how in Nonsense::ALL {
                 prop_assert_ne!(how.spoil(&map, first, healthy, &mut random), Ok(healthy.to_vec()));

@@ -52,6 +52,17 @@ impl Schedule {
             }
         }
     }
+
+    /// The next second at which it begins or ends.
+    fn next_boundary(&self, now: i64) -> Option<i64> {
+        match self {
+            Self::Once(span) => [span.start, span.end].into_iter().find(|at| *at > now),
+            Self::Daily { from, seconds } => {
+                let next = |of_day: i64| now + 1 + (of_day - now - 1).rem_euclid(SECONDS_PER_DAY);
+                Some(next(*from).min(next(from + seconds)))
+            }
+        }
+    }
 }
 
 /// Reads `90s`, `10m` or `2h` as seconds.
@@ -121,6 +132,21 @@ impl FaultPlan {
         active
     }
 
+    /// Whether a fault of that name is on or will be.
+    pub(crate) fn plans(&self, name: &str) -> bool {
+        let scheduled = self.scheduled.iter().map(|(_, fault)| fault);
+        let live = self.live.iter().map(|active| &active.fault);
+        scheduled.chain(live).any(|fault| fault.name() == name)
+    }
+
+    /// When the next scheduled fault begins or ends.
+    pub(crate) fn next_boundary(&self, now: i64) -> Option<i64> {
+        self.scheduled
+            .iter()
+            .filter_map(|(schedule, _)| schedule.next_boundary(now))
+            .min()
+    }
+
     /// No fault, now or later.
     pub(crate) fn is_empty(&self) -> bool {
         self.live.is_empty() && self.scheduled.is_empty()
@@ -148,6 +174,9 @@ mod tests {
         assert_eq!(names(&plan, 200), [""; 0]);
         plan.inject(Fault::Offline, 150);
         assert_eq!(names(&plan, 150), ["offline", "nonsense"]);
+        assert_eq!(plan.next_boundary(0), Some(100));
+        assert_eq!(plan.next_boundary(100), Some(200));
+        assert_eq!(plan.next_boundary(200), None);
         assert!(plan.eject("offline") && !plan.eject("offline"));
         plan.clear();
         assert_eq!(names(&plan, 150), [""; 0]);
@@ -162,6 +191,8 @@ mod tests {
             assert_eq!(names(&plan, from - 1), [""; 0]);
             assert_eq!(plan.active(from + 599)[0].since, from, "past midnight");
             assert_eq!(names(&plan, from + 600), [""; 0]);
+            assert_eq!(plan.next_boundary(from - 1), Some(from));
+            assert_eq!(plan.next_boundary(from), Some(from + 600));
         }
     }
 

@@ -30,11 +30,34 @@ pub(crate) struct PowerWindow {
 }
 
 impl PowerWindow {
-    #[cfg(test)]
     pub(crate) const OPEN: Self = Self {
         least: None,
         greatest: None,
     };
+
+    /// This power and no other.
+    pub(crate) fn exactly(power: i64) -> Self {
+        Self {
+            least: Some(power),
+            greatest: Some(power),
+        }
+    }
+
+    /// This power at most, if any is given.
+    pub(crate) fn up_to(greatest: Option<i64>) -> Self {
+        Self {
+            least: None,
+            greatest,
+        }
+    }
+
+    /// What both allow.
+    pub(crate) fn narrowed(self, other: Self) -> Self {
+        Self {
+            least: self.least.into_iter().chain(other.least).max(),
+            greatest: self.greatest.into_iter().chain(other.greatest).min(),
+        }
+    }
 
     /// What becomes of the owner's wish. Bounds that contradict one another leave the battery alone.
     fn apply(self, wish: i64) -> i64 {

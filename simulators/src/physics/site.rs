@@ -57,6 +57,34 @@ pub(crate) struct Controls {
     pub(crate) window: PowerWindow,
     pub(crate) reserve_basis_points: i64,
     pub(crate) grid_charging: bool,
+    /// The most that panels and battery may give together (a hybrid inverter's AC side).
+    pub(crate) inverter_limit: Option<i64>,
+    /// What they shall give together.
+    pub(crate) inverter_set_point: Option<i64>,
+}
+
+impl Controls {
+    /// What the battery may do beside so much production. A hybrid inverter that is held below the sun
+    /// stores the surplus.
+    fn window_beside(&self, pv: i64) -> PowerWindow {
+        let mut window = self
+            .window
+            .narrowed(PowerWindow::up_to(self.inverter_limit.map(|limit| limit - pv)));
+        if let Some(set_point) = self.inverter_set_point {
+            window = window.narrowed(PowerWindow::exactly(set_point - pv));
+        }
+        window
+    }
+
+    /// What production has to be cut to where the battery could not take the surplus.
+    fn curtailed(&self, pv: i64, battery: i64) -> i64 {
+        let most = self
+            .inverter_limit
+            .into_iter()
+            .chain(self.inverter_set_point)
+            .min();
+        most.map_or(pv, |most| pv.min((most - battery).max(0)))
+    }
 }
 
 /// The physics of one site.
@@ -131,6 +159,21 @@ impl Site {
         self.decided.map_or(0, |decision| decision.battery.dc)
     }
 
+    /// What the sun would allow now, in milliwatts.
+    pub(crate) fn pv_available(&self) -> i64 {
+        self.minute.map_or(0, |minute| minute.pv_available)
+    }
+
+    /// What the battery could give now, in milliwatts.
+    pub(crate) fn battery_reach(&self) -> i64 {
+        let battery = self.battery.spec();
+        if self.battery.soc_basis_points() > i64::from(battery.soc_min_permille) * 10 {
+            i64::from(battery.power_watts) * 1_000
+        } else {
+            0
+        }
+    }
+
     /// Temperature of the air, in tenths of a degree Celsius.
     pub(crate) fn air_decicelsius(&self) -> i64 {
         self.minute.map_or(100, |minute| minute.air_decicelsius)
@@ -193,11 +236,12 @@ impl Site {
         };
         let battery = self.battery.answer(Request {
             wish: minute.load - pv,
-            window: controls.window,
+            window: controls.window_beside(pv),
             reserve_basis_points: controls.reserve_basis_points,
             charge_max: if controls.grid_charging { i64::MAX } else { pv },
             seconds: minute.end - self.now,
         });
+        let pv = controls.curtailed(pv, battery.ac);
         let flow = Flow {
             load: minute.load,
             pv,

@@ -1,0 +1,52 @@
+//! What a real device said, said again.
+
+use crate::registers::{RegisterMap, Table};
+
+/// Registers over time: what each instant of a recording changed. Played in a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replay {
+    /// Seconds since the beginning, ascending, and the blocks that were read then.
+    frames: Vec<(i64, Vec<(Table, u16, Vec<u16>)>)>,
+    /// How long the recording is, in seconds, at least 1.
+    seconds: i64,
+    started: Option<i64>,
+}
+
+impl Replay {
+    pub(crate) fn new(frames: Vec<(i64, Vec<(Table, u16, Vec<u16>)>)>, seconds: i64) -> Self {
+        Self {
+            frames,
+            seconds: seconds.max(1),
+            started: None,
+        }
+    }
+
+    /// Puts the registers to what they were so long after the beginning.
+    pub(crate) fn play(&mut self, now: i64, map: &mut RegisterMap) {
+        let started = *self.started.get_or_insert(now);
+        let into = (now - started).rem_euclid(self.seconds);
+        for (_, blocks) in self.frames.iter().take_while(|(second, _)| *second <= into) {
+            for (table, address, words) in blocks {
+                map.put(*table, *address, words.iter().copied());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_played_in_a_circle() {
+        let block = |word| vec![(Table::Holding, 7, vec![word])];
+        let mut replay = Replay::new(vec![(0, block(1)), (5, block(2)), (10, block(3))], 15);
+        let mut map = RegisterMap::plain([(Table::Holding, 7, vec![0])]);
+        let mut seen = Vec::new();
+        for now in [100, 104, 105, 109, 110, 114, 115, 120] {
+            replay.play(now, &mut map);
+            seen.push(map.words()[0]);
+        }
+        assert_eq!(seen, [1, 1, 2, 2, 3, 3, 1, 2]);
+    }
+}
