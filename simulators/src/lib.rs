@@ -36,6 +36,7 @@ mod random;
 mod server;
 mod spec;
 pub mod sunspec;
+mod wire;
 
 pub use device::{Answer, Device, DeviceSpec};
 pub use energy::{Counter, Energy};
