@@ -41,15 +41,20 @@ pub(crate) enum Line {
 /// The parity bit of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parity {
+    /// There is none.
     None,
+    /// An even number of ones.
     Even,
+    /// An odd number of ones.
     Odd,
 }
 
 /// The stop bits of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopBits {
+    /// One.
     One,
+    /// Two.
     Two,
 }
 
