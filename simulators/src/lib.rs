@@ -37,6 +37,7 @@ mod registers;
 mod replay;
 mod server;
 mod spec;
+mod wire;
 
 pub use device::{Answer, Branch, BuildError, Device, DeviceSpec, Generation, Phases, Role};
 pub use energy::{Counter, Energy};
@@ -45,5 +46,6 @@ pub use home::{Counters, Home, HomeError, ServedHome};
 pub use neighbourhood::Neighbourhood;
 pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};
 pub use registers::{ModelAt, OutsideTheMap, RegisterMap, Table};
-pub use server::Server;
+pub use server::{SameUnit, Server};
 pub use spec::{HomeSpec, Impossible};
+pub use wire::{Line, LineError, Parity, StopBits};

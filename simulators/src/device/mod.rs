@@ -138,6 +138,10 @@ impl Device {
         self.lock().active().iter().map(|active| active.fault).collect()
     }
 
+    pub(crate) fn is_offline(&self) -> bool {
+        self.lock().is_offline()
+    }
+
     /// Serves the device over Modbus TCP on a socket of its own. Port 0 takes a free port; ask the
     /// [`Server`] which. It stops when the `Server` is dropped.
     ///

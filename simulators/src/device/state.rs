@@ -116,6 +116,11 @@ impl DeviceState {
         self.active().iter().any(|active| active.fault == fault)
     }
 
+    /// Whether it is off.
+    pub(crate) fn is_offline(&self) -> bool {
+        !self.faults.is_empty() && self.has(Fault::Offline)
+    }
+
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.inject(fault, self.now);
         self.remember();
