@@ -77,6 +77,10 @@ impl HomeSpec {
                 && battery.soc_max_permille <= 1_000,
             "a battery starts between its least and its greatest state of charge"
         );
+        assert!(
+            battery.taper_from_permille <= 1_000 && battery.taper_floor_permille <= 1_000,
+            "a taper begins and ends between 0 and 1000 in 1000"
+        );
         for device in [&self.pv_inverter, &self.battery_inverter, &self.grid_meter] {
             for scale in [device.energy_scale, device.power_scale, device.soc_scale] {
                 assert!((-10..=10).contains(&scale), "SunSpec has no scale factor {scale}");
@@ -110,11 +114,15 @@ fn draw_battery(random: &mut Random) -> BatterySpec {
     BatterySpec {
         capacity_watt_hours: below_u32(random.between(16, 28)) * 500,
         power_watts: below_u32(random.between(30, 50)) * 100,
+        c_rate_permille: 0,
         one_way_efficiency_permille: 949,
         soc_min_permille: 50,
         soc_max_permille: 1_000,
         reserve_permille: 200,
         initial_soc_permille: below_u32(random.between(300, 700)),
+        standby_milliwatts: 0,
+        taper_from_permille: 1_000,
+        taper_floor_permille: 1_000,
     }
 }
 

@@ -198,3 +198,54 @@ fn summer_and_winter_are_those_of_london() {
         "{june} Wh a day and kilowatt-peak"
     );
 }
+
+/// What a home drawn from a seed does is a promise to the tests that know its figures: the physics
+/// may grow, and what is new is off in such a home.
+#[test]
+fn drawn_homes_stay_what_they_were() {
+    let figures = [1, 7, 5_000].map(|seed| {
+        let mut home = Home::new(HomeSpec::draw(seed), JANUARY_2026 + 120 * DAY);
+        home.advance_to(home.now() + 5 * DAY + 7_777);
+        let (now, then) = (home.energies(), home.spec().lifetime);
+        [
+            now.grid_import - then.grid_import,
+            now.grid_export - then.grid_export,
+            now.load - then.load,
+            now.pv - then.pv,
+            now.battery_charge - then.battery_charge,
+            now.battery_discharge - then.battery_discharge,
+            home.stored(),
+        ]
+        .map(Energy::milliwatt_seconds)
+    });
+    let known = [
+        [
+            11_816_979_540,
+            53_960_839_140,
+            181_066_721_792,
+            247_823_967_420,
+            111_456_456_360,
+            86_843_070_332,
+            30_735_475_142,
+        ],
+        [
+            5_244_000,
+            210_887_905_680,
+            148_172_339_071,
+            371_482_430_100,
+            87_468_791_160,
+            75_041_361_811,
+            15_653_255_563,
+        ],
+        [
+            702_883_560,
+            104_282_846_640,
+            253_187_210_387,
+            357_391_004_760,
+            131_682_825_780,
+            131_058_994_487,
+            16_845_338_683,
+        ],
+    ];
+    assert_eq!(figures, known);
+}
