@@ -42,6 +42,8 @@ pub use energy::{Counter, Energy};
 pub use fault::{Description, Fault, FaultError, Layer, Nonsense, Parameter, Schedule};
 pub use home::{Counters, Home, ServedHome};
 pub use neighbourhood::Neighbourhood;
-pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};
+pub use physics::{
+    BatterySpec, Energies, Flow, LoadProfile, LoadSpec, Location, ProfileError, ProfileSeries, PvSpec,
+};
 pub use server::Server;
 pub use spec::HomeSpec;

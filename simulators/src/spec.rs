@@ -2,7 +2,7 @@
 
 use crate::device::DeviceSpec;
 use crate::energy::Energy;
-use crate::physics::{BatterySpec, Energies, LoadSpec, Location, PvSpec};
+use crate::physics::{BatterySpec, Energies, LoadProfile, LoadSpec, Location, PvSpec};
 use crate::random::Random;
 
 /// Everything that makes one home differ from another.
@@ -49,9 +49,11 @@ impl HomeSpec {
             pv: draw_pv(random),
             battery: draw_battery(random),
             load: LoadSpec {
+                profile: LoadProfile::London,
                 shift_weeks: random.between(-8, 8),
                 scale_permille: below_u32(random.between(600, 1_400)),
                 seed,
+                ev_charger_watts: 0,
             },
             lifetime: draw_lifetime(random),
             pv_inverter: DeviceSpec::new(format!("PV{serial}")),

@@ -16,7 +16,7 @@ pub(crate) use battery::PowerWindow;
 pub(crate) use site::{Controls, Site};
 
 pub use battery::BatterySpec;
-pub use load::LoadSpec;
+pub use load::{LoadProfile, LoadSpec, ProfileError, ProfileSeries};
 pub use pv::PvSpec;
 pub use site::{Energies, Flow};
 pub use sun::Location;
