@@ -80,6 +80,10 @@ impl HomeSpec {
             "a battery starts between its least and its greatest state of charge"
         );
         assert!(
+            self.load.ev_charger_watts <= 1_000_000,
+            "a home's charger has a megawatt at most"
+        );
+        assert!(
             battery.taper_from_permille <= 1_000 && battery.taper_floor_permille <= 1_000,
             "a taper begins and ends between 0 and 1000 in 1000"
         );
@@ -143,5 +147,14 @@ fn draw_lifetime(random: &mut Random) -> Energies {
         pv,
         battery_charge,
         battery_discharge,
+        pv_dc: part(pv, 1_000, 960),
+        battery_dc_charge: part(battery_charge, 949, 1_000),
+        battery_dc_discharge: part(battery_discharge, 1_000, 949),
+        inverter_injected: pv + battery_discharge - battery_charge,
+        inverter_absorbed: Energy::ZERO,
     }
+}
+
+fn part(energy: Energy, numerator: i64, denominator: i64) -> Energy {
+    Energy::from_milliwatt_seconds(energy.milliwatt_seconds() / denominator * numerator)
 }

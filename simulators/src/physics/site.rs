@@ -3,6 +3,7 @@
 use super::battery::{Battery, Power, PowerWindow, Request};
 use super::clouds::Clouds;
 use super::load::Load;
+use super::pv::Available;
 use super::sun;
 use crate::energy::Energy;
 use crate::spec::HomeSpec;
@@ -18,6 +19,10 @@ pub struct Flow {
     pub battery: i64,
     /// What comes from the grid; negative when the site feeds in.
     pub grid: i64,
+    /// What the panels give to the PV inverter.
+    pub pv_dc: i64,
+    /// What the cells give to the battery inverter, standby loss included; negative when they take.
+    pub battery_dc: i64,
 }
 
 /// Energies of a site since its devices were new:
@@ -36,16 +41,34 @@ pub struct Energies {
     pub battery_charge: Energy,
     /// Given by the battery inverter (AC).
     pub battery_discharge: Energy,
+    /// Given by the panels (DC).
+    pub pv_dc: Energy,
+    /// Taken by the cells (DC).
+    pub battery_dc_charge: Energy,
+    /// Given by the cells (DC), standby loss included.
+    pub battery_dc_discharge: Energy,
+    /// Given by the AC side of a hybrid inverter with both panels and battery: PV and battery
+    /// together, wherever their sum is positive.
+    pub inverter_injected: Energy,
+    /// Taken by the AC side of such an inverter: wherever the sum is negative.
+    pub inverter_absorbed: Energy,
 }
 
 impl Energies {
     fn add(&mut self, flow: Flow, seconds: i64) {
-        self.grid_import += Energy::of_power(flow.grid.max(0), seconds);
-        self.grid_export += Energy::of_power((-flow.grid).max(0), seconds);
-        self.load += Energy::of_power(flow.load, seconds);
-        self.pv += Energy::of_power(flow.pv, seconds);
-        self.battery_charge += Energy::of_power((-flow.battery).max(0), seconds);
-        self.battery_discharge += Energy::of_power(flow.battery.max(0), seconds);
+        let positive = |milliwatts: i64| Energy::of_power(milliwatts.max(0), seconds);
+        let inverter = flow.pv + flow.battery;
+        self.grid_import += positive(flow.grid);
+        self.grid_export += positive(-flow.grid);
+        self.load += positive(flow.load);
+        self.pv += positive(flow.pv);
+        self.battery_charge += positive(-flow.battery);
+        self.battery_discharge += positive(flow.battery);
+        self.pv_dc += positive(flow.pv_dc);
+        self.battery_dc_charge += positive(-flow.battery_dc);
+        self.battery_dc_discharge += positive(flow.battery_dc);
+        self.inverter_injected += positive(inverter);
+        self.inverter_absorbed += positive(-inverter);
     }
 }
 
@@ -77,7 +100,7 @@ pub(crate) struct Site {
 struct Minute {
     end: i64,
     load: i64,
-    pv_available: i64,
+    pv_available: Available,
     air_decicelsius: i64,
 }
 
@@ -128,7 +151,7 @@ impl Site {
 
     /// What flows out of the cells, in milliwatts; negative into them.
     pub(crate) fn battery_dc(&self) -> i64 {
-        self.decided.map_or(0, |decision| decision.battery.dc)
+        self.flow().battery_dc
     }
 
     /// Temperature of the air, in tenths of a degree Celsius.
@@ -138,7 +161,7 @@ impl Site {
 
     /// True when the last decision held the inverter below what the sun would give.
     pub(crate) fn curtailed(&self) -> bool {
-        let available = self.minute.map_or(0, |minute| minute.pv_available);
+        let available = self.minute.map_or(0, |minute| minute.pv_available.ac);
         self.flow().pv < available
     }
 
@@ -169,10 +192,7 @@ impl Site {
         let minute = Minute {
             end: start + STEP_SECONDS,
             load: self.load.milliwatts(start),
-            pv_available: self
-                .spec
-                .pv
-                .available_milliwatts(start, self.spec.location, clearness),
+            pv_available: self.spec.pv.available(start, self.spec.location, clearness),
             air_decicelsius: sun::air_decicelsius(start),
         };
         *self.minute.insert(minute)
@@ -187,7 +207,7 @@ impl Site {
             return decision;
         }
         let pv = if controls.pv_connected {
-            minute.pv_available.min(controls.pv_limit_milliwatts)
+            minute.pv_available.ac.min(controls.pv_limit_milliwatts)
         } else {
             0
         };
@@ -203,6 +223,8 @@ impl Site {
             pv,
             battery: battery.ac,
             grid: minute.load - pv - battery.ac,
+            pv_dc: minute.pv_available.dc_for(pv),
+            battery_dc: battery.dc,
         };
         *self.decided.insert(Decision {
             controls,
