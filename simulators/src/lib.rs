@@ -43,7 +43,8 @@ pub use fault::{Description, Fault, FaultError, Layer, Nonsense, Parameter, Sche
 pub use home::{Counters, Home, ServedHome};
 pub use neighbourhood::Neighbourhood;
 pub use physics::{
-    BatterySpec, Energies, Flow, LoadProfile, LoadSpec, Location, ProfileError, ProfileSeries, PvSpec,
+    BatterySpec, Energies, Flow, GridSpec, LoadProfile, LoadSpec, Location, ProfileError, ProfileSeries,
+    PvSpec,
 };
 pub use server::Server;
 pub use spec::HomeSpec;

@@ -2,7 +2,7 @@
 
 use crate::device::DeviceSpec;
 use crate::energy::Energy;
-use crate::physics::{BatterySpec, Energies, LoadProfile, LoadSpec, Location, PvSpec};
+use crate::physics::{BatterySpec, Energies, GridSpec, LoadProfile, LoadSpec, Location, PvSpec};
 use crate::random::Random;
 
 /// Everything that makes one home differ from another.
@@ -20,6 +20,8 @@ pub struct HomeSpec {
     pub battery: BatterySpec,
     /// The household.
     pub load: LoadSpec,
+    /// The connection point.
+    pub grid: GridSpec,
     /// What the devices have counted before the simulation begins.
     pub lifetime: Energies,
     /// How the PV inverter presents itself.
@@ -55,6 +57,7 @@ impl HomeSpec {
                 seed,
                 ev_charger_watts: 0,
             },
+            grid: GridSpec::stiff(weather_seed),
             lifetime: draw_lifetime(random),
             pv_inverter: DeviceSpec::new(format!("PV{serial}")),
             battery_inverter: DeviceSpec::new(format!("BA{serial}")),
@@ -79,6 +82,7 @@ impl HomeSpec {
                 && battery.soc_max_permille <= 1_000,
             "a battery starts between its least and its greatest state of charge"
         );
+        assert!(self.grid.nominal_millivolts > 0, "a grid has to have a voltage");
         assert!(
             self.load.ev_charger_watts <= 1_000_000,
             "a home's charger has a megawatt at most"

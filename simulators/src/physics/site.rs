@@ -159,6 +159,19 @@ impl Site {
         self.minute.map_or(100, |minute| minute.air_decicelsius)
     }
 
+    /// Voltage of a phase at the connection point, in millivolts, under the flow of the time just
+    /// passed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no device shows it yet"))]
+    pub(crate) fn grid_millivolts(&self) -> i64 {
+        self.spec.grid.millivolts(self.flow().grid)
+    }
+
+    /// Frequency of the grid in the present minute, in millihertz.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no device shows it yet"))]
+    pub(crate) fn grid_millihertz(&self) -> i64 {
+        self.spec.grid.millihertz(self.now)
+    }
+
     /// True when the last decision held the inverter below what the sun would give.
     pub(crate) fn curtailed(&self) -> bool {
         let available = self.minute.map_or(0, |minute| minute.pv_available.ac);
@@ -231,5 +244,80 @@ impl Site {
             flow,
             battery,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::physics::GridSpec;
+    use proptest::prelude::*;
+
+    const JANUARY_2026: i64 = 1_767_225_600;
+    const FREE: Controls = Controls {
+        pv_connected: true,
+        pv_limit_milliwatts: i64::MAX,
+        window: PowerWindow::OPEN,
+        reserve_basis_points: 2_000,
+        grid_charging: false,
+    };
+
+    fn site(seed: u64, start: i64) -> Site {
+        let grid = GridSpec {
+            impedance_milliohms: 300,
+            swing_millihertz: 40,
+            ..GridSpec::stiff(7)
+        };
+        Site::new(
+            HomeSpec {
+                grid,
+                ..HomeSpec::draw(seed)
+            },
+            start,
+        )
+    }
+
+    #[test]
+    fn a_curtailed_inverter_takes_less_from_the_panels() {
+        let noon = JANUARY_2026 + 170 * 86_400 + 43_200;
+        let (mut free, mut held, mut off) = (site(1, noon), site(1, noon), site(1, noon));
+        free.advance(noon + 60, FREE);
+        held.advance(
+            noon + 60,
+            Controls {
+                pv_limit_milliwatts: free.flow().pv / 2,
+                ..FREE
+            },
+        );
+        off.advance(
+            noon + 60,
+            Controls {
+                pv_connected: false,
+                ..FREE
+            },
+        );
+        let (all, half) = (free.flow(), held.flow());
+        assert!(all.pv > 0 && half.pv < half.pv_dc);
+        assert!(half.pv_dc.abs_diff(all.pv_dc / 2) <= 2, "{half:?} of {all:?}");
+        assert_eq!(off.flow().pv_dc, 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn the_voltage_follows_the_meter_and_neighbours_share_the_frequency(
+            seed: u64, start in JANUARY_2026..JANUARY_2026 + 400 * 86_400, steps in 1_i64..300,
+        ) {
+            let (mut one, mut neighbour) = (site(seed, start), site(seed ^ 1, start - 777));
+            for step in 1..=steps {
+                one.advance(start + step * 97, FREE);
+                neighbour.advance(start + step * 97, FREE);
+                let (grid, volts) = (one.flow().grid, one.grid_millivolts());
+                prop_assert!(grid < 0 || volts <= 230_000, "{volts} mV at an import of {grid} mW");
+                prop_assert!(grid > 0 || volts >= 230_000, "{volts} mV at an export of {grid} mW");
+                prop_assert_eq!(one.grid_millihertz(), neighbour.grid_millihertz());
+            }
+        }
     }
 }
