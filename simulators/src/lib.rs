@@ -44,7 +44,10 @@ pub use energy::{Counter, Energy};
 pub use fault::{Description, Fault, FaultError, Layer, Nonsense, Parameter, Schedule};
 pub use home::{Counters, Home, HomeError, ServedHome};
 pub use neighbourhood::Neighbourhood;
-pub use physics::{BatterySpec, Energies, Flow, LoadSpec, Location, PvSpec};
+pub use physics::{
+    BatterySpec, Energies, Flow, GridSpec, LoadProfile, LoadSpec, Location, ProfileError, ProfileSeries,
+    PvSpec,
+};
 pub use registers::{ModelAt, OutsideTheMap, RegisterMap, Table};
 pub use server::{SameUnit, Server};
 pub use spec::{HomeSpec, Impossible};

@@ -2,7 +2,7 @@
 
 use crate::device::{DeviceSpec, Role};
 use crate::energy::Energy;
-use crate::physics::{BatterySpec, Energies, LoadSpec, Location, PvSpec};
+use crate::physics::{BatterySpec, Energies, GridSpec, LoadProfile, LoadSpec, Location, PvSpec};
 use crate::random::Random;
 use thiserror::Error;
 
@@ -21,6 +21,8 @@ pub struct HomeSpec {
     pub battery: BatterySpec,
     /// The household.
     pub load: LoadSpec,
+    /// The connection point.
+    pub grid: GridSpec,
     /// What the devices have counted before the simulation begins.
     pub lifetime: Energies,
     /// Its devices, and how they present themselves. Two of one role show the same panels or battery.
@@ -46,10 +48,13 @@ impl HomeSpec {
             pv: draw_pv(random),
             battery: draw_battery(random),
             load: LoadSpec {
+                profile: LoadProfile::London,
                 shift_weeks: random.between(-8, 8),
                 scale_permille: below_u32(random.between(600, 1_400)),
                 seed,
+                ev_charger_watts: 0,
             },
+            grid: GridSpec::stiff(weather_seed),
             lifetime: draw_lifetime(random),
             devices: vec![
                 DeviceSpec::new(Role::Inverter, format!("PV{serial}")),
@@ -75,6 +80,15 @@ impl HomeSpec {
         let limits = battery.soc_min_permille..=battery.soc_max_permille;
         if !limits.contains(&battery.initial_soc_permille) || battery.soc_max_permille > 1_000 {
             return Err(Impossible::StateOfCharge);
+        }
+        if battery.taper_from_permille > 1_000 || battery.taper_floor_permille > 1_000 {
+            return Err(Impossible::Taper);
+        }
+        if self.grid.nominal_millivolts <= 0 {
+            return Err(Impossible::NoVoltage);
+        }
+        if self.load.ev_charger_watts > 1_000_000 {
+            return Err(Impossible::Charger);
         }
         for device in &self.devices {
             for scale in [device.energy_scale, device.power_scale, device.soc_scale] {
@@ -102,6 +116,15 @@ pub enum Impossible {
     /// A state of charge outside of its limits.
     #[error("a battery starts between its least and its greatest state of charge, which is at most 100 %")]
     StateOfCharge,
+    /// A taper that begins or ends beyond the whole.
+    #[error("a taper begins and ends between 0 and 1000 in 1000")]
+    Taper,
+    /// A grid without voltage.
+    #[error("a grid has to have a voltage")]
+    NoVoltage,
+    /// A car charger like a power station.
+    #[error("a home's charger has a megawatt at most")]
+    Charger,
     /// SunSpec has no such scale factor.
     #[error("{0}: SunSpec has no scale factor {1}: write -10 to 10")]
     ScaleFactor(String, i16),
@@ -135,11 +158,15 @@ fn draw_battery(random: &mut Random) -> BatterySpec {
     BatterySpec {
         capacity_watt_hours: below_u32(random.between(16, 28)) * 500,
         power_watts: below_u32(random.between(30, 50)) * 100,
+        c_rate_permille: 0,
         one_way_efficiency_permille: 949,
         soc_min_permille: 50,
         soc_max_permille: 1_000,
         reserve_permille: 200,
         initial_soc_permille: below_u32(random.between(300, 700)),
+        standby_milliwatts: 0,
+        taper_from_permille: 1_000,
+        taper_floor_permille: 1_000,
     }
 }
 
@@ -158,5 +185,14 @@ fn draw_lifetime(random: &mut Random) -> Energies {
         pv,
         battery_charge,
         battery_discharge,
+        pv_dc: part(pv, 1_000, 960),
+        battery_dc_charge: part(battery_charge, 949, 1_000),
+        battery_dc_discharge: part(battery_discharge, 1_000, 949),
+        inverter_injected: pv + battery_discharge - battery_charge,
+        inverter_absorbed: Energy::ZERO,
     }
+}
+
+fn part(energy: Energy, numerator: i64, denominator: i64) -> Energy {
+    Energy::from_milliwatt_seconds(energy.milliwatt_seconds() / denominator * numerator)
 }

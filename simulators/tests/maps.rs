@@ -3,6 +3,7 @@
 use gridtally_registers::sunspec::{END_MODEL, SUNS};
 use gridtally_simulators::{Home, HomeSpec, RegisterMap, Role, ServedHome};
 use std::net::SocketAddr;
+use sunspec::Model;
 use sunspec::client::{AsyncClient, AsyncDevice, Config};
 use sunspec::models::model1::Model1;
 use sunspec::models::model103::{Model103, St};
@@ -12,7 +13,6 @@ use sunspec::models::model123::{Conn, Model123, WMaxLimEna};
 use sunspec::models::model124::{ChaGriSet, Model124, StorCtlMod};
 use sunspec::models::model203::Model203;
 use sunspec::models::model802::{Model802, State, Typ};
-use sunspec::{Group, Model};
 use tokio_modbus::client::{Context, Reader, Writer, tcp};
 use tokio_modbus::{ExceptionCode, Slave};
 

@@ -76,8 +76,8 @@ pub(crate) struct Grid {
 impl Grid {
     pub(crate) fn of(site: &Site) -> Self {
         Self {
-            millivolts: 230_000,
-            millihertz: 50_000,
+            millivolts: site.grid_millivolts(),
+            millihertz: site.grid_millihertz(),
         }
     }
 
@@ -98,17 +98,17 @@ impl Inverter {
         let (flow, energies) = (site.flow(), site.energies());
         let pv = Port {
             storage: false,
-            power: flow.pv,
-            millivolts: if flow.pv == 0 { 0 } else { STRING_MILLIVOLTS },
-            injected: energies.pv,
+            power: flow.pv_dc,
+            millivolts: if flow.pv_dc == 0 { 0 } else { STRING_MILLIVOLTS },
+            injected: energies.pv_dc,
             absorbed: Energy::ZERO,
         };
         let cells = Port {
             storage: true,
-            power: site.battery_dc(),
+            power: flow.battery_dc,
             millivolts: CELL_MILLIVOLTS,
-            injected: energies.battery_discharge,
-            absorbed: energies.battery_charge,
+            injected: energies.battery_dc_discharge,
+            absorbed: energies.battery_dc_charge,
         };
         let reach = site.battery_reach();
         let (power, available, injected, absorbed, ports) = match spec.role {
@@ -117,7 +117,7 @@ impl Inverter {
                 (flow.battery, reach, injected, absorbed, vec![cells])
             }
             Role::Hybrid => {
-                let (injected, absorbed) = (energies.pv, energies.battery_charge);
+                let (injected, absorbed) = (energies.inverter_injected, energies.inverter_absorbed);
                 let available = site.pv_available().saturating_add(reach);
                 (
                     flow.pv + flow.battery,
@@ -146,7 +146,7 @@ impl Inverter {
             storage: stores.then(|| Storage {
                 soc_basis_points: site.battery().soc_basis_points(),
                 stored: site.battery().stored(),
-                dc: site.battery_dc(),
+                dc: flow.battery_dc,
                 status: charge_status(site),
                 reserve_basis_points: commands.reserve_basis_points,
             }),

@@ -1,4 +1,4 @@
-//! What happens in a home: sun, clouds, panel, load and battery, without a clock of its own.
+//! What happens in a home: sun, clouds, panel, load, battery and grid, without a clock of its own.
 //!
 //! Floating point is used for the sun, the clouds and the panel only. Once a minute their result
 //! becomes whole milliwatts; from there on everything is integer. Between two events (a new minute,
@@ -7,6 +7,7 @@
 
 mod battery;
 mod clouds;
+mod grid;
 mod load;
 mod pv;
 mod site;
@@ -16,7 +17,8 @@ pub(crate) use battery::PowerWindow;
 pub(crate) use site::{Controls, Site};
 
 pub use battery::BatterySpec;
-pub use load::LoadSpec;
+pub use grid::GridSpec;
+pub use load::{LoadProfile, LoadSpec, ProfileError, ProfileSeries};
 pub use pv::PvSpec;
 pub use site::{Energies, Flow};
 pub use sun::Location;

@@ -15,18 +15,42 @@ pub struct PvSpec {
     pub azimuth_degrees: f64,
 }
 
+/// What a plant could give in a minute, in milliwatts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Available {
+    /// After the inverter, clipped at its nameplate.
+    pub(crate) ac: i64,
+    /// What the panels give for that, at their maximum power point or, when clipped, beside it.
+    pub(crate) dc: i64,
+}
+
+impl Available {
+    /// What the panels give when the inverter is held at this AC power: a held inverter moves off the
+    /// maximum power point, at the efficiency that it has. One that gives nothing takes nothing.
+    pub(crate) fn dc_for(self, ac: i64) -> i64 {
+        share_rounded_up(self.dc, ac, self.ac)
+    }
+}
+
 impl PvSpec {
-    /// AC power that the sun allows, in milliwatts, before any curtailment.
-    pub(crate) fn available_milliwatts(&self, unix_seconds: i64, place: Location, clearness: f64) -> i64 {
+    /// Power that the sun allows, before any curtailment.
+    pub(crate) fn available(&self, unix_seconds: i64, place: Location, clearness: f64) -> Available {
         let sun = sun::direction(unix_seconds, place);
         let sky = sun::irradiance(unix_seconds, sun, clearness);
         if sky.global <= 0.0 {
-            return 0;
+            return Available { ac: 0, dc: 0 };
         }
         let on_panel = self.on_panel(sun, sky);
         let dc = self.dc_watts(on_panel, sun::air_temperature(unix_seconds));
-        let nameplate = i64::from(self.nameplate_watts) * 1_000;
-        whole_milliwatts(self.ac_watts(dc)).clamp(0, nameplate)
+        let unclipped = Available {
+            ac: whole_milliwatts(self.ac_watts(dc)).max(0),
+            dc: whole_milliwatts(dc).max(0),
+        };
+        let ac = unclipped.ac.min(i64::from(self.nameplate_watts) * 1_000);
+        Available {
+            ac,
+            dc: unclipped.dc_for(ac),
+        }
     }
 
     /// Irradiance on the tilted plane under an isotropic sky (Liu and Jordan, 1963), with a ground
@@ -57,6 +81,15 @@ impl PvSpec {
     }
 }
 
+/// `whole × part / of`, rounded up; nothing of nothing.
+fn share_rounded_up(whole: i64, part: i64, of: i64) -> i64 {
+    if of == 0 {
+        return 0;
+    }
+    let negated = -i128::from(whole) * i128::from(part);
+    i64::try_from(-negated.div_euclid(i128::from(of))).unwrap_or(i64::MAX)
+}
+
 /// The one door from the physics of the sky into the integers.
 #[expect(
     clippy::cast_possible_truncation,
@@ -80,9 +113,12 @@ mod tests {
 
     #[test]
     fn a_clear_noon_gives_most_of_the_peak_and_midnight_nothing() {
-        let noon = ROOF.available_milliwatts(NOON, Location::LONDON, 1.0);
+        let noon = ROOF.available(NOON, Location::LONDON, 1.0).ac;
         assert!((3_000_000..=3_600_000).contains(&noon), "{noon}");
-        assert_eq!(ROOF.available_milliwatts(NOON + 43_200, Location::LONDON, 1.0), 0);
+        assert_eq!(
+            ROOF.available(NOON + 43_200, Location::LONDON, 1.0),
+            Available { ac: 0, dc: 0 }
+        );
     }
 
     #[test]
@@ -91,10 +127,32 @@ mod tests {
             peak_watts: 9_000,
             ..ROOF
         };
-        assert_eq!(
-            oversized.available_milliwatts(NOON, Location::LONDON, 1.0),
-            3_600_000
-        );
+        assert_eq!(oversized.available(NOON, Location::LONDON, 1.0).ac, 3_600_000);
+    }
+
+    #[test]
+    fn the_panels_give_more_than_the_inverter_and_less_when_it_is_held() {
+        for hour in -8..=8 {
+            let sun = ROOF.available(NOON + hour * 3_600, Location::LONDON, 0.9);
+            assert!(sun.ac <= sun.dc && sun.dc <= 4_800_000, "{sun:?}");
+            assert_eq!(sun.dc_for(sun.ac), sun.dc);
+            let held = sun.dc_for(sun.ac / 2);
+            assert!(held >= sun.ac / 2 && held <= sun.dc / 2 + 2, "{held} of {sun:?}");
+            assert_eq!(sun.dc_for(0), 0);
+        }
+        let clipped = PvSpec {
+            peak_watts: 9_000,
+            ..ROOF
+        }
+        .available(NOON, Location::LONDON, 1.0);
+        assert!((3_600_001..3_800_000).contains(&clipped.dc), "{clipped:?}");
+    }
+
+    #[test]
+    fn a_share_is_rounded_up() {
+        assert_eq!(share_rounded_up(10, 1, 3), 4);
+        assert_eq!(share_rounded_up(9, 1, 3), 3);
+        assert_eq!(share_rounded_up(5, 5, 0), 0);
     }
 
     #[test]
@@ -103,8 +161,8 @@ mod tests {
             azimuth_degrees: 90.0,
             ..ROOF
         };
-        let morning = east.available_milliwatts(NOON - 4 * 3_600, Location::LONDON, 1.0);
-        let evening = east.available_milliwatts(NOON + 4 * 3_600, Location::LONDON, 1.0);
+        let morning = east.available(NOON - 4 * 3_600, Location::LONDON, 1.0).ac;
+        let evening = east.available(NOON + 4 * 3_600, Location::LONDON, 1.0).ac;
         assert!(morning > 3 * evening, "{morning} and {evening}");
     }
 

@@ -3,6 +3,7 @@
 use super::battery::{Battery, Power, PowerWindow, Request};
 use super::clouds::Clouds;
 use super::load::Load;
+use super::pv::Available;
 use super::sun;
 use crate::energy::Energy;
 use crate::spec::HomeSpec;
@@ -18,6 +19,10 @@ pub struct Flow {
     pub battery: i64,
     /// What comes from the grid; negative when the site feeds in.
     pub grid: i64,
+    /// What the panels give to the PV inverter.
+    pub pv_dc: i64,
+    /// What the cells give to the battery inverter, standby loss included; negative when they take.
+    pub battery_dc: i64,
 }
 
 /// Energies of a site since its devices were new:
@@ -36,16 +41,34 @@ pub struct Energies {
     pub battery_charge: Energy,
     /// Given by the battery inverter (AC).
     pub battery_discharge: Energy,
+    /// Given by the panels (DC).
+    pub pv_dc: Energy,
+    /// Taken by the cells (DC).
+    pub battery_dc_charge: Energy,
+    /// Given by the cells (DC), standby loss included.
+    pub battery_dc_discharge: Energy,
+    /// Given by the AC side of a hybrid inverter with both panels and battery: PV and battery
+    /// together, wherever their sum is positive.
+    pub inverter_injected: Energy,
+    /// Taken by the AC side of such an inverter: wherever the sum is negative.
+    pub inverter_absorbed: Energy,
 }
 
 impl Energies {
     fn add(&mut self, flow: Flow, seconds: i64) {
-        self.grid_import += Energy::of_power(flow.grid.max(0), seconds);
-        self.grid_export += Energy::of_power((-flow.grid).max(0), seconds);
-        self.load += Energy::of_power(flow.load, seconds);
-        self.pv += Energy::of_power(flow.pv, seconds);
-        self.battery_charge += Energy::of_power((-flow.battery).max(0), seconds);
-        self.battery_discharge += Energy::of_power(flow.battery.max(0), seconds);
+        let positive = |milliwatts: i64| Energy::of_power(milliwatts.max(0), seconds);
+        let inverter = flow.pv + flow.battery;
+        self.grid_import += positive(flow.grid);
+        self.grid_export += positive(-flow.grid);
+        self.load += positive(flow.load);
+        self.pv += positive(flow.pv);
+        self.battery_charge += positive(-flow.battery);
+        self.battery_discharge += positive(flow.battery);
+        self.pv_dc += positive(flow.pv_dc);
+        self.battery_dc_charge += positive(-flow.battery_dc);
+        self.battery_dc_discharge += positive(flow.battery_dc);
+        self.inverter_injected += positive(inverter);
+        self.inverter_absorbed += positive(-inverter);
     }
 }
 
@@ -105,7 +128,7 @@ pub(crate) struct Site {
 struct Minute {
     end: i64,
     load: i64,
-    pv_available: i64,
+    pv_available: Available,
     air_decicelsius: i64,
 }
 
@@ -154,14 +177,9 @@ impl Site {
         self.decided.map_or_else(Flow::default, |decision| decision.flow)
     }
 
-    /// What flows out of the cells, in milliwatts; negative into them.
-    pub(crate) fn battery_dc(&self) -> i64 {
-        self.decided.map_or(0, |decision| decision.battery.dc)
-    }
-
     /// What the sun would allow now, in milliwatts.
     pub(crate) fn pv_available(&self) -> i64 {
-        self.minute.map_or(0, |minute| minute.pv_available)
+        self.minute.map_or(0, |minute| minute.pv_available.ac)
     }
 
     /// What the battery could give now, in milliwatts.
@@ -179,9 +197,20 @@ impl Site {
         self.minute.map_or(100, |minute| minute.air_decicelsius)
     }
 
+    /// Voltage of a phase at the connection point, in millivolts, under the flow of the time just
+    /// passed.
+    pub(crate) fn grid_millivolts(&self) -> i64 {
+        self.spec.grid.millivolts(self.flow().grid)
+    }
+
+    /// Frequency of the grid in the present minute, in millihertz.
+    pub(crate) fn grid_millihertz(&self) -> i64 {
+        self.spec.grid.millihertz(self.now)
+    }
+
     /// True when the last decision held the inverter below what the sun would give.
     pub(crate) fn curtailed(&self) -> bool {
-        let available = self.minute.map_or(0, |minute| minute.pv_available);
+        let available = self.minute.map_or(0, |minute| minute.pv_available.ac);
         self.flow().pv < available
     }
 
@@ -212,10 +241,7 @@ impl Site {
         let minute = Minute {
             end: start + STEP_SECONDS,
             load: self.load.milliwatts(start),
-            pv_available: self
-                .spec
-                .pv
-                .available_milliwatts(start, self.spec.location, clearness),
+            pv_available: self.spec.pv.available(start, self.spec.location, clearness),
             air_decicelsius: sun::air_decicelsius(start),
         };
         *self.minute.insert(minute)
@@ -230,7 +256,7 @@ impl Site {
             return decision;
         }
         let pv = if controls.pv_connected {
-            minute.pv_available.min(controls.pv_limit_milliwatts)
+            minute.pv_available.ac.min(controls.pv_limit_milliwatts)
         } else {
             0
         };
@@ -247,11 +273,90 @@ impl Site {
             pv,
             battery: battery.ac,
             grid: minute.load - pv - battery.ac,
+            pv_dc: minute.pv_available.dc_for(pv),
+            battery_dc: battery.dc,
         };
         *self.decided.insert(Decision {
             controls,
             flow,
             battery,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::physics::GridSpec;
+    use proptest::prelude::*;
+
+    const JANUARY_2026: i64 = 1_767_225_600;
+    const FREE: Controls = Controls {
+        pv_connected: true,
+        pv_limit_milliwatts: i64::MAX,
+        window: PowerWindow::OPEN,
+        reserve_basis_points: 2_000,
+        grid_charging: false,
+        inverter_limit: None,
+        inverter_set_point: None,
+    };
+
+    fn site(seed: u64, start: i64) -> Site {
+        let grid = GridSpec {
+            impedance_milliohms: 300,
+            swing_millihertz: 40,
+            ..GridSpec::stiff(7)
+        };
+        Site::new(
+            HomeSpec {
+                grid,
+                ..HomeSpec::draw(seed)
+            },
+            start,
+        )
+    }
+
+    #[test]
+    fn a_curtailed_inverter_takes_less_from_the_panels() {
+        let noon = JANUARY_2026 + 170 * 86_400 + 43_200;
+        let (mut free, mut held, mut off) = (site(1, noon), site(1, noon), site(1, noon));
+        free.advance(noon + 60, FREE);
+        held.advance(
+            noon + 60,
+            Controls {
+                pv_limit_milliwatts: free.flow().pv / 2,
+                ..FREE
+            },
+        );
+        off.advance(
+            noon + 60,
+            Controls {
+                pv_connected: false,
+                ..FREE
+            },
+        );
+        let (all, half) = (free.flow(), held.flow());
+        assert!(all.pv > 0 && half.pv < half.pv_dc);
+        assert!(half.pv_dc.abs_diff(all.pv_dc / 2) <= 2, "{half:?} of {all:?}");
+        assert_eq!(off.flow().pv_dc, 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn the_voltage_follows_the_meter_and_neighbours_share_the_frequency(
+            seed: u64, start in JANUARY_2026..JANUARY_2026 + 400 * 86_400, steps in 1_i64..300,
+        ) {
+            let (mut one, mut neighbour) = (site(seed, start), site(seed ^ 1, start - 777));
+            for step in 1..=steps {
+                one.advance(start + step * 97, FREE);
+                neighbour.advance(start + step * 97, FREE);
+                let (grid, volts) = (one.flow().grid, one.grid_millivolts());
+                prop_assert!(grid < 0 || volts <= 230_000, "{volts} mV at an import of {grid} mW");
+                prop_assert!(grid > 0 || volts >= 230_000, "{volts} mV at an export of {grid} mW");
+                prop_assert_eq!(one.grid_millihertz(), neighbour.grid_millihertz());
+            }
+        }
     }
 }

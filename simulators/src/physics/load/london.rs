@@ -1,19 +1,9 @@
-//! What a household uses: half-hourly readings of a London home, shifted and scaled.
+//! Half-hourly readings of a London home, shifted and scaled.
 
+use super::LoadSpec;
 use crate::random::Random;
 use chrono::{Datelike, NaiveDate};
 use std::sync::OnceLock;
-
-/// How a home's load is made from the readings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadSpec {
-    /// Moves the readings by whole weeks, so that a Sunday stays a Sunday.
-    pub shift_weeks: i64,
-    /// Scales them, in thousandths.
-    pub scale_permille: u32,
-    /// Decides how a half-hour's energy is spread over its minutes.
-    pub seed: u64,
-}
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const SECONDS_PER_SLOT: i64 = 1_800;
@@ -21,16 +11,16 @@ const MINUTES_PER_SLOT: usize = 30;
 /// 52 weeks: goes round the year without losing the weekday.
 const CYCLE_DAYS: i64 = 364;
 
-/// The load of one home; remembers the half-hour that it is in.
+/// The readings as one home's load; remembers the half-hour that it is in.
 #[derive(Debug, Clone)]
-pub(crate) struct Load {
+pub(super) struct London {
     spec: LoadSpec,
     slot: i64,
     minutes_milliwatts: [i64; MINUTES_PER_SLOT],
 }
 
-impl Load {
-    pub(crate) fn new(spec: LoadSpec) -> Self {
+impl London {
+    pub(super) fn new(spec: LoadSpec) -> Self {
         Self {
             spec,
             slot: i64::MIN,
@@ -39,7 +29,7 @@ impl Load {
     }
 
     /// Power in milliwatts during the minute that holds this second.
-    pub(crate) fn milliwatts(&mut self, unix_seconds: i64) -> i64 {
+    pub(super) fn milliwatts(&mut self, unix_seconds: i64) -> i64 {
         let slot = unix_seconds.div_euclid(SECONDS_PER_SLOT);
         if slot != self.slot {
             self.slot = slot;
@@ -91,7 +81,7 @@ impl Readings {
     fn london() -> &'static Self {
         static LONDON: OnceLock<Readings> = OnceLock::new();
         LONDON.get_or_init(|| {
-            Self::parse(include_str!("../../data/london-home.csv"))
+            Self::parse(include_str!("../../../data/london-home.csv"))
                 .expect("a test reads every line of the embedded extract")
         })
     }
@@ -143,11 +133,22 @@ fn parse_day(line: &str) -> Option<(i64, [i64; 48])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::physics::LoadProfile;
     use proptest::prelude::*;
 
     const JANUARY_9_2013: i64 = 1_357_689_600;
 
-    fn slot_energy(load: &mut Load, start: i64) -> i64 {
+    fn spec(shift_weeks: i64, scale_permille: u32, seed: u64) -> LoadSpec {
+        LoadSpec {
+            profile: LoadProfile::London,
+            shift_weeks,
+            scale_permille,
+            seed,
+            ev_charger_watts: 0,
+        }
+    }
+
+    fn slot_energy(load: &mut London, start: i64) -> i64 {
         (0..30)
             .map(|minute| load.milliwatts(start + minute * 60) * 60)
             .sum()
@@ -162,12 +163,8 @@ mod tests {
 
     #[test]
     fn unshifted_readings_are_those_of_the_file() {
-        let mut load = Load::new(LoadSpec {
-            shift_weeks: 0,
-            scale_permille: 1_000,
-            seed: 7,
-        });
-        let line = include_str!("../../data/london-home.csv")
+        let mut load = London::new(spec(0, 1_000, 7));
+        let line = include_str!("../../../data/london-home.csv")
             .lines()
             .find(|line| line.starts_with("2013-01-09"))
             .unwrap();
@@ -200,7 +197,7 @@ mod tests {
         fn the_minutes_of_a_half_hour_sum_to_its_energy(
             seed: u64, slot in 0_i64..2_000_000, weeks in -60_i64..60, permille in 100_u32..3_000,
         ) {
-            let mut load = Load::new(LoadSpec { shift_weeks: weeks, scale_permille: permille, seed });
+            let mut load = London::new(spec(weeks, permille, seed));
             let watt_hours = Readings::london().watt_hours(slot, weeks);
             let energy = slot_energy(&mut load, slot * 1_800);
             prop_assert_eq!(energy, watt_hours * i64::from(permille) * 3_600);
