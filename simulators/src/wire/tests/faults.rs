@@ -233,3 +233,24 @@ async fn a_connection_dropped_in_the_middle_of_a_reply_ends_there() {
     raw.send(&read_request(1, 5)).await;
     assert_eq!(raw.hear_end().await, read_reply(1, 5)[..5]);
 }
+
+#[tokio::test]
+async fn a_reply_that_is_still_due_when_the_fault_ends_comes_first() {
+    for fault in [
+        Fault::LateReply { millis: 100 },
+        Fault::MergedSegments { millis: 60_000 },
+    ] {
+        let (shelf, _server, mut raw) = faulty(ONE, fault).await;
+        raw.send(&read_request(1, 5)).await;
+        soon(async {
+            while shelf.asked().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        shelf.heal();
+        raw.send(&read_request(2, 6)).await;
+        let both = [read_reply(1, 5), read_reply(2, 6)].concat();
+        assert_eq!(raw.hear(22).await, both, "{fault}");
+    }
+}

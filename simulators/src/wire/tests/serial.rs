@@ -43,8 +43,14 @@ async fn reply_under(fault: Fault, count: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_client_reads_and_writes_and_another_may_come_after_it() {
-    let server = open(&Shelf::one());
+    let shelf = Shelf::one();
+    let server = open(&shelf);
     for round in 1..=3 {
+        // Nobody has the line open, and the server has time to notice.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Arc::strong_count(&shelf), 2, "the line hung up");
         let port = Port::open(&serial(server.path())).unwrap();
         let mut client = client::attach_slave(port, Slave(1));
         soon(async {
