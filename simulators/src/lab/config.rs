@@ -1,0 +1,508 @@
+//! A home from a file. Errors name the file, the line and the key.
+
+use super::clock::Pace;
+use super::plan::{Place, Plan, PlannedDevice, PlannedFault};
+use crate::device::{Branch, DeviceSpec, Generation, Phases, Role};
+use crate::fault::{Fault, Schedule};
+use crate::physics::{LoadProfile, Location, ProfileSeries};
+use crate::spec::HomeSpec;
+use crate::wire::{Line, Parity, StopBits};
+use chrono::{DateTime, Utc};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+use toml::Spanned;
+
+/// A config file longer than this is none.
+const LONGEST: u64 = 1 << 20;
+
+/// What is wrong with a config file.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is read, and wrong.
+    #[error("{}, line {line}{}: {problem}", file.display(), key.as_ref().map(|key| format!(", {key}")).unwrap_or_default())]
+    Wrong {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Which key, if the line has one.
+        key: Option<String>,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+}
+
+/// The home of a file.
+///
+/// # Errors
+/// If the file cannot be read, or says something that cannot be.
+pub fn load(path: &Path) -> Result<Plan, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        file: path.to_owned(),
+        source,
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > LONGEST {
+        return Err(unreadable(std::io::Error::other("a home is described in less than 1 MiB")));
+    }
+    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+}
+
+/// The home of a text; `path` is for the errors, and what the text names lies beside it.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
+    let file: HomeFile = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        wrong(path, text, offset, error.message().lines().collect::<Vec<_>>().join("; "))
+    })?;
+    let plan = file.plan(path).map_err(|(offset, problem)| wrong(path, text, offset, problem))?;
+    let mut home = plan.home.clone();
+    home.devices = plan.devices.iter().map(|device| device.spec.clone()).collect();
+    if let Err(error) = crate::Home::try_new(home, 0) {
+        return Err(wrong(path, text, 0, error.to_string()));
+    }
+    Ok(plan)
+}
+
+fn wrong(path: &Path, text: &str, offset: usize, problem: String) -> ConfigError {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let key = text.lines().nth(line - 1).and_then(|line| line.split_once('='));
+    ConfigError::Wrong {
+        file: path.to_owned(),
+        line,
+        key: key.map(|(key, _)| key.trim().to_owned()),
+        problem,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HomeFile {
+    #[serde(default = "one")]
+    seed: u64,
+    weather_seed: Option<u64>,
+    start: Option<DateTime<Utc>>,
+    #[serde(default = "real_time")]
+    time: Pace,
+    control: Option<SocketAddr>,
+    location: Option<LocationTable>,
+    #[serde(default)]
+    pv: PvTable,
+    #[serde(default)]
+    battery: BatteryTable,
+    #[serde(default)]
+    load: LoadTable,
+    #[serde(default)]
+    grid: GridTable,
+    #[serde(default)]
+    device: Vec<Spanned<DeviceTable>>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn real_time() -> Pace {
+    Pace::Scaled(1)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LocationTable {
+    latitude: f64,
+    longitude: f64,
+}
+
+/// Declares a table whose keys are fields of a spec, each optional, and how it changes the spec.
+macro_rules! table {
+    ($name:ident for $spec:ty { $($key:ident: $kind:ty),+ $(,)? }) => {
+        #[derive(Deserialize, Default)]
+        #[serde(deny_unknown_fields, default)]
+        struct $name {
+            $($key: Option<$kind>,)+
+        }
+
+        impl $name {
+            fn apply(&self, spec: &mut $spec) {
+                $(if let Some(value) = self.$key { spec.$key = value; })+
+            }
+        }
+    };
+}
+
+table!(PvTable for crate::PvSpec {
+    peak_watts: u32,
+    nameplate_watts: u32,
+    tilt_degrees: f64,
+    azimuth_degrees: f64,
+});
+
+table!(BatteryTable for crate::BatterySpec {
+    capacity_watt_hours: u32,
+    power_watts: u32,
+    c_rate_permille: u32,
+    one_way_efficiency_permille: u32,
+    standby_milliwatts: u32,
+    soc_min_permille: u32,
+    soc_max_permille: u32,
+    reserve_permille: u32,
+    initial_soc_permille: u32,
+    taper_from_permille: u32,
+    taper_floor_permille: u32,
+});
+
+table!(GridTable for crate::GridSpec {
+    nominal_millivolts: u32,
+    impedance_milliohms: u32,
+    nominal_millihertz: u32,
+    swing_millihertz: u32,
+});
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct LoadTable {
+    profile: Option<Profile>,
+    file: Option<Spanned<PathBuf>>,
+    shift_weeks: Option<i64>,
+    scale_permille: Option<u32>,
+    ev_charger_watts: Option<u32>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Profile {
+    London,
+    Seeded,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceTable {
+    name: Option<String>,
+    role: Role,
+    listen: Option<SocketAddr>,
+    pty: Option<PathBuf>,
+    serial: Option<SerialTable>,
+    unit: Option<u8>,
+    base: Option<u16>,
+    #[serde(default)]
+    generation: Generation,
+    #[serde(default)]
+    phases: Phases,
+    models: Option<Vec<u16>>,
+    measures: Option<Vec<Branch>>,
+    manufacturer: Option<String>,
+    model: Option<String>,
+    serial_number: Option<String>,
+    energy_scale: Option<i16>,
+    power_scale: Option<i16>,
+    soc_scale: Option<i16>,
+    counter_bits: Option<u32>,
+    heartbeat_seconds: Option<i64>,
+    #[serde(default)]
+    fault: Vec<FaultTable>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+struct SerialTable {
+    path: PathBuf,
+    #[serde(default = "usual_baud")]
+    baud: u32,
+    #[serde(default)]
+    parity: ParityName,
+    #[serde(default = "one_stop_bit")]
+    stop_bits: u8,
+}
+
+fn usual_baud() -> u32 {
+    9_600
+}
+
+fn one_stop_bit() -> u8 {
+    1
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+enum ParityName {
+    #[default]
+    None,
+    Even,
+    Odd,
+}
+
+/// A fault with its parameters, and when: `from` and `for`.
+struct FaultTable(PlannedFault);
+
+impl<'de> Deserialize<'de> for FaultTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+        impl<'de> Visitor<'de> for Table {
+            type Value = FaultTable;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table with a fault, its parameters, and perhaps from and for")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FaultTable, A::Error> {
+                let (mut fault, mut from, mut duration) = (None, None, None);
+                let mut settings: Vec<(String, i64)> = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "fault" => fault = Some(map.next_value::<String>()?.parse::<Fault>().map_err(A::Error::custom)?),
+                        "from" => from = Some(map.next_value::<String>()?),
+                        "for" => duration = Some(map.next_value::<String>()?),
+                        _ => settings.push((key, map.next_value()?)),
+                    }
+                }
+                let mut fault = fault.ok_or_else(|| A::Error::missing_field("fault"))?;
+                for (parameter, value) in settings {
+                    fault.set(&parameter, value).map_err(A::Error::custom)?;
+                }
+                let schedule = match (from, duration) {
+                    (None, None) => None,
+                    (Some(from), Some(duration)) => {
+                        Some(Schedule::read(&from, &duration).map_err(A::Error::custom)?)
+                    }
+                    _ => return Err(A::Error::custom("a schedule has both: from = \"14:00\" and for = \"10m\"")),
+                };
+                Ok(FaultTable(PlannedFault { fault, schedule }))
+            }
+        }
+        deserializer.deserialize_map(Table)
+    }
+}
+
+impl HomeFile {
+    fn plan(self, path: &Path) -> Result<Plan, (usize, String)> {
+        let mut home = HomeSpec::draw_under(self.weather_seed.unwrap_or(self.seed), self.seed);
+        if let Some(LocationTable { latitude, longitude }) = self.location {
+            home.location = Location { latitude, longitude };
+        }
+        self.pv.apply(&mut home.pv);
+        self.battery.apply(&mut home.battery);
+        self.grid.apply(&mut home.grid);
+        self.load.apply(&mut home, path)?;
+        let devices = if self.device.is_empty() {
+            usual_devices(&home)
+        } else {
+            plan_devices(&self.device, &home)?
+        };
+        Ok(Plan {
+            home,
+            devices,
+            start: self.start.map(|start| start.timestamp()),
+            pace: self.time,
+            control: self.control,
+        })
+    }
+}
+
+impl LoadTable {
+    fn apply(&self, home: &mut HomeSpec, path: &Path) -> Result<(), (usize, String)> {
+        let load = &mut home.load;
+        load.shift_weeks = self.shift_weeks.unwrap_or(load.shift_weeks);
+        load.scale_permille = self.scale_permille.unwrap_or(load.scale_permille);
+        load.ev_charger_watts = self.ev_charger_watts.unwrap_or(load.ev_charger_watts);
+        if self.profile == Some(Profile::Seeded) {
+            load.profile = LoadProfile::Seeded;
+        }
+        if let Some(file) = &self.file {
+            let beside = path.parent().unwrap_or(Path::new("")).join(file.get_ref());
+            let series = ProfileSeries::read(&beside).map_err(|error| (file.span().start, error.to_string()))?;
+            load.profile = LoadProfile::File(Arc::new(series));
+            // What a file says is meant as it stands.
+            load.scale_permille = self.scale_permille.unwrap_or(1_000);
+            load.shift_weeks = self.shift_weeks.unwrap_or(0);
+        }
+        Ok(())
+    }
+}
+
+/// PV inverter, battery inverter and grid meter on ports 5020 to 5022.
+fn usual_devices(home: &HomeSpec) -> Vec<PlannedDevice> {
+    let ports = 5_020..;
+    let devices = home.devices.iter().zip(ports);
+    devices
+        .map(|(spec, port)| PlannedDevice {
+            spec: spec.clone(),
+            place: Place::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            faults: Vec::new(),
+        })
+        .collect()
+}
+
+fn plan_devices(tables: &[Spanned<DeviceTable>], home: &HomeSpec) -> Result<Vec<PlannedDevice>, (usize, String)> {
+    let mut planned: Vec<PlannedDevice> = Vec::new();
+    for (n, table) in tables.iter().enumerate() {
+        let at = table.span().start;
+        let device = table.get_ref().plan(n, home).map_err(|problem| (at, problem))?;
+        if planned.iter().any(|other| other.spec.name == device.spec.name) {
+            let problem = format!("{:?} is the name of an earlier device: choose another", device.spec.name);
+            return Err((at, problem));
+        }
+        let same = |other: &&PlannedDevice| other.place == device.place && other.spec.unit == device.spec.unit;
+        if let Some(other) = planned.iter().find(same) {
+            let problem = format!(
+                "{:?} answers to unit {} in the same place: choose another unit or another place",
+                other.spec.name, other.spec.unit
+            );
+            return Err((at, problem));
+        }
+        planned.push(device);
+    }
+    Ok(planned)
+}
+
+impl DeviceTable {
+    fn plan(&self, n: usize, home: &HomeSpec) -> Result<PlannedDevice, String> {
+        let serial_number = self.serial_number.clone().unwrap_or_else(|| {
+            let drawn = home.devices.iter().find(|device| device.role == self.role);
+            drawn.map_or_else(|| format!("SIM{n:04}"), |device| device.serial_number.clone())
+        });
+        let mut spec = DeviceSpec::new(self.role, serial_number);
+        spec.speak(self.generation, self.phases);
+        let mut texts = [(&mut spec.name, &self.name), (&mut spec.manufacturer, &self.manufacturer), (&mut spec.model, &self.model)];
+        for (field, given) in &mut texts {
+            if let Some(given) = given {
+                field.clone_from(given);
+            }
+        }
+        spec.models = self.models.clone().unwrap_or(spec.models);
+        spec.measures = self.measures.clone().unwrap_or(spec.measures);
+        if self.role == Role::Meter && self.models.is_none() && spec.measures.len() > 1 {
+            let model = spec.models.clone();
+            spec.models = spec.measures.iter().flat_map(|_| model.clone()).collect();
+        }
+        spec.unit = self.unit.unwrap_or(spec.unit);
+        spec.base = self.base.unwrap_or(spec.base);
+        spec.energy_scale = self.energy_scale.unwrap_or(spec.energy_scale);
+        spec.power_scale = self.power_scale.unwrap_or(spec.power_scale);
+        spec.soc_scale = self.soc_scale.unwrap_or(spec.soc_scale);
+        spec.counter_bits = self.counter_bits;
+        spec.heartbeat_seconds = self.heartbeat_seconds.unwrap_or(spec.heartbeat_seconds);
+        Ok(PlannedDevice {
+            spec,
+            place: self.place(n)?,
+            faults: self.fault.iter().map(|fault| fault.0.clone()).collect(),
+        })
+    }
+
+    fn place(&self, n: usize) -> Result<Place, String> {
+        match (self.listen, &self.pty, &self.serial) {
+            (Some(address), None, None) => Ok(Place::Socket(address)),
+            (None, Some(link), None) => Ok(Place::Line(Line::Pty { link: Some(link.clone()) })),
+            (None, None, Some(serial)) => Ok(Place::Line(serial.line()?)),
+            (None, None, None) => {
+                let port = u16::try_from(n).ok().and_then(|n| n.checked_add(5_020));
+                let port = port.ok_or("there are more devices than ports: give this one an address to listen on")?;
+                Ok(Place::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
+            }
+            _ => Err("a device is in one place: write listen, pty or serial".to_owned()),
+        }
+    }
+}
+
+impl SerialTable {
+    fn line(&self) -> Result<Line, String> {
+        let stop_bits = match self.stop_bits {
+            1 => StopBits::One,
+            2 => StopBits::Two,
+            other => return Err(format!("a serial line has 1 or 2 stop bits, not {other}")),
+        };
+        Ok(Line::Serial {
+            path: self.path.clone(),
+            baud: self.baud,
+            parity: match self.parity {
+                ParityName::None => Parity::None,
+                ParityName::Even => Parity::Even,
+                ParityName::Odd => Parity::Odd,
+            },
+            stop_bits,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(text: &str) -> String {
+        parse(text, Path::new("home.toml")).err().expect("it is wrong").to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_a_home_with_three_devices() {
+        let plan = parse("", Path::new("home.toml")).unwrap();
+        assert_eq!(plan.devices.len(), 3);
+        assert_eq!(plan.pace, Pace::Scaled(1));
+        assert_eq!(plan.home, HomeSpec::draw(1));
+    }
+
+    #[test]
+    fn a_gateway_with_two_meters_and_a_planned_fault_is_read() {
+        let text = r#"
+            seed = 9
+            time = "x60"
+            start = "2026-06-21T10:00:00Z"
+            [battery]
+            capacity_watt_hours = 7_000
+            [[device]]
+            name = "meters"
+            role = "meter"
+            measures = ["grid", "pv"]
+            listen = "127.0.0.1:5502"
+            unit = 3
+            [[device.fault]]
+            fault = "late-reply"
+            millis = 700
+            from = "14:00"
+            for = "10m"
+            [[device]]
+            role = "hybrid"
+            generation = "ieee-1547"
+            listen = "127.0.0.1:5502"
+            unit = 4
+        "#;
+        let plan = parse(text, Path::new("home.toml")).unwrap();
+        assert_eq!(plan.home.battery.capacity_watt_hours, 7_000);
+        let [meters, hybrid] = plan.devices.as_slice() else { panic!("{plan:?}") };
+        assert_eq!(meters.spec.models, [203, 203]);
+        assert_eq!(meters.faults[0].fault, Fault::LateReply { millis: 700 });
+        assert_eq!(meters.faults[0].schedule, Some(Schedule::read("14:00", "10m").unwrap()));
+        assert!(hybrid.spec.models.contains(&713));
+    }
+
+    #[test]
+    fn every_complaint_names_the_file_the_line_and_the_key() {
+        for (text, expected) in [
+            ("sed = 1", "home.toml, line 1, sed: unknown field `sed`"),
+            ("\n[pv]\npeak_watts = \"many\"", "home.toml, line 3, peak_watts: "),
+            ("time = \"fast\"", "line 1, time: \"fast\" is no pace of time"),
+            ("[[device]]\nrole = \"toaster\"", "line 2, role: unknown variant `toaster`"),
+            ("[[device]]\nrole = \"meter\"\n[[device.fault]]\nfault = \"late\"", "line 4, fault: there is no fault \"late\"; is it \"late-reply\"?"),
+            ("[[device]]\nrole = \"meter\"\n[[device]]\nrole = \"meter\"", "line 3: \"meter\" is the name of an earlier device"),
+            ("[battery]\ncapacity_watt_hours = 0", "a battery has to have a capacity"),
+            ("[[device]]\nrole = \"meter\"\nmodels = [999]", "do not know model 999"),
+            ("[load]\nfile = \"nowhere.csv\"", "line 2, file: "),
+        ] {
+            let complaint = complaint(text);
+            assert!(complaint.contains(expected), "{text}\n{complaint}");
+        }
+    }
+}
