@@ -107,8 +107,14 @@ proptest! {
 #[test]
 fn the_orders_of_words_and_bytes_are_what_they_say() {
     let big = Encoding::of(RegisterType::U32);
-    let words = Encoding { word_order: WordOrder::Little, ..big.clone() };
-    let bytes = Encoding { byte_order: ByteOrder::Little, ..big.clone() };
+    let words = Encoding {
+        word_order: WordOrder::Little,
+        ..big.clone()
+    };
+    let bytes = Encoding {
+        byte_order: ByteOrder::Little,
+        ..big.clone()
+    };
     let value = number("16909060"); // 0x01020304
     assert_eq!(big.encode(&value), Ok(vec![0x0102, 0x0304]));
     assert_eq!(words.encode(&value), Ok(vec![0x0304, 0x0102]));
@@ -117,22 +123,45 @@ fn the_orders_of_words_and_bytes_are_what_they_say() {
 
 #[test]
 fn a_number_is_scaled_and_signed_exactly() {
-    let tenths = Encoding { scale: decimal("0.1"), inverted: true, ..Encoding::of(RegisterType::I16) };
+    let tenths = Encoding {
+        scale: decimal("0.1"),
+        inverted: true,
+        ..Encoding::of(RegisterType::I16)
+    };
     assert_eq!(tenths.decode(&[0xFFFE]), Ok(number("0.2")));
-    assert_eq!(tenths.decode(&[0x8000]), Ok(number("3276.8")), "the least number has no counterpart");
+    assert_eq!(
+        tenths.decode(&[0x8000]),
+        Ok(number("3276.8")),
+        "the least number has no counterpart"
+    );
     assert_eq!(tenths.encode(&number("3276.8")), Ok(vec![0x8000]));
-    assert!(matches!(tenths.encode(&number("-3276.8")), Err(EncodeError::DoesNotFit { .. })));
-    assert!(matches!(tenths.encode(&number("0.25")), Err(EncodeError::NotAStep { .. })));
-    let greatest = Encoding { scale: decimal("0.000000001"), ..Encoding::of(RegisterType::U64) };
+    assert!(matches!(
+        tenths.encode(&number("-3276.8")),
+        Err(EncodeError::DoesNotFit { .. })
+    ));
+    assert!(matches!(
+        tenths.encode(&number("0.25")),
+        Err(EncodeError::NotAStep { .. })
+    ));
+    let greatest = Encoding {
+        scale: decimal("0.000000001"),
+        ..Encoding::of(RegisterType::U64)
+    };
     assert_eq!(greatest.decode(&[0xFFFF; 4]), Ok(number("18446744073.709551615")));
 }
 
 #[test]
 fn what_is_not_available_is_no_number_and_no_number_is_written_as_it() {
-    let layout = Encoding { not_available: vec![0xFFFF, 0x8000], ..Encoding::of(RegisterType::U16) };
+    let layout = Encoding {
+        not_available: vec![0xFFFF, 0x8000],
+        ..Encoding::of(RegisterType::U16)
+    };
     assert_eq!(layout.decode(&[0x8000]), Ok(Value::NotAvailable));
     assert_eq!(layout.encode(&Value::NotAvailable), Ok(vec![0xFFFF]));
-    assert!(matches!(layout.encode(&number("65535")), Err(EncodeError::Reserved { .. })));
+    assert!(matches!(
+        layout.encode(&number("65535")),
+        Err(EncodeError::Reserved { .. })
+    ));
     let always = Encoding::of(RegisterType::U16);
     assert_eq!(always.encode(&Value::NotAvailable), Err(EncodeError::NoSentinel));
     let float = Encoding::of(RegisterType::F32);
@@ -145,10 +174,20 @@ fn what_is_not_available_is_no_number_and_no_number_is_written_as_it() {
 #[test]
 fn a_text_loses_its_padding_and_nothing_else() {
     let layout = Encoding::of(RegisterType::Text(3));
-    assert_eq!(layout.decode(&[0x4142, 0x2043, 0x2000]), Ok(Value::Text("AB C".into())));
-    assert_eq!(layout.decode(&[0x4100, 0x4242, 0x4242]), Ok(Value::Text("A".into())), "rests after a NUL");
+    assert_eq!(
+        layout.decode(&[0x4142, 0x2043, 0x2000]),
+        Ok(Value::Text("AB C".into()))
+    );
+    assert_eq!(
+        layout.decode(&[0x4100, 0x4242, 0x4242]),
+        Ok(Value::Text("A".into())),
+        "rests after a NUL"
+    );
     assert_eq!(layout.decode(&[0; 3]), Ok(Value::NotAvailable));
     assert_eq!(layout.decode(&[0xFFFF; 3]), Ok(Value::NotAvailable));
     assert_eq!(layout.decode(&[0x0102, 0, 0]), Err(DecodeError::NotText));
-    assert!(matches!(layout.encode(&Value::Text("too long".into())), Err(EncodeError::Text { bytes_max: 6 })));
+    assert!(matches!(
+        layout.encode(&Value::Text("too long".into())),
+        Err(EncodeError::Text { bytes_max: 6 })
+    ));
 }

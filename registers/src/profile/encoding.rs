@@ -42,12 +42,18 @@ impl RegisterType {
 
     /// Reads `u16`, `string(10)` and so on; `None` where it is none of them.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some(registers) = text.strip_prefix("string(").and_then(|rest| rest.strip_suffix(')')) {
+        if let Some(registers) = text
+            .strip_prefix("string(")
+            .and_then(|rest| rest.strip_suffix(')'))
+        {
             let digits = registers.chars().all(|c| c.is_ascii_digit());
             let registers: u16 = registers.parse().ok()?;
             return (digits && (1..=125).contains(&registers)).then_some(Self::Text(registers));
         }
-        Self::WORDS.iter().find(|(word, _)| *word == text).map(|(_, kind)| *kind)
+        Self::WORDS
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, kind)| *kind)
     }
 
     /// How many registers it takes.

@@ -54,7 +54,11 @@ fn binary_fraction(mantissa: u128, halvings: u32) -> (u128, u32) {
     }
     // At most 24 + 94 bits.
     let digits = mantissa * 10_u128.pow(PLACES_MAX);
-    let (floor, rest, half) = (digits >> halvings, digits & ((1 << halvings) - 1), 1_u128 << (halvings - 1));
+    let (floor, rest, half) = (
+        digits >> halvings,
+        digits & ((1 << halvings) - 1),
+        1_u128 << (halvings - 1),
+    );
     let up = rest > half || (rest == half && floor & 1 == 1);
     (floor + u128::from(up), PLACES_MAX)
 }
@@ -77,7 +81,10 @@ mod tests {
 
     #[test]
     fn a_float_is_the_number_of_its_bits_and_not_its_shortest_text() {
-        assert_eq!(to_decimal(0.1_f32.to_bits()), Some(decimal("0.100000001490116119384765625")));
+        assert_eq!(
+            to_decimal(0.1_f32.to_bits()),
+            Some(decimal("0.100000001490116119384765625"))
+        );
         assert_eq!(to_decimal(230.5_f32.to_bits()), Some(decimal("230.5")));
         assert_eq!(to_decimal((-5250.25_f32).to_bits()), Some(decimal("-5250.25")));
         assert_eq!(to_decimal(16_777_216_f32.to_bits()), Some(decimal("16777216")));
@@ -86,7 +93,10 @@ mod tests {
     #[test]
     fn what_needs_more_than_28_places_is_rounded_at_the_28th() {
         // 0.01 as a float is 5368709 / 2^29 = 0.00999999977648258209228515625 exactly: 29 places.
-        assert_eq!(to_decimal(0.01_f32.to_bits()), Some(decimal("0.0099999997764825820922851562")));
+        assert_eq!(
+            to_decimal(0.01_f32.to_bits()),
+            Some(decimal("0.0099999997764825820922851562"))
+        );
     }
 
     #[test]
