@@ -12,9 +12,12 @@ pub(super) fn address(section: &mut Section<'_, '_>) -> Option<u16> {
     section.whole("address", 0..=u16::MAX).map(|found| found.value)
 }
 
-/// `type`, `word_order`, `byte_order`, `scale`, `sign` and, for points, `not_available`.
-pub(super) fn encoding(section: &mut Section<'_, '_>, sentinels: bool) -> Option<Encoding> {
-    let kind = kind(section);
+/// The other keys of the layout: `word_order`, `byte_order`, `scale`, `sign` and, for points, `not_available`.
+pub(super) fn encoding(
+    section: &mut Section<'_, '_>,
+    kind: Option<RegisterType>,
+    sentinels: bool,
+) -> Option<Encoding> {
     let word_order = section.word_or(
         "word_order",
         &[("big", WordOrder::Big), ("little", WordOrder::Little)],
@@ -45,7 +48,8 @@ pub(super) fn encoding(section: &mut Section<'_, '_>, sentinels: bool) -> Option
     })
 }
 
-fn kind(section: &mut Section<'_, '_>) -> Option<RegisterType> {
+/// `type`.
+pub(super) fn kind(section: &mut Section<'_, '_>) -> Option<RegisterType> {
     let text = section.text("type", RegisterType::EXPECTED)?;
     let kind = RegisterType::parse(&text.value);
     if kind.is_none() {
@@ -103,14 +107,11 @@ fn misplaced_keys(section: &mut Section<'_, '_>, kind: RegisterType) {
     }
 }
 
-/// `unit`, where there is one.
-pub(super) fn unit(section: &mut Section<'_, '_>) -> Option<Unit> {
-    section.word_or(
-        "unit",
-        &Unit::WORDS
-            .iter()
-            .map(|(word, unit)| (*word, Some(*unit)))
-            .collect::<Vec<_>>(),
-        None,
-    )?
+/// `unit`: `Some(None)` where there is none, `None` where it is wrong.
+pub(super) fn unit(section: &mut Section<'_, '_>) -> Option<Option<Unit>> {
+    let words: Vec<_> = Unit::WORDS
+        .iter()
+        .map(|(word, unit)| (*word, Some(*unit)))
+        .collect();
+    section.word_or("unit", &words, None)
 }

@@ -197,13 +197,20 @@ fn profile_of(mut section: Section<'_, '_>) -> Option<Profile> {
     let max_registers = section.whole("max_registers", 1..=REGISTERS_MAX);
     let pause_ms = section.whole("pause_ms", 0..=10_000_u16);
     let gap_ok = section.whole_or("gap_ok", 0..=REGISTERS_MAX - 1, 0);
-    let (points, complete) = points(&mut section, max_registers.as_ref().map(|max| max.value));
+    let read = points(&mut section, max_registers.as_ref().map(|max| max.value));
     let control = section.table("control", "[control.<action>] tables");
     section.know("control");
-    let controls =
-        control.map(|(table, at, path)| recipes::read(Section::new(table, at, path, section.log), &points));
+    let controls = control.map(|(table, at, path)| {
+        recipes::read(
+            Section::new(table, at, path, section.log),
+            &recipes::Points {
+                read: &read.points,
+                broken: &read.broken,
+            },
+        )
+    });
     section.finish();
-    complete.then_some(Profile {
+    read.complete.then_some(Profile {
         name: name?.value,
         vendor: vendor?.value,
         models: models?,
@@ -214,7 +221,7 @@ fn profile_of(mut section: Section<'_, '_>) -> Option<Profile> {
         max_registers: max_registers?.value,
         pause_ms: pause_ms?.value,
         gap_ok: gap_ok?,
-        points,
+        points: read.points,
         controls: controls.unwrap_or_default(),
     })
 }
@@ -244,22 +251,38 @@ fn tested(section: &mut Section<'_, '_>) -> Option<Option<String>> {
     }
 }
 
-/// The points that could be read, and whether these are all.
-fn points(section: &mut Section<'_, '_>, request_max: Option<u16>) -> (Vec<Point>, bool) {
+/// The points without mistakes, and the names of the others.
+#[derive(Default)]
+struct ReadPoints {
+    points: Vec<Point>,
+    broken: Vec<String>,
+    complete: bool,
+}
+
+fn points(section: &mut Section<'_, '_>, request_max: Option<u16>) -> ReadPoints {
     let tables = section.tables("point");
     let count = tables.len();
     if count == 0 || count > POINTS_MAX {
         section.mistake(section.at(), "point", Problem::PointCount(count, POINTS_MAX));
-        return (Vec::new(), false);
+        return ReadPoints::default();
     }
-    let mut placed = Vec::new();
+    let (mut placed, mut broken) = (Vec::new(), Vec::new());
     for (table, at, path) in tables {
-        let point = point::read(Section::new(table, at, path.clone(), section.log));
-        placed.extend(point.map(|point| check::Placed { point, at, path }));
+        let entry = Section::new(table, at, path.clone(), section.log);
+        let name = entry.raw_text("name").unwrap_or_default().to_owned();
+        match point::read(entry) {
+            Some(point) => placed.push(check::Placed { point, at, path }),
+            None => broken.push(name),
+        }
     }
     check::all(&placed, request_max.unwrap_or(REGISTERS_MAX), section.log);
-    let complete = placed.len() == count;
-    (placed.into_iter().map(|placed| placed.point).collect(), complete)
+    let points = placed.into_iter().map(|placed| placed.point).collect();
+    let complete = broken.is_empty();
+    ReadPoints {
+        points,
+        broken,
+        complete,
+    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,7 @@ access = "rw"
         (18, "point[1].min"),
         (18, "point[1].max"),
         (23, "point[1].scale"),
+        (24, "point[1].unit"),
     ];
     assert_eq!(found, expected.map(|(line, key)| (line, key.to_owned())));
 }
@@ -120,7 +121,7 @@ fn a_float_is_no_exact_scale() {
     assert!(matches!(
         &found[..],
         [(
-            16,
+            17,
             _,
             Problem::WrongType {
                 found: "a float, which is not exact",
@@ -342,6 +343,13 @@ fn a_recipe_writes_only_what_may_be_written() {
         one("point = \"vendor:set\"").0,
         "control.force_charge.write[0].value"
     );
+}
+
+#[test]
+fn a_recipe_is_not_blamed_for_a_point_with_a_mistake() {
+    let broken = ("vendor:set", "holding", 0, "u17", "");
+    let rest = "[control.release]\nwrite = [{ point = \"vendor:set\", value = 0 }]";
+    assert_eq!(keys(&profile("", &[broken, READING], rest)), ["point[0].type"]);
 }
 
 #[test]

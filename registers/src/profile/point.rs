@@ -118,7 +118,8 @@ pub(super) fn read(mut section: Section<'_, '_>) -> Option<Point> {
     let name = name(&mut section);
     let table = section.word("table", &[("holding", Table::Holding), ("input", Table::Input)]);
     let address = layout::address(&mut section);
-    let encoding = layout::encoding(&mut section, true);
+    let kind = layout::kind(&mut section);
+    let encoding = layout::encoding(&mut section, kind, true);
     let unit = layout::unit(&mut section);
     let polls = [
         ("fast", Poll::Fast),
@@ -129,14 +130,14 @@ pub(super) fn read(mut section: Section<'_, '_>) -> Option<Point> {
     let poll = section.word("poll", &polls);
     let access = access(&mut section);
     let note = section.optional_text("note").map(|note| note.value);
-    if let (Some(name), Some(encoding)) = (&name, &encoding) {
-        check_measure(&mut section, name, encoding.kind(), unit);
+    if let (Some(name), Some(kind), Some(unit)) = (&name, kind, unit) {
+        check_measure(&mut section, name, kind, unit);
     }
     if let (Some(table), Some(Access::ReadWrite { .. })) = (&table, access) {
         if table.value == Table::Input {
             section.mistake(table.at, "table", Problem::ReadOnlyTable);
         }
-        if let Some(RegisterType::Text(_)) = encoding.as_ref().map(Encoding::kind) {
+        if let Some(RegisterType::Text(_)) = kind {
             let (at, key) = (section.place("access"), "access = \"rw\"");
             section.mistake(at, "access", Problem::NotForType { kind: "string", key });
         }
@@ -147,7 +148,7 @@ pub(super) fn read(mut section: Section<'_, '_>) -> Option<Point> {
         table: table?.value,
         address: address?,
         encoding: encoding?,
-        unit,
+        unit: unit?,
         poll: poll?.value,
         access: access?,
         note,

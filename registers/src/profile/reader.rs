@@ -329,9 +329,14 @@ impl<'t, 'log> Section<'t, 'log> {
         self.asked.push(key);
     }
 
+    /// The text of a key, whatever is wrong with it.
+    pub(super) fn raw_text(&self, key: &str) -> Option<&'t str> {
+        self.value_of(key)?.get_ref().as_str()
+    }
+
     /// Whether the key holds a text.
     pub(super) fn is_text(&self, key: &str) -> bool {
-        self.value_of(key).is_some_and(|value| value.get_ref().is_str())
+        self.raw_text(key).is_some()
     }
 
     /// Reports the keys that nobody asked for.

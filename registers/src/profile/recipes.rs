@@ -17,8 +17,16 @@ pub const WRITES_MAX: usize = 32;
 const ARGUMENTS: [Argument; 3] = [Argument::Watts, Argument::Percent, Argument::Seconds];
 const REVERTS_EXPECTED: &str = "{ timer = \"<name of a point>\" }, { keep_alive_s = <seconds> } or \"never\"";
 
+/// The points of the file.
+pub(super) struct Points<'p> {
+    /// Those without mistakes.
+    pub(super) read: &'p [Point],
+    /// The names of the others.
+    pub(super) broken: &'p [String],
+}
+
 /// Every recipe; what is wrong goes to the log.
-pub(super) fn read(mut section: Section<'_, '_>, points: &[Point]) -> BTreeMap<Action, Control> {
+pub(super) fn read(mut section: Section<'_, '_>, points: &Points<'_>) -> BTreeMap<Action, Control> {
     let mut controls = BTreeMap::new();
     let mut any = false;
     for (word, at) in section.keys() {
@@ -43,7 +51,7 @@ pub(super) fn read(mut section: Section<'_, '_>, points: &[Point]) -> BTreeMap<A
     controls
 }
 
-fn recipe_of(mut section: Section<'_, '_>, action: Action, points: &[Point]) -> Option<Control> {
+fn recipe_of(mut section: Section<'_, '_>, action: Action, points: &Points<'_>) -> Option<Control> {
     let notes = section.optional_text("notes").map(|notes| notes.value);
     let tables = section.tables("write");
     if tables.is_empty() || tables.len() > WRITES_MAX {
@@ -110,7 +118,11 @@ fn check_arguments(
 }
 
 /// `Some(None)` for a release without one; `None` where it is wrong.
-fn reversion(section: &mut Section<'_, '_>, action: Action, points: &[Point]) -> Option<Option<Reversion>> {
+fn reversion(
+    section: &mut Section<'_, '_>,
+    action: Action,
+    points: &Points<'_>,
+) -> Option<Option<Reversion>> {
     section.know("reverts_after");
     let (key, at) = ("reverts_after", section.place("reverts_after"));
     if action == Action::Release {
@@ -170,7 +182,7 @@ fn reversion(section: &mut Section<'_, '_>, action: Action, points: &[Point]) ->
     reversion.map(Some)
 }
 
-fn timer_of(section: &mut Section<'_, '_>, text: &Found<String>, points: &[Point]) -> Option<Reversion> {
+fn timer_of(section: &mut Section<'_, '_>, text: &Found<String>, points: &Points<'_>) -> Option<Reversion> {
     let point = writable(section, text, points)?;
     check_unit(section, text, point.unit, Argument::Seconds).then(|| Reversion::Timer(point.name.clone()))
 }
@@ -179,12 +191,17 @@ fn timer_of(section: &mut Section<'_, '_>, text: &Found<String>, points: &[Point
 fn writable<'p>(
     section: &mut Section<'_, '_>,
     text: &Found<String>,
-    points: &'p [Point],
+    points: &Points<'p>,
 ) -> Option<&'p Point> {
     let name = PointName::parse(&text.value);
-    let point = points.iter().find(|point| Some(&point.name) == name.as_ref());
+    let point = points
+        .read
+        .iter()
+        .find(|point| Some(&point.name) == name.as_ref());
     let named = text.value.clone();
     match point {
+        // Its own mistake is told already.
+        None if points.broken.contains(&named) => {}
         None => section
             .log
             .add(text.at, text.key.clone(), Problem::UnknownPoint { name: named }),
@@ -226,7 +243,7 @@ fn quantity_of(argument: Argument) -> &'static str {
     }
 }
 
-fn write_of(mut section: Section<'_, '_>, points: &[Point]) -> Option<Write> {
+fn write_of(mut section: Section<'_, '_>, points: &Points<'_>) -> Option<Write> {
     let written = value_of(&mut section);
     let target = match (section.has("point"), section.has("address")) {
         (true, false) => target_point(&mut section, points),
@@ -322,7 +339,7 @@ fn value_of(section: &mut Section<'_, '_>) -> Option<(Written, Found<String>)> {
     written.map(|written| (written, text))
 }
 
-fn target_point(section: &mut Section<'_, '_>, points: &[Point]) -> Option<Write> {
+fn target_point(section: &mut Section<'_, '_>, points: &Points<'_>) -> Option<Write> {
     let text = section.text("point", "the name of a point")?;
     let point = writable(section, &text, points)?;
     let bounds = match point.access {
@@ -341,9 +358,10 @@ fn target_point(section: &mut Section<'_, '_>, points: &[Point]) -> Option<Write
 
 fn target_address(section: &mut Section<'_, '_>) -> Option<Write> {
     let address = layout::address(section);
-    let encoding = layout::encoding(section, false);
+    let kind = layout::kind(section);
+    let encoding = layout::encoding(section, kind, false);
     let unit = layout::unit(section);
-    let (address, encoding) = (address?, encoding?);
+    let (address, encoding, unit) = (address?, encoding?, unit?);
     let end = u32::from(address) + u32::from(encoding.length());
     if end > 1 << 16 {
         section.mistake(
