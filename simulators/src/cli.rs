@@ -1,18 +1,21 @@
-//! `gridtally simulate …`: devices in real time, for whoever needs one to talk to.
+//! `gridtally simulate …`: devices for whoever needs one to talk to.
 
-use crate::{Device, Home, HomeSpec, Server};
-use chrono::Utc;
-use clap::{Args, Subcommand};
-use std::io;
+use crate::device::{DeviceSpec, Generation, Phases, Role};
+use crate::fault::{Fault, FaultError, Layer, Schedule};
+use crate::lab::config::{self, ConfigError};
+use crate::lab::{Lab, LabError, Pace, Place, Plan, PlannedDevice, PlannedFault, explain};
+use crate::spec::HomeSpec;
+use crate::wire::{Line, Parity, StopBits};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::path::PathBuf;
 use thiserror::Error;
-use tokio::time::MissedTickBehavior;
 
-/// A home has no powers before its first minute.
-const WARM_UP_SECONDS: i64 = 60;
-
-/// Simulated SunSpec devices over Modbus TCP, in real time, until Ctrl-C.
+/// Simulated Modbus devices, over TCP or on a serial line, until Ctrl-C.
+///
+/// They have physics behind them (sun, clouds, a battery, a household) and faults in them. Try
+/// `gridtally simulate inverter --port 5020`, or a whole home with `gridtally simulate home`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     #[command(subcommand)]
@@ -21,14 +24,23 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// A home: PV inverter, battery inverter and grid meter on three consecutive ports.
-    Home(Options),
-    /// A PV inverter (models 1, 103, 120, 121, 123).
+    /// A home: what its file says, or PV inverter, battery inverter and grid meter on three ports.
+    Home {
+        /// A file of config/homes/, or one of your own.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// A PV inverter.
     Inverter(Options),
-    /// A battery inverter (models 1, 103, 120, 121, 124, 802).
+    /// A battery inverter.
     Battery(Options),
-    /// A grid meter (models 1, 203).
+    /// A hybrid inverter, with panels and battery.
+    Hybrid(Options),
+    /// A grid meter.
     Meter(Options),
+    /// Lists all faults that a device can have.
+    Faults,
 }
 
 #[derive(Debug, Args)]
@@ -42,136 +54,252 @@ struct Options {
     /// TCP port; a home takes this one and the next two. 0 takes free ones.
     #[arg(long, default_value_t = 5020)]
     port: u16,
+    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial"])]
+    pty: Option<PathBuf>,
+    /// Modbus RTU on this serial port instead, 8 data bits.
+    #[arg(long, value_name = "DEVICE")]
+    serial: Option<PathBuf>,
+    /// Speed of the serial port.
+    #[arg(long, default_value_t = 9_600)]
+    baud: u32,
+    /// Modbus unit; the devices of a home on one line count up from here.
+    #[arg(long, default_value_t = 1)]
+    unit: u8,
+    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at.
+    #[arg(long, default_value_t = 40_000)]
+    base: u16,
+    /// Generation of SunSpec models.
+    #[arg(long, value_enum, default_value_t = GenerationName::Integer)]
+    generation: GenerationName,
+    /// Connection to the grid.
+    #[arg(long, value_enum, default_value_t = PhasesName::Three)]
+    phases: PhasesName,
+    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API).
+    #[arg(long, default_value_t = Pace::Scaled(1))]
+    time: Pace,
+    /// The instant to begin at, as 2026-06-21T10:00:00Z; now by default.
+    #[arg(long)]
+    start: Option<DateTime<Utc>>,
+    /// A fault, as late-reply:millis=5000, always or frozen@14:00/10m on a schedule (each day, UTC).
+    /// Several are allowed. All devices have it.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<String>,
+    /// Serves the control API here, as 127.0.0.1:5019.
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<SocketAddr>,
+    /// Shows the power flows live.
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GenerationName {
+    /// 101 to 124, 160, 802, 201 to 204.
+    Integer,
+    /// 111 to 113 and 211 to 214.
+    Float,
+    /// IEEE 1547-2018: 701 to 715.
+    Ieee1547,
+    /// All in one map.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PhasesName {
+    Single,
+    Split,
+    Three,
+    Delta,
+}
+
+impl From<GenerationName> for Generation {
+    fn from(name: GenerationName) -> Self {
+        match name {
+            GenerationName::Integer => Self::Integer,
+            GenerationName::Float => Self::Float,
+            GenerationName::Ieee1547 => Self::Ieee1547,
+            GenerationName::All => Self::All,
+        }
+    }
+}
+
+impl From<PhasesName> for Phases {
+    fn from(name: PhasesName) -> Self {
+        match name {
+            PhasesName::Single => Self::Single,
+            PhasesName::Split => Self::Split,
+            PhasesName::Three => Self::Three,
+            PhasesName::Delta => Self::Delta,
+        }
+    }
 }
 
 /// Why a simulation does not run.
 #[derive(Debug, Error)]
 pub enum SimulateError {
-    /// A port cannot be had.
-    #[error("cannot listen on {address}: choose another --port, or --port 0 for any free one")]
-    Listen {
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// A config file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A fault is none.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// The lab does not run.
+    #[error(transparent)]
+    Lab(#[from] LabError),
     /// Three ports do not fit.
     #[error("a home takes three ports from --port on; {port} leaves too few below 65536")]
     NoPortLeft {
         /// The first port.
         port: u16,
     },
-    /// Ctrl-C cannot be waited for.
-    #[error("cannot wait for Ctrl-C")]
-    Signal(#[source] io::Error),
 }
 
 /// Runs the simulation until Ctrl-C.
 ///
 /// # Errors
-/// If a port cannot be bound.
+/// If the command line or a config file is wrong, or a port or line cannot be had.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
-    let options = args.what.options();
-    let now = Utc::now().timestamp();
-    let mut home = Home::new(HomeSpec::draw(options.seed), now - WARM_UP_SECONDS);
-    home.advance_to(now);
-    let servers = serve(&args.what, &home).await?;
-    explain(&servers);
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
-    loop {
-        tokio::select! {
-            outcome = &mut interrupt => return outcome.map_err(SimulateError::Signal),
-            _ = seconds.tick() => home.advance_to(Utc::now().timestamp()),
+    let (title, plan, watch) = match args.what {
+        What::Faults => {
+            print!("{}", fault_list());
+            return Ok(());
         }
-    }
-}
-
-impl What {
-    fn options(&self) -> &Options {
-        match self {
-            Self::Home(options) | Self::Inverter(options) | Self::Battery(options) | Self::Meter(options) => {
-                options
+        What::Home {
+            file: Some(file),
+            options,
+        } => {
+            let mut plan = config::load(&file)?;
+            plan.control = options.control.or(plan.control);
+            plan.start = options.start.map(|start| start.timestamp()).or(plan.start);
+            if options.time != Pace::Scaled(1) {
+                plan.pace = options.time;
             }
+            let faults = planned_faults(&options.faults)?;
+            plan.devices
+                .iter_mut()
+                .for_each(|device| device.faults.extend(faults.clone()));
+            let stem = file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            (stem, plan, options.watch)
         }
-    }
-}
-
-/// A device on its socket, and what there is to try with it.
-struct Served {
-    name: &'static str,
-    server: Server,
-    unit: u8,
-    base: u16,
-    example: (&'static str, u16),
-}
-
-async fn serve(what: &What, home: &Home) -> Result<Vec<Served>, SimulateError> {
-    let pv = ("PV inverter", home.pv_inverter(), (103, "W"), "AC power in W");
-    let battery = (
-        "battery inverter",
-        home.battery_inverter(),
-        (802, "SoC"),
-        "state of charge in 0.1 %",
-    );
-    let meter = (
-        "grid meter",
-        home.grid_meter(),
-        (203, "W"),
-        "power from the grid in W",
-    );
-    let devices = match what {
-        What::Home(_) => vec![pv, battery, meter],
-        What::Inverter(_) => vec![pv],
-        What::Battery(_) => vec![battery],
-        What::Meter(_) => vec![meter],
+        What::Home { file: None, options } => {
+            let roles = [Role::Inverter, Role::Battery, Role::Meter];
+            ("home".to_owned(), plan(&roles, &options)?, options.watch)
+        }
+        What::Inverter(options) => (
+            "inverter".to_owned(),
+            plan(&[Role::Inverter], &options)?,
+            options.watch,
+        ),
+        What::Battery(options) => (
+            "battery".to_owned(),
+            plan(&[Role::Battery], &options)?,
+            options.watch,
+        ),
+        What::Hybrid(options) => (
+            "hybrid".to_owned(),
+            plan(&[Role::Hybrid], &options)?,
+            options.watch,
+        ),
+        What::Meter(options) => ("meter".to_owned(), plan(&[Role::Meter], &options)?, options.watch),
     };
-    let Options { listen, port, .. } = *what.options();
-    let mut served = Vec::new();
-    for (offset, (name, device, (model, point), meaning)) in (0..).zip(devices) {
-        let server = listen_on(device, listen, port, offset).await?;
-        let registers = device.registers();
-        let address = device.address(model, point).unwrap_or_else(|| registers.base());
-        served.push(Served {
-            name,
-            server,
-            unit: device.unit(),
-            base: registers.base(),
-            example: (meaning, address),
+    let lab = Lab::start(&title, &plan).await?;
+    print!("{}", explain(&lab));
+    Ok(lab.run(watch).await?)
+}
+
+fn plan(roles: &[Role], options: &Options) -> Result<Plan, SimulateError> {
+    let home = HomeSpec::draw(options.seed);
+    let faults = planned_faults(&options.faults)?;
+    let mut devices = Vec::new();
+    for (n, &role) in (0_u8..).zip(roles) {
+        let drawn = home.devices.iter().find(|device| device.role == role);
+        let serial_number = drawn.map_or_else(
+            || format!("HY{:08X}", options.seed),
+            |device| device.serial_number.clone(),
+        );
+        let mut spec = DeviceSpec::new(role, serial_number);
+        spec.speak(options.generation.into(), options.phases.into());
+        spec.base = options.base;
+        let place = place(options, n)?;
+        let shared = matches!(place, Place::Line(_));
+        spec.unit = if shared {
+            options.unit.saturating_add(n)
+        } else {
+            options.unit
+        };
+        devices.push(PlannedDevice {
+            spec,
+            place,
+            faults: faults.clone(),
         });
     }
-    Ok(served)
+    Ok(Plan {
+        home,
+        devices,
+        start: options.start.map(|start| start.timestamp()),
+        pace: options.time,
+        control: options.control,
+    })
 }
 
-async fn listen_on(device: &Device, listen: IpAddr, port: u16, offset: u16) -> Result<Server, SimulateError> {
-    let port = match port {
+fn place(options: &Options, n: u8) -> Result<Place, SimulateError> {
+    if let Some(link) = &options.pty {
+        return Ok(Place::Line(Line::Pty {
+            link: Some(link.clone()),
+        }));
+    }
+    if let Some(path) = &options.serial {
+        return Ok(Place::Line(Line::Serial {
+            path: path.clone(),
+            baud: options.baud,
+            parity: Parity::None,
+            stop_bits: StopBits::One,
+        }));
+    }
+    let port = match options.port {
         0 => 0,
-        _ => port
-            .checked_add(offset)
+        port => port
+            .checked_add(u16::from(n))
             .ok_or(SimulateError::NoPortLeft { port })?,
     };
-    let address = SocketAddr::from((listen, port));
-    device
-        .serve(address)
-        .await
-        .map_err(|source| SimulateError::Listen { address, source })
+    Ok(Place::Socket(SocketAddr::from((options.listen, port))))
 }
 
-fn explain(servers: &[Served]) {
-    println!("Simulated SunSpec devices over Modbus TCP, in real time. Ctrl-C ends them.\n");
-    for served in servers {
-        let (address, unit, base) = (served.server.address(), served.unit, served.base);
-        let (meaning, register) = served.example;
-        println!("{:<17} {address}   unit {unit}, SunSpec base {base}", served.name);
-        println!("  {meaning}: holding register {register} (counted from 0), for example");
-        println!(
-            "  mbpoll -m tcp -p {} -a {unit} -0 -r {register} -t 4 -c 1 -1 {}\n",
-            address.port(),
-            address.ip()
-        );
+/// `late-reply:millis=500` or `late-reply:millis=500@14:00/10m`.
+fn planned_faults(texts: &[String]) -> Result<Vec<PlannedFault>, FaultError> {
+    texts
+        .iter()
+        .map(|text| {
+            let (fault, schedule) = match text.split_once('@') {
+                None => (text.as_str(), None),
+                Some((fault, when)) => {
+                    let (from, duration) = when
+                        .split_once('/')
+                        .ok_or_else(|| FaultError::NoTime(when.to_owned()))?;
+                    (fault, Some(Schedule::read(from, duration)?))
+                }
+            };
+            let fault: Fault = fault.parse()?;
+            Ok(PlannedFault { fault, schedule })
+        })
+        .collect()
+}
+
+fn fault_list() -> String {
+    let mut text = String::new();
+    for layer in Layer::ALL {
+        text.push_str(&format!("Faults of the {}:\n", layer.name()));
+        for line in Fault::ALL.iter().filter(|line| line.layer == layer) {
+            text.push_str(&format!("  {}\n      {}\n", line.fault, line.summary));
+        }
+        text.push('\n');
     }
+    text
 }
 
 #[cfg(test)]
@@ -185,38 +313,70 @@ mod tests {
         simulate: SimulateArgs,
     }
 
-    async fn start(arguments: &[&str]) -> Result<Vec<Served>, SimulateError> {
-        let words = ["simulate"].iter().chain(arguments);
-        let what = Program::try_parse_from(words)
-            .expect("the arguments parse")
-            .simulate
-            .what;
-        serve(&what, &Home::new(HomeSpec::draw(what.options().seed), 0)).await
+    fn options(arguments: &[&str]) -> Options {
+        let words = ["simulate", "meter"].iter().chain(arguments);
+        let program = Program::try_parse_from(words).expect("the arguments parse");
+        let What::Meter(options) = program.simulate.what else {
+            panic!("a meter")
+        };
+        options
     }
 
     #[tokio::test]
-    async fn a_home_has_three_sockets_and_a_device_one() {
-        let home = start(&["home", "--port", "0"]).await.unwrap();
-        let names: Vec<_> = home.iter().map(|served| served.name).collect();
-        assert_eq!(names, ["PV inverter", "battery inverter", "grid meter"]);
-        assert_eq!(home[2].example.1, 40_088, "W of model 203 behind model 1");
-        for what in ["inverter", "battery", "meter"] {
-            assert_eq!(
-                start(&[what, "--port", "0", "--seed", "9"]).await.unwrap().len(),
-                1
-            );
-        }
+    async fn a_home_has_three_sockets_and_says_what_to_read() {
+        let roles = [Role::Inverter, Role::Battery, Role::Meter];
+        let plan = plan(&roles, &options(&["--port", "0"])).unwrap();
+        let lab = Lab::start("home", &plan).await.unwrap();
+        assert_eq!(lab.places(), 3);
+        let text = explain(&lab);
+        assert!(
+            text.contains("meter") && text.contains("-r 40088 "),
+            "W of model 203 behind model 1:\n{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn devices_on_a_pseudo_terminal_share_it() {
+        let folder = std::env::temp_dir().join(format!("gridtally-pty-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let link = folder.join("line");
+        let roles = [Role::Inverter, Role::Meter];
+        let plan = plan(&roles, &options(&["--pty", link.to_str().unwrap()])).unwrap();
+        let lab = Lab::start("home", &plan).await.unwrap();
+        assert_eq!(lab.places(), 1);
+        assert!(explain(&lab).contains("-m rtu"));
+        drop(lab);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_a_way_out() {
-        let taken = start(&["meter", "--port", "0"]).await.unwrap();
-        let port = taken[0].server.address().port().to_string();
-        let error = start(&["meter", "--port", &port])
+        let free = plan(&[Role::Meter], &options(&["--port", "0"])).unwrap();
+        let taken = Lab::start("one", &free).await.unwrap();
+        let text = explain(&taken);
+        let port = text
+            .split("127.0.0.1:")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next())
+            .unwrap();
+        let again = plan(&[Role::Meter], &options(&["--port", port])).unwrap();
+        let error = Lab::start("two", &again)
             .await
             .err()
-            .expect("the port is taken");
-        let message = error.to_string();
-        assert!(message.contains(&port) && message.contains("--port"), "{message}");
+            .expect("the port is taken")
+            .to_string();
+        assert!(error.contains(port) && error.contains("--port"), "{error}");
+    }
+
+    #[test]
+    fn faults_are_planned_with_parameters_and_times() {
+        let texts = ["frozen", "late-reply:millis=5@14:00/10m"].map(str::to_owned);
+        let planned = planned_faults(&texts).unwrap();
+        assert_eq!(planned[0].schedule, None);
+        assert_eq!(planned[1].fault, Fault::LateReply { millis: 5 });
+        assert!(planned[1].schedule.is_some());
+        assert!(planned_faults(&["frozen@14:00".to_owned()]).is_err());
+        let list = fault_list();
+        assert!(Fault::ALL.iter().all(|line| list.contains(line.name)));
     }
 }

@@ -215,6 +215,12 @@ impl Home {
         self.site.battery().soc_basis_points()
     }
 
+    /// Voltage in millivolts and frequency in millihertz where the home meets the grid.
+    #[must_use]
+    pub fn grid(&self) -> (i64, i64) {
+        (self.site.grid_millivolts(), self.site.grid_millihertz())
+    }
+
     /// Energy in the battery's cells.
     #[must_use]
     pub fn stored(&self) -> Energy {

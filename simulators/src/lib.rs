@@ -30,6 +30,7 @@ mod device;
 mod energy;
 mod fault;
 mod home;
+pub mod lab;
 mod neighbourhood;
 mod physics;
 mod random;

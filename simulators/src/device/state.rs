@@ -79,6 +79,11 @@ impl DeviceState {
         }
     }
 
+    /// The instant that it was moved to.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

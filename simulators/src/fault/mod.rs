@@ -7,7 +7,7 @@ mod plan;
 pub use catalogue::{Description, Fault, Layer, Parameter};
 pub use nonsense::Nonsense;
 pub use plan::Schedule;
-pub(crate) use plan::{Active, FaultPlan};
+pub(crate) use plan::{Active, FaultPlan, read_duration};
 
 use thiserror::Error;
 

@@ -48,7 +48,9 @@ impl fmt::Display for Pace {
 
 impl<'de> Deserialize<'de> for Pace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -85,7 +87,10 @@ impl Clock {
             Pace::Stepped => None,
             Pace::Scaled(factor) => {
                 let elapsed = self.began.elapsed().as_millis() * u128::from(factor) / 1_000;
-                Some(self.start.saturating_add(i64::try_from(elapsed).unwrap_or(i64::MAX)))
+                Some(
+                    self.start
+                        .saturating_add(i64::try_from(elapsed).unwrap_or(i64::MAX)),
+                )
             }
         }
     }

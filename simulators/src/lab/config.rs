@@ -56,7 +56,9 @@ pub fn load(path: &Path) -> Result<Plan, ConfigError> {
     };
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > LONGEST {
-        return Err(unreadable(std::io::Error::other("a home is described in less than 1 MiB")));
+        return Err(unreadable(std::io::Error::other(
+            "a home is described in less than 1 MiB",
+        )));
     }
     parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
 }
@@ -68,9 +70,16 @@ pub fn load(path: &Path) -> Result<Plan, ConfigError> {
 pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
     let file: HomeFile = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        wrong(path, text, offset, error.message().lines().collect::<Vec<_>>().join("; "))
+        wrong(
+            path,
+            text,
+            offset,
+            error.message().lines().collect::<Vec<_>>().join("; "),
+        )
     })?;
-    let plan = file.plan(path).map_err(|(offset, problem)| wrong(path, text, offset, problem))?;
+    let plan = file
+        .plan(path)
+        .map_err(|(offset, problem)| wrong(path, text, offset, problem))?;
     let mut home = plan.home.clone();
     home.devices = plan.devices.iter().map(|device| device.spec.clone()).collect();
     if let Err(error) = crate::Home::try_new(home, 0) {
@@ -264,7 +273,13 @@ impl<'de> Deserialize<'de> for FaultTable {
                 let mut settings: Vec<(String, i64)> = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
-                        "fault" => fault = Some(map.next_value::<String>()?.parse::<Fault>().map_err(A::Error::custom)?),
+                        "fault" => {
+                            fault = Some(
+                                map.next_value::<String>()?
+                                    .parse::<Fault>()
+                                    .map_err(A::Error::custom)?,
+                            )
+                        }
                         "from" => from = Some(map.next_value::<String>()?),
                         "for" => duration = Some(map.next_value::<String>()?),
                         _ => settings.push((key, map.next_value()?)),
@@ -279,7 +294,11 @@ impl<'de> Deserialize<'de> for FaultTable {
                     (Some(from), Some(duration)) => {
                         Some(Schedule::read(&from, &duration).map_err(A::Error::custom)?)
                     }
-                    _ => return Err(A::Error::custom("a schedule has both: from = \"14:00\" and for = \"10m\"")),
+                    _ => {
+                        return Err(A::Error::custom(
+                            "a schedule has both: from = \"14:00\" and for = \"10m\"",
+                        ));
+                    }
                 };
                 Ok(FaultTable(PlannedFault { fault, schedule }))
             }
@@ -324,7 +343,8 @@ impl LoadTable {
         }
         if let Some(file) = &self.file {
             let beside = path.parent().unwrap_or(Path::new("")).join(file.get_ref());
-            let series = ProfileSeries::read(&beside).map_err(|error| (file.span().start, error.to_string()))?;
+            let series =
+                ProfileSeries::read(&beside).map_err(|error| (file.span().start, error.to_string()))?;
             load.profile = LoadProfile::File(Arc::new(series));
             // What a file says is meant as it stands.
             load.scale_permille = self.scale_permille.unwrap_or(1_000);
@@ -347,16 +367,23 @@ fn usual_devices(home: &HomeSpec) -> Vec<PlannedDevice> {
         .collect()
 }
 
-fn plan_devices(tables: &[Spanned<DeviceTable>], home: &HomeSpec) -> Result<Vec<PlannedDevice>, (usize, String)> {
+fn plan_devices(
+    tables: &[Spanned<DeviceTable>],
+    home: &HomeSpec,
+) -> Result<Vec<PlannedDevice>, (usize, String)> {
     let mut planned: Vec<PlannedDevice> = Vec::new();
     for (n, table) in tables.iter().enumerate() {
         let at = table.span().start;
         let device = table.get_ref().plan(n, home).map_err(|problem| (at, problem))?;
         if planned.iter().any(|other| other.spec.name == device.spec.name) {
-            let problem = format!("{:?} is the name of an earlier device: choose another", device.spec.name);
+            let problem = format!(
+                "{:?} is the name of an earlier device: choose another",
+                device.spec.name
+            );
             return Err((at, problem));
         }
-        let same = |other: &&PlannedDevice| other.place == device.place && other.spec.unit == device.spec.unit;
+        let same =
+            |other: &&PlannedDevice| other.place == device.place && other.spec.unit == device.spec.unit;
         if let Some(other) = planned.iter().find(same) {
             let problem = format!(
                 "{:?} answers to unit {} in the same place: choose another unit or another place",
@@ -377,7 +404,11 @@ impl DeviceTable {
         });
         let mut spec = DeviceSpec::new(self.role, serial_number);
         spec.speak(self.generation, self.phases);
-        let mut texts = [(&mut spec.name, &self.name), (&mut spec.manufacturer, &self.manufacturer), (&mut spec.model, &self.model)];
+        let mut texts = [
+            (&mut spec.name, &self.name),
+            (&mut spec.manufacturer, &self.manufacturer),
+            (&mut spec.model, &self.model),
+        ];
         for (field, given) in &mut texts {
             if let Some(given) = given {
                 field.clone_from(given);
@@ -406,11 +437,14 @@ impl DeviceTable {
     fn place(&self, n: usize) -> Result<Place, String> {
         match (self.listen, &self.pty, &self.serial) {
             (Some(address), None, None) => Ok(Place::Socket(address)),
-            (None, Some(link), None) => Ok(Place::Line(Line::Pty { link: Some(link.clone()) })),
+            (None, Some(link), None) => Ok(Place::Line(Line::Pty {
+                link: Some(link.clone()),
+            })),
             (None, None, Some(serial)) => Ok(Place::Line(serial.line()?)),
             (None, None, None) => {
                 let port = u16::try_from(n).ok().and_then(|n| n.checked_add(5_020));
-                let port = port.ok_or("there are more devices than ports: give this one an address to listen on")?;
+                let port =
+                    port.ok_or("there are more devices than ports: give this one an address to listen on")?;
                 Ok(Place::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
             }
             _ => Err("a device is in one place: write listen, pty or serial".to_owned()),
@@ -443,7 +477,10 @@ mod tests {
     use super::*;
 
     fn complaint(text: &str) -> String {
-        parse(text, Path::new("home.toml")).err().expect("it is wrong").to_string()
+        parse(text, Path::new("home.toml"))
+            .err()
+            .expect("it is wrong")
+            .to_string()
     }
 
     #[test]
@@ -481,10 +518,15 @@ mod tests {
         "#;
         let plan = parse(text, Path::new("home.toml")).unwrap();
         assert_eq!(plan.home.battery.capacity_watt_hours, 7_000);
-        let [meters, hybrid] = plan.devices.as_slice() else { panic!("{plan:?}") };
+        let [meters, hybrid] = plan.devices.as_slice() else {
+            panic!("{plan:?}")
+        };
         assert_eq!(meters.spec.models, [203, 203]);
         assert_eq!(meters.faults[0].fault, Fault::LateReply { millis: 700 });
-        assert_eq!(meters.faults[0].schedule, Some(Schedule::read("14:00", "10m").unwrap()));
+        assert_eq!(
+            meters.faults[0].schedule,
+            Some(Schedule::read("14:00", "10m").unwrap())
+        );
         assert!(hybrid.spec.models.contains(&713));
     }
 
@@ -494,11 +536,26 @@ mod tests {
             ("sed = 1", "home.toml, line 1, sed: unknown field `sed`"),
             ("\n[pv]\npeak_watts = \"many\"", "home.toml, line 3, peak_watts: "),
             ("time = \"fast\"", "line 1, time: \"fast\" is no pace of time"),
-            ("[[device]]\nrole = \"toaster\"", "line 2, role: unknown variant `toaster`"),
-            ("[[device]]\nrole = \"meter\"\n[[device.fault]]\nfault = \"late\"", "line 4, fault: there is no fault \"late\"; is it \"late-reply\"?"),
-            ("[[device]]\nrole = \"meter\"\n[[device]]\nrole = \"meter\"", "line 3: \"meter\" is the name of an earlier device"),
-            ("[battery]\ncapacity_watt_hours = 0", "a battery has to have a capacity"),
-            ("[[device]]\nrole = \"meter\"\nmodels = [999]", "do not know model 999"),
+            (
+                "[[device]]\nrole = \"toaster\"",
+                "line 2, role: unknown variant `toaster`",
+            ),
+            (
+                "[[device]]\nrole = \"meter\"\n[[device.fault]]\nfault = \"late\"",
+                "line 4, fault: there is no fault \"late\"; is it \"late-reply\"?",
+            ),
+            (
+                "[[device]]\nrole = \"meter\"\n[[device]]\nrole = \"meter\"",
+                "line 3: \"meter\" is the name of an earlier device",
+            ),
+            (
+                "[battery]\ncapacity_watt_hours = 0",
+                "a battery has to have a capacity",
+            ),
+            (
+                "[[device]]\nrole = \"meter\"\nmodels = [999]",
+                "do not know model 999",
+            ),
             ("[load]\nfile = \"nowhere.csv\"", "line 2, file: "),
         ] {
             let complaint = complaint(text);
