@@ -260,6 +260,16 @@ enum ParityName {
 /// A fault with its parameters, and when: `from` and `for`.
 struct FaultTable(PlannedFault);
 
+/// A fault's name, so that the complaint about it stands at its own line.
+struct FaultName(Fault);
+
+impl<'de> Deserialize<'de> for FaultName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for FaultTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Table;
@@ -273,13 +283,7 @@ impl<'de> Deserialize<'de> for FaultTable {
                 let mut settings: Vec<(String, i64)> = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
-                        "fault" => {
-                            fault = Some(
-                                map.next_value::<String>()?
-                                    .parse::<Fault>()
-                                    .map_err(A::Error::custom)?,
-                            )
-                        }
+                        "fault" => fault = Some(map.next_value::<FaultName>()?.0),
                         "from" => from = Some(map.next_value::<String>()?),
                         "for" => duration = Some(map.next_value::<String>()?),
                         _ => settings.push((key, map.next_value()?)),
