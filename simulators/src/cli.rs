@@ -45,50 +45,63 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// Decides about roof, battery, household and clouds.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Address to listen on; 0.0.0.0 lets other machines in.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    listen: IpAddr,
-    /// TCP port; a home takes this one and the next two. 0 takes free ones.
-    #[arg(long, default_value_t = 5020)]
-    port: u16,
-    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial"])]
+    #[command(flatten)]
+    device: DeviceOptions,
+    #[command(flatten)]
+    lab: LabOptions,
+}
+
+/// What a file of a home says instead.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+struct DeviceOptions {
+    /// Decides about roof, battery, household and clouds [default: 1]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Address to listen on; 0.0.0.0 lets other machines in [default: 127.0.0.1]
+    #[arg(long)]
+    listen: Option<IpAddr>,
+    /// TCP port; a home takes this one and the next two; 0 takes free ones [default: 5020]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial", "port", "listen"])]
     pty: Option<PathBuf>,
-    /// Modbus RTU on this serial port instead, 8 data bits.
-    #[arg(long, value_name = "DEVICE")]
+    /// Modbus RTU on this serial port instead, 8 data bits, no parity
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["port", "listen"])]
     serial: Option<PathBuf>,
-    /// Speed of the serial port.
-    #[arg(long, default_value_t = 9_600)]
-    baud: u32,
-    /// Modbus unit; the devices of a home on one line count up from here.
-    #[arg(long, default_value_t = 1)]
-    unit: u8,
-    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at.
-    #[arg(long, default_value_t = 40_000)]
-    base: u16,
-    /// Generation of SunSpec models.
-    #[arg(long, value_enum, default_value_t = GenerationName::Integer)]
-    generation: GenerationName,
-    /// Connection to the grid.
-    #[arg(long, value_enum, default_value_t = PhasesName::Three)]
-    phases: PhasesName,
-    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API).
-    #[arg(long, default_value_t = Pace::Scaled(1))]
-    time: Pace,
-    /// The instant to begin at, as 2026-06-21T10:00:00Z; now by default.
+    /// Speed of the serial port [default: 9600]
+    #[arg(long, requires = "serial")]
+    baud: Option<u32>,
+    /// Modbus unit; the devices of a home on one serial line count up from here [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247))]
+    unit: Option<u8>,
+    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at [default: 40000]
+    #[arg(long)]
+    base: Option<u16>,
+    /// Generation of SunSpec models [default: integer]
+    #[arg(long, value_enum)]
+    generation: Option<GenerationName>,
+    /// Connection to the grid [default: three]
+    #[arg(long, value_enum)]
+    phases: Option<PhasesName>,
+}
+
+#[derive(Debug, Args)]
+struct LabOptions {
+    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API) [default: real]
+    #[arg(long)]
+    time: Option<Pace>,
+    /// The instant to begin at, as 2026-06-21T10:00:00Z [default: now]
     #[arg(long)]
     start: Option<DateTime<Utc>>,
     /// A fault, as late-reply:millis=5000, always or frozen@14:00/10m on a schedule (each day, UTC).
-    /// Several are allowed. All devices have it.
+    /// Several are allowed; all devices have them. `gridtally simulate faults` lists what there is
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
-    /// Serves the control API here, as 127.0.0.1:5019.
+    /// Serves the control API here, as 127.0.0.1:5019; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
-    /// Shows the power flows live.
+    /// Shows the power flows live
     #[arg(long)]
     watch: bool,
 }
@@ -147,6 +160,9 @@ pub enum SimulateError {
     /// The lab does not run.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// The file of a home and the command line contradict one another.
+    #[error("{} says which devices there are and where: change it there, or leave the file away", .0.display())]
+    SaidTwice(PathBuf),
     /// Three ports do not fit.
     #[error("a home takes three ports from --port on; {port} leaves too few below 65536")]
     NoPortLeft {
@@ -160,7 +176,7 @@ pub enum SimulateError {
 /// # Errors
 /// If the command line or a config file is wrong, or a port or line cannot be had.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
-    let (title, plan, watch) = match args.what {
+    let (title, plan, options) = match args.what {
         What::Faults => {
             print!("{}", fault_list());
             return Ok(());
@@ -169,85 +185,89 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
             file: Some(file),
             options,
         } => {
-            let mut plan = config::load(&file)?;
-            plan.control = options.control.or(plan.control);
-            plan.start = options.start.map(|start| start.timestamp()).or(plan.start);
-            if options.time != Pace::Scaled(1) {
-                plan.pace = options.time;
+            if options.device != DeviceOptions::default() {
+                return Err(SimulateError::SaidTwice(file));
             }
-            let faults = planned_faults(&options.faults)?;
-            plan.devices
-                .iter_mut()
-                .for_each(|device| device.faults.extend(faults.clone()));
             let stem = file
                 .file_stem()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            (stem, plan, options.watch)
+            (stem, config::load(&file)?, options.lab)
         }
         What::Home { file: None, options } => {
             let roles = [Role::Inverter, Role::Battery, Role::Meter];
-            ("home".to_owned(), plan(&roles, &options)?, options.watch)
+            ("home".to_owned(), plan(&roles, &options.device)?, options.lab)
         }
         What::Inverter(options) => (
             "inverter".to_owned(),
-            plan(&[Role::Inverter], &options)?,
-            options.watch,
+            plan(&[Role::Inverter], &options.device)?,
+            options.lab,
         ),
         What::Battery(options) => (
             "battery".to_owned(),
-            plan(&[Role::Battery], &options)?,
-            options.watch,
+            plan(&[Role::Battery], &options.device)?,
+            options.lab,
         ),
         What::Hybrid(options) => (
             "hybrid".to_owned(),
-            plan(&[Role::Hybrid], &options)?,
-            options.watch,
+            plan(&[Role::Hybrid], &options.device)?,
+            options.lab,
         ),
-        What::Meter(options) => ("meter".to_owned(), plan(&[Role::Meter], &options)?, options.watch),
+        What::Meter(options) => (
+            "meter".to_owned(),
+            plan(&[Role::Meter], &options.device)?,
+            options.lab,
+        ),
     };
-    let lab = Lab::start(&title, &plan).await?;
+    let lab = Lab::start(&title, &with(plan, &options)?).await?;
     print!("{}", explain(&lab));
-    Ok(lab.run(watch).await?)
+    Ok(lab.run(options.watch).await?)
 }
 
-fn plan(roles: &[Role], options: &Options) -> Result<Plan, SimulateError> {
-    let home = HomeSpec::draw(options.seed);
+/// What the command line says about the lab goes over what the file says.
+fn with(mut plan: Plan, options: &LabOptions) -> Result<Plan, SimulateError> {
+    plan.control = options.control.or(plan.control);
+    plan.start = options.start.map(|start| start.timestamp()).or(plan.start);
+    plan.pace = options.time.unwrap_or(plan.pace);
     let faults = planned_faults(&options.faults)?;
+    plan.devices
+        .iter_mut()
+        .for_each(|device| device.faults.extend(faults.clone()));
+    Ok(plan)
+}
+
+fn plan(roles: &[Role], options: &DeviceOptions) -> Result<Plan, SimulateError> {
+    let seed = options.seed.unwrap_or(1);
+    let home = HomeSpec::draw(seed);
     let mut devices = Vec::new();
     for (n, &role) in (0_u8..).zip(roles) {
         let drawn = home.devices.iter().find(|device| device.role == role);
-        let serial_number = drawn.map_or_else(
-            || format!("HY{:08X}", options.seed),
-            |device| device.serial_number.clone(),
-        );
+        let serial_number =
+            drawn.map_or_else(|| format!("HY{seed:08X}"), |device| device.serial_number.clone());
         let mut spec = DeviceSpec::new(role, serial_number);
-        spec.speak(options.generation.into(), options.phases.into());
-        spec.base = options.base;
+        let generation = options.generation.map(Generation::from).unwrap_or_default();
+        spec.speak(generation, options.phases.map(Phases::from).unwrap_or_default());
+        spec.base = options.base.unwrap_or(spec.base);
         let place = place(options, n)?;
-        let shared = matches!(place, Place::Line(_));
-        spec.unit = if shared {
-            options.unit.saturating_add(n)
-        } else {
-            options.unit
-        };
+        let shared = if matches!(place, Place::Line(_)) { n } else { 0 };
+        spec.unit = options.unit.unwrap_or(1).saturating_add(shared);
         devices.push(PlannedDevice {
             spec,
             place,
-            faults: faults.clone(),
+            faults: Vec::new(),
         });
     }
     Ok(Plan {
         home,
         devices,
-        start: options.start.map(|start| start.timestamp()),
-        pace: options.time,
-        control: options.control,
+        start: None,
+        pace: Pace::Scaled(1),
+        control: None,
     })
 }
 
-fn place(options: &Options, n: u8) -> Result<Place, SimulateError> {
+fn place(options: &DeviceOptions, n: u8) -> Result<Place, SimulateError> {
     if let Some(link) = &options.pty {
         return Ok(Place::Line(Line::Pty {
             link: Some(link.clone()),
@@ -256,18 +276,19 @@ fn place(options: &Options, n: u8) -> Result<Place, SimulateError> {
     if let Some(path) = &options.serial {
         return Ok(Place::Line(Line::Serial {
             path: path.clone(),
-            baud: options.baud,
+            baud: options.baud.unwrap_or(9_600),
             parity: Parity::None,
             stop_bits: StopBits::One,
         }));
     }
-    let port = match options.port {
+    let port = match options.port.unwrap_or(5_020) {
         0 => 0,
         port => port
             .checked_add(u16::from(n))
             .ok_or(SimulateError::NoPortLeft { port })?,
     };
-    Ok(Place::Socket(SocketAddr::from((options.listen, port))))
+    let listen = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Ok(Place::Socket(SocketAddr::from((listen, port))))
 }
 
 /// `late-reply:millis=500` or `late-reply:millis=500@14:00/10m`.
@@ -313,13 +334,13 @@ mod tests {
         simulate: SimulateArgs,
     }
 
-    fn options(arguments: &[&str]) -> Options {
+    fn options(arguments: &[&str]) -> DeviceOptions {
         let words = ["simulate", "meter"].iter().chain(arguments);
         let program = Program::try_parse_from(words).expect("the arguments parse");
         let What::Meter(options) = program.simulate.what else {
             panic!("a meter")
         };
-        options
+        options.device
     }
 
     #[tokio::test]
@@ -362,8 +383,7 @@ mod tests {
         let again = plan(&[Role::Meter], &options(&["--port", port])).unwrap();
         let error = Lab::start("two", &again)
             .await
-            .err()
-            .expect("the port is taken")
+            .expect_err("the port is taken")
             .to_string();
         assert!(error.contains(port) && error.contains("--port"), "{error}");
     }

@@ -124,7 +124,7 @@ impl Device {
 
     /// Puts a fault on by a schedule.
     pub fn plan(&self, fault: Fault, schedule: Schedule) {
-        self.lock().faults_mut().schedule(fault, schedule);
+        self.lock().plan(fault, schedule);
     }
 
     /// Takes all faults off, live and scheduled.

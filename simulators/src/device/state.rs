@@ -7,7 +7,7 @@ use super::snapshot::{Grid, Inverter, Metered};
 use super::spec::{DeviceSpec, Role};
 use super::view::{Remembered, distorted};
 use super::{Answer, BuildError, build};
-use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense};
+use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense, Schedule};
 use crate::physics::Site;
 use crate::random::Random;
 use crate::registers::{RegisterMap, Table};
@@ -25,6 +25,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Where a device's registers come from.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a device has one of them")]
 enum Nature {
     /// From the physics of a site.
     Simulated { spec: DeviceSpec, ratings: Ratings },
@@ -128,6 +129,11 @@ impl DeviceState {
 
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.inject(fault, self.now);
+        self.remember();
+    }
+
+    pub(crate) fn plan(&mut self, fault: Fault, schedule: Schedule) {
+        self.faults.schedule(fault, schedule, self.now);
         self.remember();
     }
 

@@ -482,8 +482,7 @@ mod tests {
 
     fn complaint(text: &str) -> String {
         parse(text, Path::new("home.toml"))
-            .err()
-            .expect("it is wrong")
+            .expect_err("it is wrong")
             .to_string()
     }
 
