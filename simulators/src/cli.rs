@@ -113,6 +113,7 @@ enum GenerationName {
     /// 111 to 113 and 211 to 214.
     Float,
     /// IEEE 1547-2018: 701 to 715.
+    #[value(name = "ieee-1547", alias = "ieee1547")]
     Ieee1547,
     /// All in one map.
     All,

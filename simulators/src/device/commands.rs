@@ -36,6 +36,8 @@ pub(crate) struct Panel {
 
 #[derive(Debug, Default)]
 struct Ramps {
+    /// Model 123: 1 while connected. It has a window, but no ramp.
+    connection: Option<Ramp>,
     /// Model 123: hundredths of a percent of `WMax`.
     limit: Option<Ramp>,
     /// Model 124: hundredths of a percent of `WChaMax`.
@@ -45,12 +47,29 @@ struct Ramps {
 
 impl Ramps {
     fn each(&self) -> impl Iterator<Item = &Ramp> {
-        [&self.limit, &self.charge, &self.discharge].into_iter().flatten()
+        [&self.connection, &self.limit, &self.charge, &self.discharge]
+            .into_iter()
+            .flatten()
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Ramp> {
+        [
+            &mut self.connection,
+            &mut self.limit,
+            &mut self.charge,
+            &mut self.discharge,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
 fn number(map: &RegisterMap, model: u16, point: &str) -> Option<i64> {
     Place::find(map, model, point)?.get(map)
+}
+
+fn connection(map: &RegisterMap) -> i64 {
+    number(map, 123, "Conn").unwrap_or(1)
 }
 
 fn basic_limit(map: &RegisterMap) -> i64 {
@@ -133,6 +152,7 @@ impl Panel {
             let fallbacks = vec![(connect, Fallback::Value(1))];
             self.reversions
                 .push(Reversion::new(timer, (connect, 1), fallbacks));
+            self.ramps.connection = Some(Ramp::new(map, connection, place("Conn_WinTms"), None));
         }
         let (window, time) = (place("WMaxLimPct_WinTms"), place("WMaxLimPct_RmpTms"));
         self.ramps.limit = Some(Ramp::new(map, basic_limit, window, time));
@@ -239,28 +259,14 @@ impl Panel {
 
     /// A client has written into the map.
     pub(crate) fn steer(&mut self, map: &RegisterMap, now: i64, random: &mut crate::random::Random) {
-        for ramp in [
-            &mut self.ramps.limit,
-            &mut self.ramps.charge,
-            &mut self.ramps.discharge,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for ramp in self.ramps.each_mut() {
             ramp.steer(map, now, random);
         }
     }
 
     /// The device has changed its controls by itself.
     pub(crate) fn jump(&mut self, map: &RegisterMap) {
-        for ramp in [
-            &mut self.ramps.limit,
-            &mut self.ramps.charge,
-            &mut self.ramps.discharge,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for ramp in self.ramps.each_mut() {
             ramp.jump(map);
         }
     }
@@ -304,7 +310,13 @@ impl Panel {
         let stopped = number(map, 715, "OpCtl").is_some_and(|op| op == 0 || op == 2);
         let enabled = number(map, 703, "ES") != Some(0);
         Commands {
-            connected: number(map, 123, "Conn") != Some(0) && enabled && !stopped,
+            connected: self
+                .ramps
+                .connection
+                .as_ref()
+                .is_none_or(|ramp| ramp.value(now) != 0)
+                && enabled
+                && !stopped,
             limit: limits.into_iter().min(),
             set_point,
             window,
