@@ -25,6 +25,7 @@
 //!
 //! [`Device::serve`] puts a device on a socket; [`Device::answer`] handles a request without one.
 
+mod bounded;
 pub mod cli;
 mod device;
 mod energy;

@@ -2,6 +2,7 @@
 
 use super::clock::Pace;
 use super::plan::{Place, Plan, PlannedDevice, PlannedFault};
+use crate::bounded;
 use crate::device::{Branch, DeviceSpec, Generation, Phases, Role};
 use crate::fault::{Fault, Schedule};
 use crate::physics::{LoadProfile, Location, ProfileSeries};
@@ -54,13 +55,8 @@ pub fn load(path: &Path) -> Result<Plan, ConfigError> {
         file: path.to_owned(),
         source,
     };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > LONGEST {
-        return Err(unreadable(std::io::Error::other(
-            "a home is described in less than 1 MiB",
-        )));
-    }
-    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+    let text = bounded::read(path, LONGEST).map_err(unreadable)?;
+    parse(&text, path)
 }
 
 /// The home of a text; `path` is for the errors, and what the text names lies beside it.
