@@ -35,6 +35,7 @@ pub mod lab;
 mod neighbourhood;
 mod physics;
 mod random;
+pub mod record;
 mod registers;
 mod replay;
 mod server;
