@@ -103,10 +103,10 @@ class Lab:
 
 
 def write_home(path, tables, devices):
-    """Writes a home's file: `tables` by their names, then the devices."""
+    """Writes a home's file: `tables` by their names, "" for what stands before them, then the devices."""
     lines = []
     for name, keys in [*tables.items(), *(("[device]", device) for device in devices)]:
-        lines.append(f"[{name}]")
+        lines += [f"[{name}]"] if name else []
         lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items() if value is not None]
     Path(path).write_text("\n".join(lines) + "\n")
     return path
