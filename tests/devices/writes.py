@@ -168,7 +168,7 @@ def rates_124(s):
     s.reads(124, StorCtl_Mod=0, OutWRte=100.0, InWRte=100.0)
     s.lab.advance(1)
     require(free < 0 and s.lab.flow()["battery"] < 0, "at noon a battery that is free charges", free, s.lab.flow())
-    s.write(124, StorCtl_Mod=3, OutWRte=-40.0, InWRte=40.0)
+    s.write(124, StorCtl_Mod=3, OutWRte=-40.0, InWRte=40.0, InOutWRte_RvrtTms=0)
     s.lab.advance(1)
     s.flows(battery=-BATTERY * 400)
     s.reads(103, W=-BATTERY * 4 // 10)
@@ -207,6 +207,33 @@ def set_points_704(s):
     s.reads(704, WSetEna=0, WSetRvrtRem=0)
 
 
+def together(s):
+    """A hybrid's limit and set-point are of its AC side: the battery takes what the sun has beyond, then the sun is held."""
+    s.write(123, WMaxLimPct=75.0, WMaxLimPct_RvrtTms=40, WMaxLim_Ena=1)
+    s.lab.advance(1)
+    s.flows(pv=NAMEPLATE * 1000, battery=-NAMEPLATE * 250)
+    s.reads(103, W=NAMEPLATE * 3 // 4)
+    s.lab.advance(39)
+    s.reads(123, WMaxLim_Ena=0)
+    s.write(704, WMaxLimPctEna=1, WMaxLimPct=20.0, WMaxLimPctRvrtTms=40)
+    s.lab.advance(1)
+    s.flows(pv=NAMEPLATE * 200 + BATTERY * 1000, battery=-BATTERY * 1000)
+    s.lab.advance(39)
+    s.reads(704, WMaxLimPctEna=0)
+    s.write(704, WSetEna=1, WSetMod=1, WSet=1_700)
+    s.lab.advance(1)
+    s.flows(pv=NAMEPLATE * 1000, battery=-300_000)
+    s.reads(701, W=1_700)
+    s.write(704, WSetMod=0, WSetPct=100.0)
+    s.lab.advance(1)
+    s.flows(pv=NAMEPLATE * 1000, battery=0)
+    s.write(704, WSetEna=0)
+    s.write(124, StorCtl_Mod=3, OutWRte=-50.0, InWRte=50.0)
+    s.lab.advance(1)
+    s.flows(battery=-BATTERY * 500)
+    s.write(124, StorCtl_Mod=0)
+
+
 def measured(s):
     """What the battery's models measure under that control is what the physics says."""
     truth = physics.Truth(s.lab.overview(), TABLES)
@@ -235,7 +262,8 @@ def check(program):
             ("inverter", rtu, [limits_123, limits_704, refusals]),
             ("battery", tcp, [set_points_704, rates_124, refusals]),
             ("battery", rtu, [set_points_704, rates_124, refusals]),
-            ("hybrid", tcp, [refusals]),
+            ("hybrid", tcp, [together, refusals]),
+            ("hybrid", rtu, [together, refusals]),
         ]:
             with session(program, folder, role, place) as device:
                 for control in controls:
