@@ -66,7 +66,10 @@ fn values_agreed(check: &str) -> u64 {
     drop(group);
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{check}: a client disagrees, or is not there");
+    assert!(
+        output.status.success(),
+        "{check}: a client disagrees, or is not there"
+    );
     let count = said
         .lines()
         .last()

@@ -4,8 +4,8 @@
     check.py discovery|points|writes|mbpoll PROGRAM
 
 starts `PROGRAM simulate …` in stepped time as often as the check needs, and ends with status 1 where a client sees
-anything else than the physics of the simulation. The last line says how many values agreed. tests/independent_clients.rs
-runs all of them; `./test` installs what they need.
+anything else than the physics of the simulation. The last line says how many values agreed.
+tests/independent_clients.rs runs all of them; `./test` installs what they need.
 """
 
 import importlib

@@ -55,7 +55,10 @@ def through_gateways(program, folder):
         {"name": "two", **meters, "unit": 2},
         {"name": "all", "role": "hybrid", "generation": "all", "unit": 3, "base": 0},
         {"name": "five", **chain, "unit": 200, "base": 50_000},
-        {"name": "three", **meters, "measures": ["load", "battery", "grid"], "phases": "delta", "generation": "float", "unit": 126},
+        {
+            "name": "three", "role": "meter", "measures": ["load", "battery", "grid"], "phases": "delta",
+            "generation": "float", "unit": 126,
+        },
     ]
     with on_one_socket(program, folder, homes) as lab:
         devices = {device["name"]: device for device in lab.devices()}

@@ -20,9 +20,9 @@ def mbpoll(device, register, *arguments, count=None):
     kind, *place = address(device)
     way = ["-m", "tcp", "-p", place[1]] if kind == "tcp" else ["-m", "rtu", "-b", 9600, "-P", "none"]
     how_many = [] if count is None else ["-c", count]
-    command = ["mbpoll", *way, "-a", device["unit"], "-0", "-r", register, "-t", "4:hex", *how_many, "-o", 5, "-1", place[0]]
+    command = ["mbpoll", *way, "-a", device["unit"], "-0", "-r", register, "-t", "4:hex", *how_many, "-o", 5, "-1"]
     done = subprocess.run(
-        [str(word) for word in [*command, *arguments]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [str(word) for word in [*command, place[0], *arguments]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_SECONDS,
     )
     return done.returncode, done.stdout

@@ -123,7 +123,7 @@ class Truth:
 
 
 def expected(truth, device, model, nth):
-    """Paths and what they have to say, for the nth meter or for an inverter; empty for a model that measures nothing."""
+    """Paths and what they have to say, for the nth meter or for an inverter; empty where nothing is measured."""
     if device["role"] == "meter":
         return meter(truth, device, nth) if 201 <= model <= 214 else {}
     watts = nameplate(truth, device["role"])
@@ -314,8 +314,8 @@ def der_ports(ports):
     for n, ((dc, volts, given, taken), current) in enumerate(zip(ports, amperes)):
         stores = volts == CELLS
         values = {
-            "PrtTyp": Exactly(1 if stores else 0), "ID": Exactly(n + 1), "IDStr": Exactly("Battery" if stores else "String"),
-            "DCA": Measured(current), "DCV": Measured(volts), "DCW": Measured(dc), "DCWhInj": Counted(given),
+            "PrtTyp": Exactly(1 if stores else 0), "ID": Exactly(n + 1),
+            "IDStr": Exactly("Battery" if stores else "String"), "DCA": Measured(current), "DCV": Measured(volts), "DCW": Measured(dc), "DCWhInj": Counted(given),
             "DCWhAbs": Counted(taken), "DCSta": Exactly(1),
         }
         points |= {f"Prt[{n}].{point}": value for point, value in values.items()}

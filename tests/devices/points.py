@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import physics
-from client import check_discovery, check_points, instances, require, scanned, walk
+from client import Differs, check_discovery, check_points, instances, require, scanned, walk
 from discovery import BASES, PHASES, ROLES
 from lab import Lab, write_home
 
@@ -23,6 +23,8 @@ TABLES = {
     "load": {"scale_permille": 4_000},
     "grid": {"impedance_milliohms": 350, "swing_millihertz": 60},
 }
+# Night, noon, evening, and a second within a minute some days later.
+INSTANTS = ["2026-06-21T02:00:00Z", "2026-06-21T12:00:00Z", "2026-06-21T21:30:00Z", "2026-06-24T12:34:56Z"]
 
 
 def devices(line):
@@ -125,18 +127,47 @@ def look(lab, specs):
     return told, computed, truth
 
 
+# What a device may get wrong so that each of these comparisons has to fail.
+LIES = [
+    "swapped-sign", "scale-factor-changes", "scale-factor-lies", "counters-at-zero", "counter-backstep",
+    "counter-wraps-early", "negative-counter", "duplicate-models",
+]
+
+
+def catches_lies(program):
+    """The comparison is none that cannot fail: it sees each of these faults come and go. Returns how many it saw."""
+    with Lab(program, "inverter", "--port", 0, "--generation", "all", start="2026-06-21T12:00:00Z") as lab:
+        for fault in LIES:
+            lab.ask(f"/devices/inverter/faults/{fault}", "PUT")
+            require(not agrees(lab), "nothing was seen of the fault", fault)
+            lab.ask(f"/devices/inverter/faults/{fault}", "DELETE")
+            require(agrees(lab), "something was left of the fault", fault)
+    return len(LIES)
+
+
+def agrees(lab):
+    [device] = lab.devices()
+    try:
+        with scanned(device) as client:
+            check_discovery(device, client)
+            return check_points(device, client, lab.points(device["name"])) > 0
+    except Differs:
+        return False
+
+
 def check(program):
+    print(f"{catches_lies(program)} kinds of lies were seen through")
     with tempfile.TemporaryDirectory(prefix="gridtally-points-") as folder:
         specs = devices(str(Path(folder) / "line"))
         file = write_home(Path(folder) / "home.toml", TABLES, specs)
         with Lab(program, "home", file) as lab:
             looks = []
-            for instant in ["2026-06-21T02:00:00Z", "2026-06-21T12:00:00Z", "2026-06-21T21:30:00Z", "2026-06-24T12:34:56Z"]:
+            for instant in INSTANTS:
                 lab.step_to(instant)
                 looks.append(look(lab, {spec["name"]: spec for spec in specs}))
     night, noon, evening, _ = (truth.flow for _, _, truth in looks)
-    require(night["pv"] == 0 and night["battery"] == 0 and night["grid"] > 0, "at night the grid serves the home:", night)
-    require(noon["pv"] > 0 > noon["grid"] and noon["battery"] < 0, "at noon the sun serves home, battery and grid:", noon)
+    require(night["pv"] == 0 and night["battery"] == 0 and night["grid"] > 0, "at night the grid serves all:", night)
+    require(noon["pv"] > 0 > noon["grid"] and noon["battery"] < 0, "at noon the sun serves all:", noon)
     require(evening["battery"] > 0, "in the evening the battery discharges:", evening)
     told, computed = sum(look[0] for look in looks), sum(look[1] for look in looks)
     require(told > 60_000 and computed > 10_000, "too little was compared:", told, "and", computed)

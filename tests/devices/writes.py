@@ -1,5 +1,5 @@
-"""What pysunspec2 writes into models 123, 124 and 704 reads back at once, acts to the milliwatt, counts down, reverts at
-its second; and what may not be written is refused with the exception of the standard."""
+"""What pysunspec2 writes into models 123, 124 and 704 reads back at once, acts to the milliwatt, counts down and reverts
+at its second; and what may not be written is refused with the exception of the standard."""
 
 import tempfile
 from contextlib import contextmanager
@@ -208,11 +208,11 @@ def set_points_704(s):
 
 
 def together(s):
-    """A hybrid's limit and set-point are of its AC side: the battery takes what the sun has beyond, then the sun is held."""
-    s.write(123, WMaxLimPct=75.0, WMaxLimPct_RvrtTms=40, WMaxLim_Ena=1)
+    """A hybrid's limit and set-point are of its AC side: the battery takes what is beyond, then the sun is held."""
+    s.write(123, WMaxLimPct=50.0, WMaxLimPct_RvrtTms=40, WMaxLim_Ena=1)
     s.lab.advance(1)
-    s.flows(pv=NAMEPLATE * 1000, battery=-NAMEPLATE * 250)
-    s.reads(103, W=NAMEPLATE * 3 // 4)
+    s.flows(pv=NAMEPLATE * 500 + BATTERY * 1000, battery=-BATTERY * 1000)
+    s.reads(103, W=NAMEPLATE // 2)
     s.lab.advance(39)
     s.reads(123, WMaxLim_Ena=0)
     s.write(704, WMaxLimPctEna=1, WMaxLimPct=20.0, WMaxLimPctRvrtTms=40)
