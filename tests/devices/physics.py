@@ -315,8 +315,9 @@ def der_ports(ports):
         stores = volts == CELLS
         values = {
             "PrtTyp": Exactly(1 if stores else 0), "ID": Exactly(n + 1),
-            "IDStr": Exactly("Battery" if stores else "String"), "DCA": Measured(current), "DCV": Measured(volts), "DCW": Measured(dc), "DCWhInj": Counted(given),
-            "DCWhAbs": Counted(taken), "DCSta": Exactly(1),
+            "IDStr": Exactly("Battery" if stores else "String"), "DCA": Measured(current),
+            "DCV": Measured(volts), "DCW": Measured(dc), "DCWhInj": Counted(given), "DCWhAbs": Counted(taken),
+            "DCSta": Exactly(1),
         }
         points |= {f"Prt[{n}].{point}": value for point, value in values.items()}
     return points

@@ -1,5 +1,5 @@
-"""What pysunspec2 writes into models 123, 124 and 704 reads back at once, acts to the milliwatt, counts down and reverts
-at its second; and what may not be written is refused with the exception of the standard."""
+"""What pysunspec2 writes into models 123, 124 and 704 reads back at once, acts to the milliwatt, counts down and
+reverts at its second; and what may not be written is refused with the exception of the standard."""
 
 import tempfile
 from contextlib import contextmanager
