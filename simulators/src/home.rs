@@ -104,6 +104,7 @@ impl Home {
             grid_charging: false,
             inverter_limit: None,
             inverter_set_point: None,
+            export_limit: None,
         };
         for device in &self.devices {
             if let Some((role, commands)) = device.lock().commands() {
@@ -246,6 +247,8 @@ impl Home {
 
 /// Joins what one device asks for to what the others do: the narrower wins.
 fn apply(controls: &mut Controls, role: Role, commands: Commands) {
+    let export_limits = [controls.export_limit, commands.export_limit];
+    controls.export_limit = export_limits.into_iter().flatten().min();
     match role {
         Role::Meter => return,
         Role::Inverter => {

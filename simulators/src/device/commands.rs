@@ -1,6 +1,6 @@
 //! What the control models ask for: 123, 124, 704 and 715.
 
-use super::control::{Fallback, Heartbeat, Place, Ramp, Reversion, Writable};
+use super::control::{Fallback, Heartbeat, Place, Ramp, Reversion, Rule, Writable};
 use super::models::Ratings;
 use crate::physics::PowerWindow;
 use crate::registers::RegisterMap;
@@ -17,6 +17,8 @@ pub(crate) struct Commands {
     pub(crate) connected: bool,
     /// The most that it may give, in milliwatts.
     pub(crate) limit: Option<i64>,
+    /// The most that the whole site may give to the grid, in milliwatts.
+    pub(crate) export_limit: Option<i64>,
     /// What it shall give, in milliwatts.
     pub(crate) set_point: Option<i64>,
     /// Bounds of model 124 on the battery.
@@ -114,9 +116,12 @@ impl Panel {
                 let (least, greatest) = (i128::from(least), i128::from(greatest));
                 self.writable.push(Writable {
                     address,
-                    kind,
-                    least,
-                    greatest,
+                    length: kind.words(),
+                    rule: Rule::Integer {
+                        kind,
+                        least,
+                        greatest,
+                    },
                 });
             }
         }
@@ -318,6 +323,7 @@ impl Panel {
                 && enabled
                 && !stopped,
             limit: limits.into_iter().min(),
+            export_limit: None,
             set_point,
             window,
             reserve_basis_points: number(map, 124, "MinRsvPct").unwrap_or(ratings.reserve_permille * 10),

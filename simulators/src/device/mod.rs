@@ -4,6 +4,7 @@ mod build;
 mod commands;
 mod control;
 mod models;
+mod profiled;
 mod snapshot;
 mod spec;
 mod state;
