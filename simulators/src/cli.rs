@@ -12,9 +12,11 @@ use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
+use gridtally_registers::profile::Profile;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -48,6 +50,13 @@ enum What {
     Hybrid(Options),
     /// A grid meter.
     Meter(Options),
+    /// A device without SunSpec, by its register-map profile.
+    Profile {
+        /// A file of config/device-profiles/, or one of your own.
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Records what a real device answers into a file; nothing is written to the device.
     Record(RecordArgs),
     /// Serves a recording as a live device.
@@ -216,6 +225,9 @@ pub enum SimulateError {
     /// A fault is none.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// A register-map profile is wrong.
+    #[error("{0}")]
+    Profile(String),
     /// A device cannot be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -281,6 +293,11 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
         What::Home { file: None, options } => {
             let roles = [Role::Inverter, Role::Battery, Role::Meter];
             ("home".to_owned(), plan(&roles, &options.device)?, options.lab)
+        }
+        What::Profile { file, options } => {
+            let profile = config::load_profile(&file).map_err(SimulateError::Profile)?;
+            let title = profile.name.clone();
+            (title, plan_profile(profile, &options.device)?, options.lab)
         }
         What::Inverter(options) => (
             "inverter".to_owned(),
@@ -419,6 +436,19 @@ fn plan(roles: &[Role], options: &DeviceOptions) -> Result<Plan, SimulateError> 
         pace: Pace::Scaled(1),
         control: None,
     })
+}
+
+fn plan_profile(profile: Arc<Profile>, options: &DeviceOptions) -> Result<Plan, SimulateError> {
+    let mut plan = plan(&[], options)?;
+    let mut spec = DeviceSpec::profiled(profile, format!("SIM{:08X}", options.seed.unwrap_or(1)));
+    spec.unit = options.unit.unwrap_or(spec.unit);
+    spec.phases = options.phases.map(Phases::from).unwrap_or(spec.phases);
+    plan.devices.push(PlannedDevice {
+        spec,
+        place: place(options, 0)?,
+        faults: Vec::new(),
+    });
+    Ok(plan)
 }
 
 fn place(options: &DeviceOptions, n: u8) -> Result<Place, SimulateError> {

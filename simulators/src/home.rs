@@ -272,7 +272,10 @@ fn apply(controls: &mut Controls, role: Role, commands: Commands) {
         }
         Role::Hybrid => {
             controls.pv_connected &= commands.connected;
-            controls.window = controls.window.narrowed(commands.window);
+            // A set-point for both goes before the rates of model 124, as it does on a battery.
+            if commands.set_point.is_none() {
+                controls.window = controls.window.narrowed(commands.window);
+            }
             controls.inverter_limit = commands.limit;
             controls.inverter_set_point = commands.set_point;
         }

@@ -130,7 +130,7 @@ def look(lab, specs):
 # What a device may get wrong so that each of these comparisons has to fail.
 LIES = [
     "swapped-sign", "scale-factor-changes", "scale-factor-lies", "counters-at-zero", "counter-backstep",
-    "counter-wraps-early", "negative-counter", "duplicate-models",
+    "counter-wraps-early", "negative-counter", "duplicate-models", "zero-frame",
 ]
 
 

@@ -297,13 +297,16 @@ impl Panel {
             let percent = number(map, 704, "WMaxLimPct").unwrap_or(FULL);
             limits.push(milliwatts(ratings.watts, percent));
         }
-        let set_point = (number(map, 704, "WSetEna") == Some(1)).then(|| {
+        let limit = limits.into_iter().min();
+        let asked = (number(map, 704, "WSetEna") == Some(1)).then(|| {
             if number(map, 704, "WSetMod") == Some(0) {
                 milliwatts(ratings.watts, number(map, 704, "WSetPct").unwrap_or(0))
             } else {
                 number(map, 704, "WSet").unwrap_or(0) * 1_000
             }
         });
+        // A set-point beyond the limit is held at the limit.
+        let set_point = asked.map(|power| limit.map_or(power, |limit| power.min(limit)));
         let mode = number(map, 124, "StorCtl_Mod").unwrap_or(0);
         let (charge, discharge) = (ramp(&self.ramps.charge), ramp(&self.ramps.discharge));
         let window = PowerWindow {
@@ -322,7 +325,7 @@ impl Panel {
                 .is_none_or(|ramp| ramp.value(now) != 0)
                 && enabled
                 && !stopped,
-            limit: limits.into_iter().min(),
+            limit,
             export_limit: None,
             set_point,
             window,

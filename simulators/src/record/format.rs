@@ -262,7 +262,13 @@ mod tests {
     fn blocks() -> impl Strategy<Value = Vec<Block>> {
         let words = prop::collection::vec(any::<u16>(), 1..6);
         prop::collection::vec(words, 1..5).prop_map(|many| {
-            let of = |n: usize| if n.is_multiple_of(2) { Table::Holding } else { Table::Input };
+            let of = |n: usize| {
+                if n.is_multiple_of(2) {
+                    Table::Holding
+                } else {
+                    Table::Input
+                }
+            };
             (0_u16..)
                 .zip(many)
                 .map(|(n, words)| Block {
