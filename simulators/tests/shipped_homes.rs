@@ -22,7 +22,11 @@ fn every_shipped_home_is_read_and_lives_through_a_day() {
             });
         }
         home.advance_to(start + 86_400);
-        assert!(home.energies().load > home.spec().lifetime.load, "{}", path.display());
+        assert!(
+            home.energies().load > home.spec().lifetime.load,
+            "{}",
+            path.display()
+        );
         homes += 1;
     }
     assert!(homes >= 5, "{homes} homes");

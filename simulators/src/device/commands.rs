@@ -276,12 +276,11 @@ impl Panel {
         }
     }
 
-    /// When something changes by itself next.
+    /// When a timer runs out or a ramp moves next.
     pub(crate) fn next_change(&self, now: i64) -> Option<i64> {
         let timers = self.reversions.iter().filter_map(Reversion::expires);
         let ramps = self.ramps.each().filter_map(|ramp| ramp.next_change(now));
-        let heart = self.heartbeat.as_ref().and_then(Heartbeat::deadline);
-        timers.chain(ramps).chain(heart).min()
+        timers.chain(ramps).min()
     }
 
     /// What is asked for at this second. Percentages of model 124 are of `WChaMax`: a negative `InWRte`

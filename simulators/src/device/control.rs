@@ -168,13 +168,23 @@ impl Reversion {
         self.expires
     }
 
-    /// Takes the control back if its time is over.
-    pub(crate) fn expire(&mut self, map: &mut RegisterMap, now: i64) {
-        if self.expires.is_some_and(|at| at <= now) {
-            self.take_back(map);
-        }
+    /// Whether its time is over.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Forgets its time: the control stays.
+    pub(crate) fn stop(&mut self) {
+        self.expires = None;
+    }
+
+    /// Shows how much time is left, where there is a point for it; what it cannot carry is its greatest
+    /// number.
+    pub(crate) fn count_down(&self, map: &mut RegisterMap, now: i64) {
         if let Some(remaining) = self.remaining {
-            remaining.set(map, self.expires.map_or(0, |at| at - now));
+            let left = self.expires.map_or(0, |at| at.saturating_sub(now));
+            let greatest = i64::try_from(remaining.kind.range().1).unwrap_or(i64::MAX);
+            remaining.set(map, left.min(greatest));
         }
     }
 
@@ -281,8 +291,11 @@ impl Heartbeat {
         }
     }
 
-    /// A client has written: a new value is a beat.
-    pub(crate) fn listen(&mut self, map: &RegisterMap, now: i64) {
+    /// A client has written to these registers: a new value of the heartbeat is a beat.
+    pub(crate) fn listen(&mut self, map: &RegisterMap, touched: &[u16], now: i64) {
+        if !touched.iter().any(|&address| self.place.overlaps(address)) {
+            return;
+        }
         let Some(value) = self.place.get(map) else { return };
         if self.last.map_or(value != 0, |(last, _)| last != value) {
             self.last = Some((value, now));
@@ -335,15 +348,15 @@ mod tests {
         };
         let mut map = RegisterMap::plain([(Table::Holding, 0, vec![0, 0])]);
         let mut heart = Heartbeat::new(place, 60);
-        heart.listen(&map, 0);
+        heart.listen(&map, &[1], 0);
         assert_eq!(heart.deadline(), None);
         place.set(&mut map, 1);
-        heart.listen(&map, 10);
+        heart.listen(&map, &[1], 10);
         assert!(!heart.is_missed(69));
-        heart.listen(&map, 69);
+        heart.listen(&map, &[1], 69);
         assert_eq!(heart.deadline(), Some(70), "the same value again is no beat");
         place.set(&mut map, 2);
-        heart.listen(&map, 69);
+        heart.listen(&map, &[1], 69);
         assert!(!heart.is_missed(128) && heart.is_missed(129) && !heart.is_missed(130));
     }
 }

@@ -1,6 +1,7 @@
 //! Devices: a register map with rules for writing, reversion timers and faults.
 
 mod build;
+mod clock;
 mod commands;
 mod control;
 mod models;
@@ -115,7 +116,7 @@ impl Device {
 
     /// Switches a fault off that was switched on by hand; whether there was one of that name.
     pub fn eject(&self, fault: &str) -> bool {
-        self.lock().faults_mut().eject(fault)
+        self.lock().eject(fault)
     }
 
     /// Puts a fault on for a span of simulated time, in Unix seconds.
@@ -130,7 +131,7 @@ impl Device {
 
     /// Takes all faults off, live and scheduled.
     pub fn clear_faults(&self) {
-        self.lock().faults_mut().clear();
+        self.lock().clear_faults();
     }
 
     /// The faults in force now.

@@ -7,7 +7,7 @@ use super::profiled::{self, Recipes};
 use super::snapshot::{Grid, Inverter, Metered};
 use super::spec::{DeviceSpec, Role};
 use super::view::{Remembered, distorted};
-use super::{Answer, BuildError, build};
+use super::{Answer, BuildError, build, clock};
 use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense, Schedule};
 use crate::physics::Site;
 use crate::random::Random;
@@ -23,7 +23,6 @@ const MAX_READ: u16 = 125;
 const MAX_WRITE: usize = 123;
 /// What the byte count of a reply can say at most.
 const MAX_REPLY_WORDS: usize = 127;
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Where a device's registers come from.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub(crate) struct DeviceState {
     remembered: Remembered,
     seed: u64,
     now: i64,
+    /// The day of the device's own clock.
+    day: i64,
 }
 
 impl DeviceState {
@@ -73,6 +74,7 @@ impl DeviceState {
             remembered: Remembered::new(),
             seed,
             now: i64::MIN,
+            day: 0,
         })
     }
 
@@ -89,6 +91,7 @@ impl DeviceState {
             remembered: Remembered::new(),
             seed,
             now: i64::MIN,
+            day: 0,
         }
     }
 
@@ -125,10 +128,6 @@ impl DeviceState {
         &self.map
     }
 
-    pub(crate) fn faults_mut(&mut self) -> &mut FaultPlan {
-        &mut self.faults
-    }
-
     /// The faults in force; none at no cost when none was ever planned.
     pub(crate) fn active(&self) -> Vec<Active> {
         if self.faults.is_empty() {
@@ -149,12 +148,42 @@ impl DeviceState {
 
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.inject(fault, self.now);
-        self.remember();
+        if matches!(fault, Fault::Frozen | Fault::CounterReset) {
+            // Injected over itself, it begins anew.
+            self.remembered.remove(fault.name());
+        }
+        self.settle();
+    }
+
+    /// Switches a live fault off, from this instant on; whether there was one.
+    pub(crate) fn eject(&mut self, name: &str) -> bool {
+        let was_on = self.faults.eject(name);
+        self.settle();
+        was_on
+    }
+
+    pub(crate) fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.settle();
     }
 
     pub(crate) fn plan(&mut self, fault: Fault, schedule: Schedule) {
         self.faults.schedule(fault, schedule, self.now);
-        self.remember();
+        self.settle();
+    }
+
+    /// Faults have begun or ended, or time has moved on.
+    fn settle(&mut self) {
+        let day = self.clock_at(self.now).div_euclid(clock::SECONDS_PER_DAY);
+        if day != self.day {
+            self.day = day;
+            self.remembered.remove(Fault::CounterResetsDaily.name());
+        }
+        if !self.faults.is_empty() || !self.remembered.is_empty() {
+            self.remember();
+        }
+        let obeyed = self.remembered.get(Fault::WritesNotObeyed.name());
+        self.panel.jump(obeyed.unwrap_or(&self.map));
     }
 
     /// What a client sees now, value and map faults included.
@@ -167,48 +196,37 @@ impl DeviceState {
     }
 
     /// The device's own clock, in Unix seconds.
-    fn clock(&self) -> i64 {
-        self.active()
-            .iter()
-            .fold(self.now, |clock, active| match active.fault {
-                Fault::ClockSteps { seconds } => clock.saturating_add(seconds),
-                Fault::ClockDrifts { seconds } => {
-                    clock.saturating_add((self.now - active.since).saturating_mul(seconds) / SECONDS_PER_DAY)
-                }
-                _ => clock,
-            })
+    fn clock_at(&self, now: i64) -> i64 {
+        clock::reading(&self.faults.active(now), now)
     }
 
     /// Moves the device's time on: timers run out, faults begin and end.
     pub(crate) fn tick(&mut self, now: i64) {
-        let day_before = self.clock().div_euclid(SECONDS_PER_DAY);
         self.now = now;
         if let Nature::Replayed(replay) = &mut self.nature {
             replay.play(now, &mut self.map);
         }
-        if self.clock().div_euclid(SECONDS_PER_DAY) != day_before {
-            self.remembered.remove(Fault::CounterResetsDaily.name());
-        }
-        if !self.faults.is_empty() || !self.remembered.is_empty() {
-            self.remember();
-        }
-        let deaf = self.has(Fault::HeartbeatIgnored);
-        let missed = self
-            .panel
-            .heartbeat
-            .as_mut()
-            .is_some_and(|heart| heart.is_missed(now))
-            && !deaf;
+        self.settle();
+        let (deaf, stopped) = (self.has(Fault::HeartbeatIgnored), self.has(Fault::NeverReverts));
+        let heart = self.panel.heartbeat.as_mut();
+        let missed = !deaf && heart.is_some_and(|heart| heart.is_missed(now));
         for reversion in &mut self.panel.reversions {
-            if missed {
+            if stopped {
+                reversion.stop();
+            }
+            if missed || reversion.is_due(now) {
+                // What a device goes on to obey reverts, too, though nothing that is written is obeyed.
+                if let Some(obeyed) = self.remembered.get_mut(Fault::WritesNotObeyed.name()) {
+                    reversion.take_back(obeyed);
+                }
                 reversion.take_back(&mut self.map);
             }
-            reversion.expire(&mut self.map, now);
+            reversion.count_down(&mut self.map, now);
         }
-        self.panel.jump(&self.map);
         if let Some(recipes) = &mut self.recipes {
             recipes.expire(&mut self.map, now, deaf);
         }
+        self.settle();
     }
 
     /// Keeps the registers of the instant at which a fault began, for those that go back to it.
@@ -229,13 +247,16 @@ impl DeviceState {
 
     /// When something changes by itself next: a timer, a ramp, a fault, a midnight that matters.
     pub(crate) fn next_change(&self) -> Option<i64> {
-        let midnight = (self.faults.plans(Fault::CounterResetsDaily.name())).then(|| {
-            let clock = self.clock();
-            self.now + (SECONDS_PER_DAY - clock.rem_euclid(SECONDS_PER_DAY))
-        });
+        let midnight = self
+            .faults
+            .plans(Fault::CounterResetsDaily.name())
+            .then(|| clock::midnight(&self.active(), self.now));
         let fault = self.faults.next_boundary(self.now);
+        let heart = self.panel.heartbeat.as_ref();
+        let missed = heart.and_then(|heart| heart.deadline());
+        let missed = missed.filter(|_| !self.has(Fault::HeartbeatIgnored));
         let recipes = self.recipes.as_ref().and_then(Recipes::next_change);
-        [self.panel.next_change(self.now), recipes, fault, midnight]
+        [self.panel.next_change(self.now), missed, recipes, fault, midnight]
             .into_iter()
             .flatten()
             .min()
@@ -259,7 +280,7 @@ impl DeviceState {
 
     /// Writes what the device measures into its registers.
     pub(crate) fn publish(&mut self, site: &Site) {
-        let (grid, clock) = (Grid::of(site), self.clock());
+        let (grid, clock) = (Grid::of(site), self.clock_at(site.now()));
         let commands = self.commands();
         let (Nature::Simulated { spec, ratings }, Some((_, commands))) = (&self.nature, commands) else {
             return;
@@ -458,12 +479,12 @@ impl DeviceState {
             recipes.obey(&self.map, touched, self.now, habit);
         }
         if let Some(heart) = &mut self.panel.heartbeat {
-            heart.listen(&self.map, self.now);
+            heart.listen(&self.map, touched, self.now);
         }
         let mut random = Random::nth(self.seed, "window", self.now.cast_unsigned());
         self.panel.steer(&self.map, self.now, &mut random);
-        for reversion in &mut self.panel.reversions {
-            reversion.expire(&mut self.map, self.now);
+        for reversion in &self.panel.reversions {
+            reversion.count_down(&mut self.map, self.now);
         }
     }
 
