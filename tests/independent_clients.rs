@@ -30,6 +30,22 @@ fn mbpoll_reads_the_marker_and_a_block_and_its_writes_act() {
     assert!(values_agreed("mbpoll") > 500);
 }
 
+#[test]
+fn the_python_example_of_the_device_lab_runs() {
+    let python = std::env::var_os("GRIDTALLY_PYTHON").unwrap_or_else(|| "python3".into());
+    let output = Command::new(&python)
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/simulators/examples/test_inverter.py"
+        ))
+        .env("GRIDTALLY", env!("CARGO_BIN_EXE_gridtally"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap_or_else(|error| panic!("{} does not start ({error}); ./test makes it", python.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("Ran 2 tests"), "{said}");
+}
+
 /// Processes of a group of their own; what is left of it ends with this.
 struct Group(u32);
 
