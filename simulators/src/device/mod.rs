@@ -108,6 +108,13 @@ impl Device {
         self.lock().answer(request)
     }
 
+    /// Handles a request as its bytes, from the function code on, without address and checksum; the
+    /// reply likewise. `None` for silence.
+    #[must_use]
+    pub fn answer_pdu(&self, request: &[u8]) -> Option<Vec<u8>> {
+        crate::wire::respond(request, |request| self.answer(request))
+    }
+
     /// Switches a fault on until [`eject`](Self::eject) or [`clear_faults`](Self::clear_faults). One
     /// of the same name is replaced.
     pub fn inject(&self, fault: Fault) {
