@@ -292,6 +292,9 @@ impl Panel {
                 number(map, 704, "WSet").unwrap_or(0) * 1_000
             }
         });
+        let limit = limits.into_iter().min();
+        // A limit holds a set-point that asks for more.
+        let set_point = set_point.map(|asked| limit.map_or(asked, |limit| asked.min(limit)));
         let mode = number(map, 124, "StorCtl_Mod").unwrap_or(0);
         let (charge, discharge) = (ramp(&self.ramps.charge), ramp(&self.ramps.discharge));
         let window = PowerWindow {
@@ -304,7 +307,7 @@ impl Panel {
         let enabled = number(map, 703, "ES") != Some(0);
         Commands {
             connected: number(map, 123, "Conn") != Some(0) && enabled && !stopped,
-            limit: limits.into_iter().min(),
+            limit,
             set_point,
             window,
             reserve_basis_points: number(map, 124, "MinRsvPct").unwrap_or(ratings.reserve_permille * 10),

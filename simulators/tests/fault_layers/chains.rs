@@ -38,7 +38,7 @@ fn end_of(map: &RegisterMap) -> u16 {
 }
 
 /// A model's registers, ID and L among them.
-fn whole<'a>(map: &'a RegisterMap, address: u16, length: u16) -> &'a [u16] {
+fn whole(map: &RegisterMap, address: u16, length: u16) -> &[u16] {
     map.read(Table::Holding, address, length + 2).unwrap()
 }
 
