@@ -1,16 +1,27 @@
 //! `gridtally simulate …`: devices for whoever needs one to talk to.
 
-use crate::device::{DeviceSpec, Generation, Phases, Role};
+use crate::bounded;
+use crate::device::{Device, DeviceSpec, Generation, Phases, Role};
 use crate::fault::{Fault, FaultError, Layer, Schedule};
 use crate::lab::config::{self, ConfigError};
 use crate::lab::{Lab, LabError, Pace, Place, Plan, PlannedDevice, PlannedFault, explain};
+use crate::record::{
+    RecordError, RecordOptions, Recorded, Recording, RecordingError, Span, Target, record, redact,
+};
 use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
+use gridtally_registers::profile::Profile;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
+
+/// As long as a recording may be.
+const LONGEST_RECORDING: u64 = 64 << 20;
 
 /// Simulated Modbus devices, over TCP or on a serial line, until Ctrl-C.
 ///
@@ -39,8 +50,64 @@ enum What {
     Hybrid(Options),
     /// A grid meter.
     Meter(Options),
+    /// A device without SunSpec, by its register-map profile.
+    Profile {
+        /// A file of config/device-profiles/, or one of your own.
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Records what a real device answers into a file; nothing is written to the device.
+    Record(RecordArgs),
+    /// Serves a recording as a live device.
+    Replay(ReplayArgs),
     /// Lists all faults that a device can have.
     Faults,
+}
+
+#[derive(Debug, Args)]
+struct RecordArgs {
+    /// The device: tcp://host:port?unit=1 or rtu:/dev/ttyUSB0?baud=9600&unit=1; base=N says where
+    /// its SunSpec map begins, if not at 40000, 0 or 50000.
+    device: Target,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// Pictures after the first one.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    snapshots: u32,
+    /// Seconds from one picture to the next.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    every: u32,
+    /// More registers, or those of a device without SunSpec: holding:0-99 or input:5000-5100
+    #[arg(long, value_name = "SPAN")]
+    registers: Vec<Span>,
+    /// Takes out the serial number that the device tells in model 1.
+    #[arg(long)]
+    redact: bool,
+    /// Takes out this text too, wherever it stands.
+    #[arg(long, value_name = "TEXT")]
+    redact_text: Vec<String>,
+    /// Milliseconds that an answer may take.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    timeout: u64,
+    /// Milliseconds between two requests.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pause: u64,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// The recording.
+    file: PathBuf,
+    #[command(flatten)]
+    device: DeviceOptions,
+    /// Serves the control API here, as 127.0.0.1:5019.
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<SocketAddr>,
+    /// How time passes: real or x60.
+    #[arg(long, default_value_t = Pace::Scaled(1))]
+    time: Pace,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +180,7 @@ enum GenerationName {
     /// 111 to 113 and 211 to 214.
     Float,
     /// IEEE 1547-2018: 701 to 715.
+    #[value(name = "ieee-1547", alias = "ieee1547")]
     Ieee1547,
     /// All in one map.
     All,
@@ -157,6 +225,31 @@ pub enum SimulateError {
     /// A fault is none.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// A register-map profile is wrong.
+    #[error("{0}")]
+    Profile(String),
+    /// A device cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A file is no recording.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", file.display())]
+    Unwritable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The lab does not run.
     #[error(transparent)]
     Lab(#[from] LabError),
@@ -181,6 +274,8 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
             print!("{}", fault_list());
             return Ok(());
         }
+        What::Record(args) => return record_device(&args).await,
+        What::Replay(args) => return replay(&args).await,
         What::Home {
             file: Some(file),
             options,
@@ -198,6 +293,11 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
         What::Home { file: None, options } => {
             let roles = [Role::Inverter, Role::Battery, Role::Meter];
             ("home".to_owned(), plan(&roles, &options.device)?, options.lab)
+        }
+        What::Profile { file, options } => {
+            let profile = config::load_profile(&file).map_err(SimulateError::Profile)?;
+            let title = profile.name.clone();
+            (title, plan_profile(profile, &options.device)?, options.lab)
         }
         What::Inverter(options) => (
             "inverter".to_owned(),
@@ -223,6 +323,77 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let lab = Lab::start(&title, &with(plan, &options)?).await?;
     print!("{}", explain(&lab));
     Ok(lab.run(options.watch).await?)
+}
+
+async fn record_device(args: &RecordArgs) -> Result<(), SimulateError> {
+    let options = RecordOptions {
+        spans: args.registers.clone(),
+        snapshots: args.snapshots,
+        every: Duration::from_secs(u64::from(args.every)),
+        deadline: Duration::from_millis(args.timeout),
+        pause: Duration::from_millis(args.pause),
+    };
+    let mut holes = 0;
+    let source = args.device.to_string();
+    let mut recording = record(&args.device, &source, &options, |progress| match progress {
+        Recorded::Model { id, address } => eprintln!("model {id} at {address}"),
+        Recorded::Hole { address, count } => {
+            holes += 1;
+            eprintln!("registers from {address}, {count} of them: refused, left out");
+        }
+        Recorded::Snapshot(n) => eprintln!("picture {n} of {}", args.snapshots),
+    })
+    .await?;
+    if args.redact || !args.redact_text.is_empty() {
+        let redaction = redact(&mut recording, &args.redact_text);
+        eprintln!("{} registers redacted", redaction.registers);
+        for text in redaction.too_short {
+            eprintln!("{text:?} is too short to be searched for: look through the file yourself");
+        }
+    }
+    write_whole(&args.out, &recording.to_json())?;
+    println!(
+        "{}: {} registers, {} pictures after the first, {holes} refused.\nServe it with: gridtally simulate replay {}",
+        args.out.display(),
+        recording.registers(),
+        recording.snapshots.len(),
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// The file is whole or not there.
+fn write_whole(path: &Path, text: &str) -> Result<(), SimulateError> {
+    let unwritable = |source| SimulateError::Unwritable {
+        file: path.to_owned(),
+        source,
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    std::fs::write(&part, text).map_err(unwritable)?;
+    std::fs::rename(&part, path).map_err(unwritable)
+}
+
+async fn replay(args: &ReplayArgs) -> Result<(), SimulateError> {
+    let unreadable = |source| SimulateError::Unreadable {
+        file: args.file.clone(),
+        source,
+    };
+    let text = bounded::read(&args.file, LONGEST_RECORDING).map_err(unreadable)?;
+    let mut recording = Recording::parse(&text, &args.file.display().to_string())?;
+    recording.unit = args.device.unit.unwrap_or(recording.unit);
+    let name = args
+        .file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let device = Device::replay(&recording, name.clone());
+    let place = place(&args.device, 0)?;
+    let lab = Lab::start_devices(&name, vec![(device, place)], args.time, args.control).await?;
+    print!("{}", explain(&lab));
+    Ok(lab.run(false).await?)
 }
 
 /// What the command line says about the lab goes over what the file says.
@@ -265,6 +436,19 @@ fn plan(roles: &[Role], options: &DeviceOptions) -> Result<Plan, SimulateError> 
         pace: Pace::Scaled(1),
         control: None,
     })
+}
+
+fn plan_profile(profile: Arc<Profile>, options: &DeviceOptions) -> Result<Plan, SimulateError> {
+    let mut plan = plan(&[], options)?;
+    let mut spec = DeviceSpec::profiled(profile, format!("SIM{:08X}", options.seed.unwrap_or(1)));
+    spec.unit = options.unit.unwrap_or(spec.unit);
+    spec.phases = options.phases.map(Phases::from).unwrap_or(spec.phases);
+    plan.devices.push(PlannedDevice {
+        spec,
+        place: place(options, 0)?,
+        faults: Vec::new(),
+    });
+    Ok(plan)
 }
 
 fn place(options: &DeviceOptions, n: u8) -> Result<Place, SimulateError> {

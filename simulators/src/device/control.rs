@@ -2,27 +2,69 @@
 
 use crate::random::Random;
 use crate::registers::{RegisterMap, Table};
+use gridtally_registers::profile::{Encoding, Value};
 use gridtally_registers::sunspec::Kind;
+use rust_decimal::Decimal;
 
 /// A point that accepts values within bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Writable {
     pub(crate) address: u16,
-    pub(crate) kind: Kind,
-    pub(crate) least: i128,
-    pub(crate) greatest: i128,
+    pub(crate) length: u16,
+    pub(crate) rule: Rule,
+}
+
+/// What a point accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// An integer of SunSpec, not scaled.
+    Integer { kind: Kind, least: i128, greatest: i128 },
+    /// A number of a profile, in the unit and with the sign of its point; written as a whole or not at
+    /// all.
+    Number {
+        encoding: Encoding,
+        bounds: Option<(Decimal, Decimal)>,
+    },
 }
 
 impl Writable {
     pub(crate) fn covers(&self, address: u16) -> bool {
-        (self.address..self.address + self.kind.words()).contains(&address)
+        address
+            .checked_sub(self.address)
+            .is_some_and(|offset| offset < self.length)
+    }
+
+    /// Whether a write of registers without a gap may be one of this point.
+    pub(crate) fn may_be_written_by(&self, touched: &[u16]) -> bool {
+        match &self.rule {
+            Rule::Integer { .. } => true,
+            Rule::Number { .. } => {
+                let covered = touched.iter().filter(|&&address| self.covers(address));
+                covered.count() == usize::from(self.length)
+            }
+        }
     }
 
     /// Whether what stands in the map now is allowed.
     pub(crate) fn accepts(&self, map: &RegisterMap) -> bool {
-        let words = map.read(Table::Holding, self.address, self.kind.words());
-        let value = words.ok().and_then(|words| self.kind.integer(words));
-        value.is_some_and(|value| (self.least..=self.greatest).contains(&value))
+        let Ok(words) = map.read(Table::Holding, self.address, self.length) else {
+            return false;
+        };
+        match &self.rule {
+            Rule::Integer {
+                kind,
+                least,
+                greatest,
+            } => kind
+                .integer(words)
+                .is_some_and(|value| (*least..=*greatest).contains(&value)),
+            Rule::Number { encoding, bounds } => match encoding.decode(words) {
+                Ok(Value::Number(value)) => {
+                    bounds.is_none_or(|(least, greatest)| (least..=greatest).contains(&value))
+                }
+                _ => false,
+            },
+        }
     }
 }
 

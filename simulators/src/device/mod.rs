@@ -5,6 +5,7 @@ mod clock;
 mod commands;
 mod control;
 mod models;
+mod profiled;
 mod snapshot;
 mod spec;
 mod state;

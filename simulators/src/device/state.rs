@@ -3,6 +3,7 @@
 use super::commands::{Commands, Panel};
 use super::control::TimerHabit;
 use super::models::{self, Ratings};
+use super::profiled::{self, Recipes};
 use super::snapshot::{Grid, Inverter, Metered};
 use super::spec::{DeviceSpec, Role};
 use super::view::{Remembered, distorted};
@@ -13,6 +14,7 @@ use crate::random::Random;
 use crate::registers::{RegisterMap, Table};
 use crate::replay::Replay;
 use crate::spec::HomeSpec;
+use gridtally_registers::profile::Profile;
 use tokio_modbus::{ExceptionCode, Request, Response};
 
 /// FC 3 and 4 carry at most 125 registers, FC 16 at most 123 (*MODBUS Application Protocol* 1.1b3,
@@ -27,7 +29,7 @@ const MAX_REPLY_WORDS: usize = 127;
 #[allow(clippy::large_enum_variant, reason = "a device has one of them")]
 enum Nature {
     /// From the physics of a site.
-    Simulated { spec: DeviceSpec, ratings: Ratings },
+    Simulated { spec: Box<DeviceSpec>, ratings: Ratings },
     /// From a recording of a real device.
     Replayed(Replay),
 }
@@ -40,6 +42,7 @@ pub(crate) struct DeviceState {
     nature: Nature,
     map: RegisterMap,
     panel: Panel,
+    recipes: Option<Recipes>,
     faults: FaultPlan,
     remembered: Remembered,
     seed: u64,
@@ -52,13 +55,21 @@ impl DeviceState {
     pub(crate) fn new(spec: DeviceSpec, home: &HomeSpec, seed: u64) -> Result<Self, BuildError> {
         let ratings = Ratings::of(&spec, home);
         let map = build::registers(&spec, &ratings)?;
-        let panel = Panel::new(&map, &ratings, spec.heartbeat_seconds);
+        let mut panel = Panel::new(&map, &ratings, spec.heartbeat_seconds);
+        let recipes = spec.profile.as_ref().map(|profile| {
+            panel.writable = profiled::writable(profile);
+            Recipes::new(profile, &map)
+        });
         Ok(Self {
             name: spec.name.clone(),
             unit: spec.unit,
-            nature: Nature::Simulated { spec, ratings },
+            nature: Nature::Simulated {
+                spec: Box::new(spec),
+                ratings,
+            },
             map,
             panel,
+            recipes,
             faults: FaultPlan::default(),
             remembered: Remembered::new(),
             seed,
@@ -75,6 +86,7 @@ impl DeviceState {
             nature: Nature::Replayed(replay),
             map,
             panel: Panel::default(),
+            recipes: None,
             faults: FaultPlan::default(),
             remembered: Remembered::new(),
             seed,
@@ -100,6 +112,14 @@ impl DeviceState {
     pub(crate) fn role(&self) -> Option<Role> {
         match &self.nature {
             Nature::Simulated { spec, .. } => Some(spec.role),
+            Nature::Replayed(_) => None,
+        }
+    }
+
+    /// The profile of a device without SunSpec.
+    fn profile(&self) -> Option<&Profile> {
+        match &self.nature {
+            Nature::Simulated { spec, .. } => spec.profile.as_deref(),
             Nature::Replayed(_) => None,
         }
     }
@@ -168,7 +188,11 @@ impl DeviceState {
 
     /// What a client sees now, value and map faults included.
     pub(crate) fn seen(&self) -> RegisterMap {
-        distorted(&self.map, &self.active(), &self.remembered).unwrap_or_else(|| self.map.clone())
+        self.distorted(&self.active()).unwrap_or_else(|| self.map.clone())
+    }
+
+    fn distorted(&self, active: &[Active]) -> Option<RegisterMap> {
+        distorted(&self.map, active, &self.remembered, self.profile())
     }
 
     /// The device's own clock, in Unix seconds.
@@ -199,6 +223,9 @@ impl DeviceState {
             }
             reversion.count_down(&mut self.map, now);
         }
+        if let Some(recipes) = &mut self.recipes {
+            recipes.expire(&mut self.map, now, deaf);
+        }
         self.settle();
     }
 
@@ -228,7 +255,8 @@ impl DeviceState {
         let heart = self.panel.heartbeat.as_ref();
         let missed = heart.and_then(|heart| heart.deadline());
         let missed = missed.filter(|_| !self.has(Fault::HeartbeatIgnored));
-        [self.panel.next_change(self.now), missed, fault, midnight]
+        let recipes = self.recipes.as_ref().and_then(Recipes::next_change);
+        [self.panel.next_change(self.now), missed, recipes, fault, midnight]
             .into_iter()
             .flatten()
             .min()
@@ -243,16 +271,24 @@ impl DeviceState {
             .remembered
             .get(Fault::WritesNotObeyed.name())
             .unwrap_or(&self.map);
-        Some((spec.role, self.panel.commands(obeyed, ratings, self.now)))
+        let commands = match &self.recipes {
+            Some(recipes) => recipes.commands(obeyed, ratings),
+            None => self.panel.commands(obeyed, ratings, self.now),
+        };
+        Some((spec.role, commands))
     }
 
     /// Writes what the device measures into its registers.
     pub(crate) fn publish(&mut self, site: &Site) {
         let (grid, clock) = (Grid::of(site), self.clock_at(site.now()));
         let commands = self.commands();
-        let (Nature::Simulated { spec, .. }, Some((_, commands))) = (&self.nature, commands) else {
+        let (Nature::Simulated { spec, ratings }, Some((_, commands))) = (&self.nature, commands) else {
             return;
         };
+        if let Some(profile) = &spec.profile {
+            profiled::publish(&mut self.map, profile, spec, ratings, site, &commands);
+            return;
+        }
         if spec.role == Role::Meter {
             // Model 1 comes first.
             for n in 1..self.map.models().len() {
@@ -316,10 +352,11 @@ impl DeviceState {
         count: u16,
         active: &[Active],
     ) -> Result<Vec<u16>, ExceptionCode> {
-        if !(1..=MAX_READ).contains(&count) {
+        let most = self.profile().map_or(MAX_READ, |profile| profile.max_registers);
+        if !(1..=most.min(MAX_READ)).contains(&count) {
             return Err(ExceptionCode::IllegalDataValue);
         }
-        let seen = distorted(&self.map, active, &self.remembered);
+        let seen = self.distorted(active);
         let map = seen.as_ref().unwrap_or(&self.map);
         let words = map
             .read(table, address, count)
@@ -370,8 +407,12 @@ impl DeviceState {
         if fault(Fault::WritesIgnored) {
             return Ok(());
         }
+        let obeys = !fault(Fault::WritesNotObeyed);
+        if let (true, Some(recipes)) = (obeys, &mut self.recipes) {
+            recipes.expect(&self.map, &touched);
+        }
         self.write(address, words, &touched)?;
-        if !fault(Fault::WritesNotObeyed) {
+        if obeys {
             self.obey(&touched, active);
         }
         Ok(())
@@ -408,7 +449,7 @@ impl DeviceState {
             .writable
             .iter()
             .filter(|place| touches(place))
-            .all(|place| place.accepts(&self.map));
+            .all(|place| place.may_be_written_by(touched) && place.accepts(&self.map));
         if !accepted {
             self.map.put(Table::Holding, address, before);
             return Err(ExceptionCode::IllegalDataValue);
@@ -433,6 +474,9 @@ impl DeviceState {
             if reversion.is_touched_by(touched) {
                 reversion.restart(&self.map, self.now, habit);
             }
+        }
+        if let Some(recipes) = &mut self.recipes {
+            recipes.obey(&self.map, touched, self.now, habit);
         }
         if let Some(heart) = &mut self.panel.heartbeat {
             heart.listen(&self.map, touched, self.now);

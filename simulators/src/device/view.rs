@@ -1,7 +1,9 @@
 //! A device's registers as faults let them be seen.
 
+use super::profiled;
 use crate::fault::{Active, Fault, Layer};
 use crate::registers::{ModelAt, RegisterMap, Table};
+use gridtally_registers::profile::Profile;
 use gridtally_registers::sunspec::{END_MODEL, Kind, Placed, SUNS};
 use std::collections::HashMap;
 
@@ -13,6 +15,7 @@ pub(crate) fn distorted(
     map: &RegisterMap,
     faults: &[Active],
     remembered: &Remembered,
+    profile: Option<&Profile>,
 ) -> Option<RegisterMap> {
     let of = |layer| {
         faults
@@ -23,7 +26,11 @@ pub(crate) fn distorted(
     let mut seen = None;
     for fault in of(Layer::Value) {
         let image = seen.get_or_insert_with(|| map.clone());
-        distort_values(image, fault, remembered.get(fault.name()));
+        let then = remembered.get(fault.name());
+        match profile {
+            Some(profile) => profiled::distort(image, profile, fault, then),
+            None => distort_values(image, fault, then),
+        }
     }
     for fault in of(Layer::Map) {
         let image = seen.take().unwrap_or_else(|| map.clone());
@@ -75,7 +82,7 @@ fn distort_values(image: &mut RegisterMap, fault: Fault, then: Option<&RegisterM
 
 /// What a counter shows instead of its count; `then` is what it showed when the fault began, or at
 /// the last midnight.
-fn miscount(fault: Fault, count: i128, then: i128) -> i128 {
+pub(super) fn miscount(fault: Fault, count: i128, then: i128) -> i128 {
     match fault {
         Fault::CountersAtZero => 0,
         // A counter at 0 has nothing to lose, or is none.

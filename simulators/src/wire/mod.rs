@@ -21,6 +21,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use line::Port;
 pub use line::{Line, LineError, Parity, StopBits};
 pub(crate) use rtu::RtuServer;
 pub(crate) use tcp::TcpServer;
