@@ -1,16 +1,27 @@
 //! `gridtally simulate …`: devices for whoever needs one to talk to.
 
-use crate::device::{DeviceSpec, Generation, Phases, Role};
+use crate::bounded;
+use crate::device::{Device, DeviceSpec, Generation, Phases, Role};
 use crate::fault::{Fault, FaultError, Layer, Schedule};
 use crate::lab::config::{self, ConfigError};
 use crate::lab::{Lab, LabError, Pace, Place, Plan, PlannedDevice, PlannedFault, explain};
+use crate::record::{
+    RecordError, RecordOptions, Recorded, Recording, RecordingError, Span, Target, record, redact,
+};
 use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
+use gridtally_registers::profile::Profile;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
+
+/// As long as a recording may be.
+const LONGEST_RECORDING: u64 = 64 << 20;
 
 /// Simulated Modbus devices, over TCP or on a serial line, until Ctrl-C.
 ///
@@ -39,56 +50,125 @@ enum What {
     Hybrid(Options),
     /// A grid meter.
     Meter(Options),
+    /// A device without SunSpec, by its register-map profile.
+    Profile {
+        /// A file of config/device-profiles/, or one of your own.
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Records what a real device answers into a file; nothing is written to the device.
+    Record(RecordArgs),
+    /// Serves a recording as a live device.
+    Replay(ReplayArgs),
     /// Lists all faults that a device can have.
     Faults,
 }
 
 #[derive(Debug, Args)]
-struct Options {
-    /// Decides about roof, battery, household and clouds.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Address to listen on; 0.0.0.0 lets other machines in.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    listen: IpAddr,
-    /// TCP port; a home takes this one and the next two. 0 takes free ones.
-    #[arg(long, default_value_t = 5020)]
-    port: u16,
-    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial"])]
-    pty: Option<PathBuf>,
-    /// Modbus RTU on this serial port instead, 8 data bits.
-    #[arg(long, value_name = "DEVICE")]
-    serial: Option<PathBuf>,
-    /// Speed of the serial port.
-    #[arg(long, default_value_t = 9_600)]
-    baud: u32,
-    /// Modbus unit; the devices of a home on one line count up from here.
-    #[arg(long, default_value_t = 1)]
-    unit: u8,
-    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at.
-    #[arg(long, default_value_t = 40_000)]
-    base: u16,
-    /// Generation of SunSpec models.
-    #[arg(long, value_enum, default_value_t = GenerationName::Integer)]
-    generation: GenerationName,
-    /// Connection to the grid.
-    #[arg(long, value_enum, default_value_t = PhasesName::Three)]
-    phases: PhasesName,
-    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API).
-    #[arg(long, default_value_t = Pace::Scaled(1))]
-    time: Pace,
-    /// The instant to begin at, as 2026-06-21T10:00:00Z; now by default.
+struct RecordArgs {
+    /// The device: tcp://host:port?unit=1 or rtu:/dev/ttyUSB0?baud=9600&unit=1; base=N says where
+    /// its SunSpec map begins, if not at 40000, 0 or 50000.
+    device: Target,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// Pictures after the first one.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    snapshots: u32,
+    /// Seconds from one picture to the next.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    every: u32,
+    /// More registers, or those of a device without SunSpec: holding:0-99 or input:5000-5100
+    #[arg(long, value_name = "SPAN")]
+    registers: Vec<Span>,
+    /// Takes out the serial number that the device tells in model 1.
     #[arg(long)]
-    start: Option<DateTime<Utc>>,
-    /// A fault, as late-reply:millis=5000, always or frozen@14:00/10m on a schedule (each day, UTC).
-    /// Several are allowed. All devices have it.
-    #[arg(long = "fault", value_name = "FAULT")]
-    faults: Vec<String>,
+    redact: bool,
+    /// Takes out this text too, wherever it stands.
+    #[arg(long, value_name = "TEXT")]
+    redact_text: Vec<String>,
+    /// Milliseconds that an answer may take.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    timeout: u64,
+    /// Milliseconds between two requests.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pause: u64,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// The recording.
+    file: PathBuf,
+    #[command(flatten)]
+    device: DeviceOptions,
     /// Serves the control API here, as 127.0.0.1:5019.
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
-    /// Shows the power flows live.
+    /// How time passes: real or x60.
+    #[arg(long, default_value_t = Pace::Scaled(1))]
+    time: Pace,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    #[command(flatten)]
+    device: DeviceOptions,
+    #[command(flatten)]
+    lab: LabOptions,
+}
+
+/// What a file of a home says instead.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+struct DeviceOptions {
+    /// Decides about roof, battery, household and clouds [default: 1]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Address to listen on; 0.0.0.0 lets other machines in [default: 127.0.0.1]
+    #[arg(long)]
+    listen: Option<IpAddr>,
+    /// TCP port; a home takes this one and the next two; 0 takes free ones [default: 5020]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial", "port", "listen"])]
+    pty: Option<PathBuf>,
+    /// Modbus RTU on this serial port instead, 8 data bits, no parity
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["port", "listen"])]
+    serial: Option<PathBuf>,
+    /// Speed of the serial port [default: 9600]
+    #[arg(long, requires = "serial")]
+    baud: Option<u32>,
+    /// Modbus unit; the devices of a home on one serial line count up from here [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247))]
+    unit: Option<u8>,
+    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at [default: 40000]
+    #[arg(long)]
+    base: Option<u16>,
+    /// Generation of SunSpec models [default: integer]
+    #[arg(long, value_enum)]
+    generation: Option<GenerationName>,
+    /// Connection to the grid [default: three]
+    #[arg(long, value_enum)]
+    phases: Option<PhasesName>,
+}
+
+#[derive(Debug, Args)]
+struct LabOptions {
+    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API) [default: real]
+    #[arg(long)]
+    time: Option<Pace>,
+    /// The instant to begin at, as 2026-06-21T10:00:00Z [default: now]
+    #[arg(long)]
+    start: Option<DateTime<Utc>>,
+    /// A fault, as late-reply:millis=5000, always or frozen@14:00/10m on a schedule (each day, UTC).
+    /// Several are allowed; all devices have them. `gridtally simulate faults` lists what there is
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<String>,
+    /// Serves the control API here, as 127.0.0.1:5019; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<SocketAddr>,
+    /// Shows the power flows live
     #[arg(long)]
     watch: bool,
 }
@@ -100,6 +180,7 @@ enum GenerationName {
     /// 111 to 113 and 211 to 214.
     Float,
     /// IEEE 1547-2018: 701 to 715.
+    #[value(name = "ieee-1547", alias = "ieee1547")]
     Ieee1547,
     /// All in one map.
     All,
@@ -144,9 +225,37 @@ pub enum SimulateError {
     /// A fault is none.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// A register-map profile is wrong.
+    #[error("{0}")]
+    Profile(String),
+    /// A device cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A file is no recording.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", file.display())]
+    Unwritable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The lab does not run.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// The file of a home and the command line contradict one another.
+    #[error("{} says which devices there are and where: change it there, or leave the file away", .0.display())]
+    SaidTwice(PathBuf),
     /// Three ports do not fit.
     #[error("a home takes three ports from --port on; {port} leaves too few below 65536")]
     NoPortLeft {
@@ -160,94 +269,189 @@ pub enum SimulateError {
 /// # Errors
 /// If the command line or a config file is wrong, or a port or line cannot be had.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
-    let (title, plan, watch) = match args.what {
+    let (title, plan, options) = match args.what {
         What::Faults => {
             print!("{}", fault_list());
             return Ok(());
         }
+        What::Record(args) => return record_device(&args).await,
+        What::Replay(args) => return replay(&args).await,
         What::Home {
             file: Some(file),
             options,
         } => {
-            let mut plan = config::load(&file)?;
-            plan.control = options.control.or(plan.control);
-            plan.start = options.start.map(|start| start.timestamp()).or(plan.start);
-            if options.time != Pace::Scaled(1) {
-                plan.pace = options.time;
+            if options.device != DeviceOptions::default() {
+                return Err(SimulateError::SaidTwice(file));
             }
-            let faults = planned_faults(&options.faults)?;
-            plan.devices
-                .iter_mut()
-                .for_each(|device| device.faults.extend(faults.clone()));
             let stem = file
                 .file_stem()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            (stem, plan, options.watch)
+            (stem, config::load(&file)?, options.lab)
         }
         What::Home { file: None, options } => {
             let roles = [Role::Inverter, Role::Battery, Role::Meter];
-            ("home".to_owned(), plan(&roles, &options)?, options.watch)
+            ("home".to_owned(), plan(&roles, &options.device)?, options.lab)
+        }
+        What::Profile { file, options } => {
+            let profile = config::load_profile(&file).map_err(SimulateError::Profile)?;
+            let title = profile.name.clone();
+            (title, plan_profile(profile, &options.device)?, options.lab)
         }
         What::Inverter(options) => (
             "inverter".to_owned(),
-            plan(&[Role::Inverter], &options)?,
-            options.watch,
+            plan(&[Role::Inverter], &options.device)?,
+            options.lab,
         ),
         What::Battery(options) => (
             "battery".to_owned(),
-            plan(&[Role::Battery], &options)?,
-            options.watch,
+            plan(&[Role::Battery], &options.device)?,
+            options.lab,
         ),
         What::Hybrid(options) => (
             "hybrid".to_owned(),
-            plan(&[Role::Hybrid], &options)?,
-            options.watch,
+            plan(&[Role::Hybrid], &options.device)?,
+            options.lab,
         ),
-        What::Meter(options) => ("meter".to_owned(), plan(&[Role::Meter], &options)?, options.watch),
+        What::Meter(options) => (
+            "meter".to_owned(),
+            plan(&[Role::Meter], &options.device)?,
+            options.lab,
+        ),
     };
-    let lab = Lab::start(&title, &plan).await?;
+    let lab = Lab::start(&title, &with(plan, &options)?).await?;
     print!("{}", explain(&lab));
-    Ok(lab.run(watch).await?)
+    Ok(lab.run(options.watch).await?)
 }
 
-fn plan(roles: &[Role], options: &Options) -> Result<Plan, SimulateError> {
-    let home = HomeSpec::draw(options.seed);
+async fn record_device(args: &RecordArgs) -> Result<(), SimulateError> {
+    let options = RecordOptions {
+        spans: args.registers.clone(),
+        snapshots: args.snapshots,
+        every: Duration::from_secs(u64::from(args.every)),
+        deadline: Duration::from_millis(args.timeout),
+        pause: Duration::from_millis(args.pause),
+    };
+    let mut holes = 0;
+    let source = args.device.to_string();
+    let mut recording = record(&args.device, &source, &options, |progress| match progress {
+        Recorded::Model { id, address } => eprintln!("model {id} at {address}"),
+        Recorded::Hole { address, count } => {
+            holes += 1;
+            eprintln!("registers from {address}, {count} of them: refused, left out");
+        }
+        Recorded::Snapshot(n) => eprintln!("picture {n} of {}", args.snapshots),
+    })
+    .await?;
+    if args.redact || !args.redact_text.is_empty() {
+        let redaction = redact(&mut recording, &args.redact_text);
+        eprintln!("{} registers redacted", redaction.registers);
+        for text in redaction.too_short {
+            eprintln!("{text:?} is too short to be searched for: look through the file yourself");
+        }
+    }
+    write_whole(&args.out, &recording.to_json())?;
+    println!(
+        "{}: {} registers, {} pictures after the first, {holes} refused.\nServe it with: gridtally simulate replay {}",
+        args.out.display(),
+        recording.registers(),
+        recording.snapshots.len(),
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// The file is whole or not there.
+fn write_whole(path: &Path, text: &str) -> Result<(), SimulateError> {
+    let unwritable = |source| SimulateError::Unwritable {
+        file: path.to_owned(),
+        source,
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    std::fs::write(&part, text).map_err(unwritable)?;
+    std::fs::rename(&part, path).map_err(unwritable)
+}
+
+async fn replay(args: &ReplayArgs) -> Result<(), SimulateError> {
+    let unreadable = |source| SimulateError::Unreadable {
+        file: args.file.clone(),
+        source,
+    };
+    let text = bounded::read(&args.file, LONGEST_RECORDING).map_err(unreadable)?;
+    let mut recording = Recording::parse(&text, &args.file.display().to_string())?;
+    recording.unit = args.device.unit.unwrap_or(recording.unit);
+    let name = args
+        .file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let device = Device::replay(&recording, name.clone());
+    let place = place(&args.device, 0)?;
+    let lab = Lab::start_devices(&name, vec![(device, place)], args.time, args.control).await?;
+    print!("{}", explain(&lab));
+    Ok(lab.run(false).await?)
+}
+
+/// What the command line says about the lab goes over what the file says.
+fn with(mut plan: Plan, options: &LabOptions) -> Result<Plan, SimulateError> {
+    plan.control = options.control.or(plan.control);
+    plan.start = options.start.map(|start| start.timestamp()).or(plan.start);
+    plan.pace = options.time.unwrap_or(plan.pace);
     let faults = planned_faults(&options.faults)?;
+    plan.devices
+        .iter_mut()
+        .for_each(|device| device.faults.extend(faults.clone()));
+    Ok(plan)
+}
+
+fn plan(roles: &[Role], options: &DeviceOptions) -> Result<Plan, SimulateError> {
+    let seed = options.seed.unwrap_or(1);
+    let home = HomeSpec::draw(seed);
     let mut devices = Vec::new();
     for (n, &role) in (0_u8..).zip(roles) {
         let drawn = home.devices.iter().find(|device| device.role == role);
-        let serial_number = drawn.map_or_else(
-            || format!("HY{:08X}", options.seed),
-            |device| device.serial_number.clone(),
-        );
+        let serial_number =
+            drawn.map_or_else(|| format!("HY{seed:08X}"), |device| device.serial_number.clone());
         let mut spec = DeviceSpec::new(role, serial_number);
-        spec.speak(options.generation.into(), options.phases.into());
-        spec.base = options.base;
+        let generation = options.generation.map(Generation::from).unwrap_or_default();
+        spec.speak(generation, options.phases.map(Phases::from).unwrap_or_default());
+        spec.base = options.base.unwrap_or(spec.base);
         let place = place(options, n)?;
-        let shared = matches!(place, Place::Line(_));
-        spec.unit = if shared {
-            options.unit.saturating_add(n)
-        } else {
-            options.unit
-        };
+        let shared = if matches!(place, Place::Line(_)) { n } else { 0 };
+        spec.unit = options.unit.unwrap_or(1).saturating_add(shared);
         devices.push(PlannedDevice {
             spec,
             place,
-            faults: faults.clone(),
+            faults: Vec::new(),
         });
     }
     Ok(Plan {
         home,
         devices,
-        start: options.start.map(|start| start.timestamp()),
-        pace: options.time,
-        control: options.control,
+        start: None,
+        pace: Pace::Scaled(1),
+        control: None,
     })
 }
 
-fn place(options: &Options, n: u8) -> Result<Place, SimulateError> {
+fn plan_profile(profile: Arc<Profile>, options: &DeviceOptions) -> Result<Plan, SimulateError> {
+    let mut plan = plan(&[], options)?;
+    let mut spec = DeviceSpec::profiled(profile, format!("SIM{:08X}", options.seed.unwrap_or(1)));
+    spec.unit = options.unit.unwrap_or(spec.unit);
+    spec.phases = options.phases.map(Phases::from).unwrap_or(spec.phases);
+    plan.devices.push(PlannedDevice {
+        spec,
+        place: place(options, 0)?,
+        faults: Vec::new(),
+    });
+    Ok(plan)
+}
+
+fn place(options: &DeviceOptions, n: u8) -> Result<Place, SimulateError> {
     if let Some(link) = &options.pty {
         return Ok(Place::Line(Line::Pty {
             link: Some(link.clone()),
@@ -256,18 +460,19 @@ fn place(options: &Options, n: u8) -> Result<Place, SimulateError> {
     if let Some(path) = &options.serial {
         return Ok(Place::Line(Line::Serial {
             path: path.clone(),
-            baud: options.baud,
+            baud: options.baud.unwrap_or(9_600),
             parity: Parity::None,
             stop_bits: StopBits::One,
         }));
     }
-    let port = match options.port {
+    let port = match options.port.unwrap_or(5_020) {
         0 => 0,
         port => port
             .checked_add(u16::from(n))
             .ok_or(SimulateError::NoPortLeft { port })?,
     };
-    Ok(Place::Socket(SocketAddr::from((options.listen, port))))
+    let listen = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Ok(Place::Socket(SocketAddr::from((listen, port))))
 }
 
 /// `late-reply:millis=500` or `late-reply:millis=500@14:00/10m`.
@@ -313,13 +518,13 @@ mod tests {
         simulate: SimulateArgs,
     }
 
-    fn options(arguments: &[&str]) -> Options {
+    fn options(arguments: &[&str]) -> DeviceOptions {
         let words = ["simulate", "meter"].iter().chain(arguments);
         let program = Program::try_parse_from(words).expect("the arguments parse");
         let What::Meter(options) = program.simulate.what else {
             panic!("a meter")
         };
-        options
+        options.device
     }
 
     #[tokio::test]
@@ -362,8 +567,7 @@ mod tests {
         let again = plan(&[Role::Meter], &options(&["--port", port])).unwrap();
         let error = Lab::start("two", &again)
             .await
-            .err()
-            .expect("the port is taken")
+            .expect_err("the port is taken")
             .to_string();
         assert!(error.contains(port) && error.contains("--port"), "{error}");
     }

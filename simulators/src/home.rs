@@ -104,6 +104,7 @@ impl Home {
             grid_charging: false,
             inverter_limit: None,
             inverter_set_point: None,
+            export_limit: None,
         };
         for device in &self.devices {
             if let Some((role, commands)) = device.lock().commands() {
@@ -246,6 +247,8 @@ impl Home {
 
 /// Joins what one device asks for to what the others do: the narrower wins.
 fn apply(controls: &mut Controls, role: Role, commands: Commands) {
+    let export_limits = [controls.export_limit, commands.export_limit];
+    controls.export_limit = export_limits.into_iter().flatten().min();
     match role {
         Role::Meter => return,
         Role::Inverter => {
@@ -269,7 +272,10 @@ fn apply(controls: &mut Controls, role: Role, commands: Commands) {
         }
         Role::Hybrid => {
             controls.pv_connected &= commands.connected;
-            controls.window = controls.window.narrowed(commands.window);
+            // A set-point for both goes before the rates of model 124, as it does on a battery.
+            if commands.set_point.is_none() {
+                controls.window = controls.window.narrowed(commands.window);
+            }
             controls.inverter_limit = commands.limit;
             controls.inverter_set_point = commands.set_point;
         }

@@ -25,6 +25,7 @@
 //!
 //! [`Device::serve`] puts a device on a socket; [`Device::answer`] handles a request without one.
 
+mod bounded;
 pub mod cli;
 mod device;
 mod energy;
@@ -34,6 +35,7 @@ pub mod lab;
 mod neighbourhood;
 mod physics;
 mod random;
+pub mod record;
 mod registers;
 mod replay;
 mod server;

@@ -2,18 +2,26 @@
 
 use crate::registers::{RegisterMap, Table};
 
+/// Blocks of registers that were read at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Seconds since the beginning.
+    pub(crate) second: i64,
+    pub(crate) blocks: Vec<(Table, u16, Vec<u16>)>,
+}
+
 /// Registers over time: what each instant of a recording changed. Played in a circle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replay {
-    /// Seconds since the beginning, ascending, and the blocks that were read then.
-    frames: Vec<(i64, Vec<(Table, u16, Vec<u16>)>)>,
+    /// Ascending.
+    frames: Vec<Frame>,
     /// How long the recording is, in seconds, at least 1.
     seconds: i64,
     started: Option<i64>,
 }
 
 impl Replay {
-    pub(crate) fn new(frames: Vec<(i64, Vec<(Table, u16, Vec<u16>)>)>, seconds: i64) -> Self {
+    pub(crate) fn new(frames: Vec<Frame>, seconds: i64) -> Self {
         Self {
             frames,
             seconds: seconds.max(1),
@@ -25,8 +33,8 @@ impl Replay {
     pub(crate) fn play(&mut self, now: i64, map: &mut RegisterMap) {
         let started = *self.started.get_or_insert(now);
         let into = (now - started).rem_euclid(self.seconds);
-        for (_, blocks) in self.frames.iter().take_while(|(second, _)| *second <= into) {
-            for (table, address, words) in blocks {
+        for frame in self.frames.iter().take_while(|frame| frame.second <= into) {
+            for (table, address, words) in &frame.blocks {
                 map.put(*table, *address, words.iter().copied());
             }
         }
@@ -39,8 +47,11 @@ mod tests {
 
     #[test]
     fn a_recording_is_played_in_a_circle() {
-        let block = |word| vec![(Table::Holding, 7, vec![word])];
-        let mut replay = Replay::new(vec![(0, block(1)), (5, block(2)), (10, block(3))], 15);
+        let frame = |second, word| Frame {
+            second,
+            blocks: vec![(Table::Holding, 7, vec![word])],
+        };
+        let mut replay = Replay::new(vec![frame(0, 1), frame(5, 2), frame(10, 3)], 15);
         let mut map = RegisterMap::plain([(Table::Holding, 7, vec![0])]);
         let mut seen = Vec::new();
         for now in [100, 104, 105, 109, 110, 114, 115, 120] {

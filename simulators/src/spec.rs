@@ -84,7 +84,7 @@ impl HomeSpec {
         if battery.taper_from_permille > 1_000 || battery.taper_floor_permille > 1_000 {
             return Err(Impossible::Taper);
         }
-        if self.grid.nominal_millivolts <= 0 {
+        if self.grid.nominal_millivolts == 0 {
             return Err(Impossible::NoVoltage);
         }
         if self.load.ev_charger_watts > 1_000_000 {

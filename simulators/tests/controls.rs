@@ -215,3 +215,29 @@ fn a_refused_block_changes_nothing() {
     assert!(write(inverter, limit, &[500, 0, 900, 0, 7]).is_err());
     assert_eq!(inverter.registers(), before);
 }
+
+#[test]
+fn a_set_point_beyond_the_limit_is_held_at_the_limit() {
+    use gridtally_simulators::{Generation, Phases, Role};
+    for role in [Role::Battery, Role::Hybrid] {
+        let mut spec = HomeSpec::draw(7);
+        spec.battery.initial_soc_permille = 750;
+        let device = spec.device_mut(Role::Battery).unwrap();
+        *device = gridtally_simulators::DeviceSpec::new(role, "X");
+        device.speak(Generation::Ieee1547, Phases::Single);
+        let mut home = Home::new(spec, EVENING + 6 * 3_600);
+        let device = home.device(role).unwrap();
+        let rated = device.value(702, "WMaxRtg").unwrap();
+        set(device, 704, "WMaxLimPct", 1_000).unwrap();
+        set(device, 704, "WMaxLimPctEna", 1).unwrap();
+        let watts = u16::try_from(rated / 2).unwrap();
+        write(device, device.address(704, "WSet").unwrap(), &[0, watts]).unwrap();
+        set(device, 704, "WSetEna", 1).unwrap();
+        home.advance_to(home.now() + 60);
+        assert_eq!(
+            home.flow().battery,
+            rated * 100,
+            "{role:?}: a tenth of its power, at night"
+        );
+    }
+}

@@ -199,7 +199,7 @@ proptest! {
             small.advance_to(small.now() + step);
         }
         large.advance_to(start + steps.iter().sum::<i64>());
-        for (a, b) in small.devices().into_iter().zip(large.devices()) {
+        for (a, b) in small.devices().iter().zip(large.devices()) {
             prop_assert_eq!(a.registers(), b.registers());
         }
         prop_assert_eq!(small.energies(), large.energies());

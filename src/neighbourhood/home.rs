@@ -188,7 +188,12 @@ fn agent_config(setting: &Setting<'_>, broker: &str, spec: &HomeSpec, served: &S
     let meter = served.grid_meter.address();
     let pv = served.pv_inverter.address();
     let battery = served.battery_inverter.address();
-    let unit = |role| spec.devices.iter().find(|device| device.role == role).map_or(1, |device| device.unit);
+    let unit = |role| {
+        spec.devices
+            .iter()
+            .find(|device| device.role == role)
+            .map_or(1, |device| device.unit)
+    };
     format!(
         r#"[gateway]
 key = "gateway.key"

@@ -207,6 +207,24 @@ impl Control {
 }
 
 impl Write {
+    /// How the value is laid out from [`Write::address`] on.
+    #[must_use]
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// The unit of the registers.
+    #[must_use]
+    pub fn unit(&self) -> Option<Unit> {
+        self.unit
+    }
+
+    /// Least and greatest value that may be written, in that unit; `None` for a bare address.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(Decimal, Decimal)> {
+        self.bounds
+    }
+
     fn render(&self, arguments: &Arguments) -> Result<RegisterWrite, ControlError> {
         let value = match self.value {
             Written::Literal(literal) => literal,

@@ -165,10 +165,12 @@ impl Kind {
         })
     }
 
-    /// The registers of an integer in the width of the type; what does not fit is cut to its low bits.
+    /// The registers of an integer in the width of the type; what does not fit is cut to its low bits,
+    /// and a type that is wider (a text) begins with its sign.
     pub fn encode(self, integer: i128) -> impl Iterator<Item = u16> {
         let words = self.words();
-        (0..words).map(move |n| low_word(integer >> (16 * u32::from(words - 1 - n))))
+        let shift = move |n: u16| (16 * u32::from(words - 1 - n)).min(i128::BITS - 1);
+        (0..words).map(move |n| low_word(integer >> shift(n)))
     }
 }
 
@@ -218,6 +220,16 @@ mod tests {
             !Kind::Float32.is_sentinel(&[0x7F80, 0]),
             "infinity is a number that cannot be, not a missing one"
         );
+    }
+
+    #[test]
+    fn zero_is_zeros_in_a_type_of_any_width() {
+        for kind in [Kind::Text(32), Kind::Text(1), Kind::Uint64, Kind::Pad] {
+            assert_eq!(
+                kind.encode(0).collect::<Vec<_>>(),
+                vec![0; usize::from(kind.words())]
+            );
+        }
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! From a spec to registers.
 
 use super::models::{self, Ratings};
+use super::profiled;
 use super::spec::DeviceSpec;
 use crate::registers::{RegisterMap, shared_layout};
 use thiserror::Error;
@@ -28,6 +29,9 @@ pub enum BuildError {
 
 /// The registers of a device before anything has been measured.
 pub(crate) fn registers(spec: &DeviceSpec, ratings: &Ratings) -> Result<RegisterMap, BuildError> {
+    if let Some(profile) = &spec.profile {
+        return Ok(profiled::registers(profile, ratings));
+    }
     let ids = std::iter::once(1).chain(spec.models.iter().copied());
     let layouts = ids.map(|id| {
         shared_layout(id, &models::counts(id, ratings)).ok_or_else(|| BuildError::NoModel {

@@ -1,6 +1,6 @@
 //! What the control models ask for: 123, 124, 704 and 715.
 
-use super::control::{Fallback, Heartbeat, Place, Ramp, Reversion, Writable};
+use super::control::{Fallback, Heartbeat, Place, Ramp, Reversion, Rule, Writable};
 use super::models::Ratings;
 use crate::physics::PowerWindow;
 use crate::registers::RegisterMap;
@@ -17,6 +17,8 @@ pub(crate) struct Commands {
     pub(crate) connected: bool,
     /// The most that it may give, in milliwatts.
     pub(crate) limit: Option<i64>,
+    /// The most that the whole site may give to the grid, in milliwatts.
+    pub(crate) export_limit: Option<i64>,
     /// What it shall give, in milliwatts.
     pub(crate) set_point: Option<i64>,
     /// Bounds of model 124 on the battery.
@@ -36,6 +38,8 @@ pub(crate) struct Panel {
 
 #[derive(Debug, Default)]
 struct Ramps {
+    /// Model 123: 1 while connected. It has a window, but no ramp.
+    connection: Option<Ramp>,
     /// Model 123: hundredths of a percent of `WMax`.
     limit: Option<Ramp>,
     /// Model 124: hundredths of a percent of `WChaMax`.
@@ -45,12 +49,29 @@ struct Ramps {
 
 impl Ramps {
     fn each(&self) -> impl Iterator<Item = &Ramp> {
-        [&self.limit, &self.charge, &self.discharge].into_iter().flatten()
+        [&self.connection, &self.limit, &self.charge, &self.discharge]
+            .into_iter()
+            .flatten()
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Ramp> {
+        [
+            &mut self.connection,
+            &mut self.limit,
+            &mut self.charge,
+            &mut self.discharge,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
 fn number(map: &RegisterMap, model: u16, point: &str) -> Option<i64> {
     Place::find(map, model, point)?.get(map)
+}
+
+fn connection(map: &RegisterMap) -> i64 {
+    number(map, 123, "Conn").unwrap_or(1)
 }
 
 fn basic_limit(map: &RegisterMap) -> i64 {
@@ -95,9 +116,12 @@ impl Panel {
                 let (least, greatest) = (i128::from(least), i128::from(greatest));
                 self.writable.push(Writable {
                     address,
-                    kind,
-                    least,
-                    greatest,
+                    length: kind.words(),
+                    rule: Rule::Integer {
+                        kind,
+                        least,
+                        greatest,
+                    },
                 });
             }
         }
@@ -133,6 +157,7 @@ impl Panel {
             let fallbacks = vec![(connect, Fallback::Value(1))];
             self.reversions
                 .push(Reversion::new(timer, (connect, 1), fallbacks));
+            self.ramps.connection = Some(Ramp::new(map, connection, place("Conn_WinTms"), None));
         }
         let (window, time) = (place("WMaxLimPct_WinTms"), place("WMaxLimPct_RmpTms"));
         self.ramps.limit = Some(Ramp::new(map, basic_limit, window, time));
@@ -239,38 +264,23 @@ impl Panel {
 
     /// A client has written into the map.
     pub(crate) fn steer(&mut self, map: &RegisterMap, now: i64, random: &mut crate::random::Random) {
-        for ramp in [
-            &mut self.ramps.limit,
-            &mut self.ramps.charge,
-            &mut self.ramps.discharge,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for ramp in self.ramps.each_mut() {
             ramp.steer(map, now, random);
         }
     }
 
     /// The device has changed its controls by itself.
     pub(crate) fn jump(&mut self, map: &RegisterMap) {
-        for ramp in [
-            &mut self.ramps.limit,
-            &mut self.ramps.charge,
-            &mut self.ramps.discharge,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for ramp in self.ramps.each_mut() {
             ramp.jump(map);
         }
     }
 
-    /// When something changes by itself next.
+    /// When a timer runs out or a ramp moves next.
     pub(crate) fn next_change(&self, now: i64) -> Option<i64> {
         let timers = self.reversions.iter().filter_map(Reversion::expires);
         let ramps = self.ramps.each().filter_map(|ramp| ramp.next_change(now));
-        let heart = self.heartbeat.as_ref().and_then(Heartbeat::deadline);
-        timers.chain(ramps).chain(heart).min()
+        timers.chain(ramps).min()
     }
 
     /// What is asked for at this second. Percentages of model 124 are of `WChaMax`: a negative `InWRte`
@@ -286,13 +296,16 @@ impl Panel {
             let percent = number(map, 704, "WMaxLimPct").unwrap_or(FULL);
             limits.push(milliwatts(ratings.watts, percent));
         }
-        let set_point = (number(map, 704, "WSetEna") == Some(1)).then(|| {
+        let limit = limits.into_iter().min();
+        let asked = (number(map, 704, "WSetEna") == Some(1)).then(|| {
             if number(map, 704, "WSetMod") == Some(0) {
                 milliwatts(ratings.watts, number(map, 704, "WSetPct").unwrap_or(0))
             } else {
                 number(map, 704, "WSet").unwrap_or(0) * 1_000
             }
         });
+        // A set-point beyond the limit is held at the limit.
+        let set_point = asked.map(|power| limit.map_or(power, |limit| power.min(limit)));
         let mode = number(map, 124, "StorCtl_Mod").unwrap_or(0);
         let (charge, discharge) = (ramp(&self.ramps.charge), ramp(&self.ramps.discharge));
         let window = PowerWindow {
@@ -304,8 +317,15 @@ impl Panel {
         let stopped = number(map, 715, "OpCtl").is_some_and(|op| op == 0 || op == 2);
         let enabled = number(map, 703, "ES") != Some(0);
         Commands {
-            connected: number(map, 123, "Conn") != Some(0) && enabled && !stopped,
-            limit: limits.into_iter().min(),
+            connected: self
+                .ramps
+                .connection
+                .as_ref()
+                .is_none_or(|ramp| ramp.value(now) != 0)
+                && enabled
+                && !stopped,
+            limit,
+            export_limit: None,
             set_point,
             window,
             reserve_basis_points: number(map, 124, "MinRsvPct").unwrap_or(ratings.reserve_permille * 10),

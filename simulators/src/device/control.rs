@@ -2,27 +2,69 @@
 
 use crate::random::Random;
 use crate::registers::{RegisterMap, Table};
+use gridtally_registers::profile::{Encoding, Value};
 use gridtally_registers::sunspec::Kind;
+use rust_decimal::Decimal;
 
 /// A point that accepts values within bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Writable {
     pub(crate) address: u16,
-    pub(crate) kind: Kind,
-    pub(crate) least: i128,
-    pub(crate) greatest: i128,
+    pub(crate) length: u16,
+    pub(crate) rule: Rule,
+}
+
+/// What a point accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// An integer of SunSpec, not scaled.
+    Integer { kind: Kind, least: i128, greatest: i128 },
+    /// A number of a profile, in the unit and with the sign of its point; written as a whole or not at
+    /// all.
+    Number {
+        encoding: Encoding,
+        bounds: Option<(Decimal, Decimal)>,
+    },
 }
 
 impl Writable {
     pub(crate) fn covers(&self, address: u16) -> bool {
-        (self.address..self.address + self.kind.words()).contains(&address)
+        address
+            .checked_sub(self.address)
+            .is_some_and(|offset| offset < self.length)
+    }
+
+    /// Whether a write of registers without a gap may be one of this point.
+    pub(crate) fn may_be_written_by(&self, touched: &[u16]) -> bool {
+        match &self.rule {
+            Rule::Integer { .. } => true,
+            Rule::Number { .. } => {
+                let covered = touched.iter().filter(|&&address| self.covers(address));
+                covered.count() == usize::from(self.length)
+            }
+        }
     }
 
     /// Whether what stands in the map now is allowed.
     pub(crate) fn accepts(&self, map: &RegisterMap) -> bool {
-        let words = map.read(Table::Holding, self.address, self.kind.words());
-        let value = words.ok().and_then(|words| self.kind.integer(words));
-        value.is_some_and(|value| (self.least..=self.greatest).contains(&value))
+        let Ok(words) = map.read(Table::Holding, self.address, self.length) else {
+            return false;
+        };
+        match &self.rule {
+            Rule::Integer {
+                kind,
+                least,
+                greatest,
+            } => kind
+                .integer(words)
+                .is_some_and(|value| (*least..=*greatest).contains(&value)),
+            Rule::Number { encoding, bounds } => match encoding.decode(words) {
+                Ok(Value::Number(value)) => {
+                    bounds.is_none_or(|(least, greatest)| (least..=greatest).contains(&value))
+                }
+                _ => false,
+            },
+        }
     }
 }
 
@@ -126,13 +168,23 @@ impl Reversion {
         self.expires
     }
 
-    /// Takes the control back if its time is over.
-    pub(crate) fn expire(&mut self, map: &mut RegisterMap, now: i64) {
-        if self.expires.is_some_and(|at| at <= now) {
-            self.take_back(map);
-        }
+    /// Whether its time is over.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Forgets its time: the control stays.
+    pub(crate) fn stop(&mut self) {
+        self.expires = None;
+    }
+
+    /// Shows how much time is left, where there is a point for it; what it cannot carry is its greatest
+    /// number.
+    pub(crate) fn count_down(&self, map: &mut RegisterMap, now: i64) {
         if let Some(remaining) = self.remaining {
-            remaining.set(map, self.expires.map_or(0, |at| at - now));
+            let left = self.expires.map_or(0, |at| at.saturating_sub(now));
+            let greatest = i64::try_from(remaining.kind.range().1).unwrap_or(i64::MAX);
+            remaining.set(map, left.min(greatest));
         }
     }
 
@@ -239,8 +291,11 @@ impl Heartbeat {
         }
     }
 
-    /// A client has written: a new value is a beat.
-    pub(crate) fn listen(&mut self, map: &RegisterMap, now: i64) {
+    /// A client has written to these registers: a new value of the heartbeat is a beat.
+    pub(crate) fn listen(&mut self, map: &RegisterMap, touched: &[u16], now: i64) {
+        if !touched.iter().any(|&address| self.place.overlaps(address)) {
+            return;
+        }
         let Some(value) = self.place.get(map) else { return };
         if self.last.map_or(value != 0, |(last, _)| last != value) {
             self.last = Some((value, now));
@@ -293,15 +348,15 @@ mod tests {
         };
         let mut map = RegisterMap::plain([(Table::Holding, 0, vec![0, 0])]);
         let mut heart = Heartbeat::new(place, 60);
-        heart.listen(&map, 0);
+        heart.listen(&map, &[1], 0);
         assert_eq!(heart.deadline(), None);
         place.set(&mut map, 1);
-        heart.listen(&map, 10);
+        heart.listen(&map, &[1], 10);
         assert!(!heart.is_missed(69));
-        heart.listen(&map, 69);
+        heart.listen(&map, &[1], 69);
         assert_eq!(heart.deadline(), Some(70), "the same value again is no beat");
         place.set(&mut map, 2);
-        heart.listen(&map, 69);
+        heart.listen(&map, &[1], 69);
         assert!(!heart.is_missed(128) && heart.is_missed(129) && !heart.is_missed(130));
     }
 }

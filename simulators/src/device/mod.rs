@@ -1,9 +1,11 @@
 //! Devices: a register map with rules for writing, reversion timers and faults.
 
 mod build;
+mod clock;
 mod commands;
 mod control;
 mod models;
+mod profiled;
 mod snapshot;
 mod spec;
 mod state;
@@ -106,6 +108,13 @@ impl Device {
         self.lock().answer(request)
     }
 
+    /// Handles a request as its bytes, from the function code on, without address and checksum; the
+    /// reply likewise. `None` for silence.
+    #[must_use]
+    pub fn answer_pdu(&self, request: &[u8]) -> Option<Vec<u8>> {
+        crate::wire::respond(request, |request| self.answer(request))
+    }
+
     /// Switches a fault on until [`eject`](Self::eject) or [`clear_faults`](Self::clear_faults). One
     /// of the same name is replaced.
     pub fn inject(&self, fault: Fault) {
@@ -114,7 +123,7 @@ impl Device {
 
     /// Switches a fault off that was switched on by hand; whether there was one of that name.
     pub fn eject(&self, fault: &str) -> bool {
-        self.lock().faults_mut().eject(fault)
+        self.lock().eject(fault)
     }
 
     /// Puts a fault on for a span of simulated time, in Unix seconds.
@@ -124,12 +133,12 @@ impl Device {
 
     /// Puts a fault on by a schedule.
     pub fn plan(&self, fault: Fault, schedule: Schedule) {
-        self.lock().faults_mut().schedule(fault, schedule);
+        self.lock().plan(fault, schedule);
     }
 
     /// Takes all faults off, live and scheduled.
     pub fn clear_faults(&self) {
-        self.lock().faults_mut().clear();
+        self.lock().clear_faults();
     }
 
     /// The faults in force now.

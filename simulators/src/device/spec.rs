@@ -1,6 +1,8 @@
 //! How a device presents itself.
 
+use gridtally_registers::profile::{DeviceKind, Profile};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +125,9 @@ pub struct DeviceSpec {
     /// A controller that began to send heartbeats (model 715) and stops for so many seconds loses
     /// its controls.
     pub heartbeat_seconds: i64,
+    /// The register map of a device without SunSpec. Then `base`, `models` and the scale factors say
+    /// nothing.
+    pub profile: Option<Arc<Profile>>,
 }
 
 impl DeviceSpec {
@@ -152,8 +157,45 @@ impl DeviceSpec {
             soc_scale: -1,
             counter_bits: None,
             heartbeat_seconds: 60,
+            profile: None,
         };
         spec.speak(Generation::default(), Phases::default());
+        spec
+    }
+
+    /// A device without SunSpec, with the registers of a profile: its role, unit, maker and first model
+    /// are those of the profile, and its name is the profile's in kebab case.
+    ///
+    /// ```
+    /// use gridtally_registers::profile::Profile;
+    /// use gridtally_simulators::{DeviceSpec, Home, HomeSpec};
+    /// # let text = "name = 'Meter One'\nvendor = 'Example'\nmodels = ['M1']\nkind = 'meter'\nsource = 'x'\n\
+    /// # tested_on_hardware = false\nmax_registers = 60\npause_ms = 0\n[[point]]\nname = 'frequency'\n\
+    /// # table = 'input'\naddress = 7\ntype = 'u16'\nscale = '0.01'\nunit = 'Hz'\npoll = 'slow'\n";
+    ///
+    /// let profile = Profile::parse(text, "m1.toml").expect("a profile without mistakes");
+    /// let mut spec = HomeSpec::draw(1);
+    /// spec.devices = vec![DeviceSpec::profiled(profile.into(), "SN1")];
+    /// let home = Home::new(spec, 1_782_043_200);
+    /// assert_eq!(home.grid_meter().name(), "meter-one");
+    /// ```
+    #[must_use]
+    pub fn profiled(profile: Arc<Profile>, serial_number: impl Into<String>) -> Self {
+        let role = match profile.kind {
+            DeviceKind::Inverter => Role::Inverter,
+            DeviceKind::Battery => Role::Battery,
+            DeviceKind::Hybrid => Role::Hybrid,
+            DeviceKind::Meter => Role::Meter,
+        };
+        let mut spec = Self::new(role, serial_number);
+        spec.name = kebab_case(&profile.name);
+        spec.unit = profile.unit;
+        spec.manufacturer.clone_from(&profile.vendor);
+        if let Some(model) = profile.models.first() {
+            spec.model.clone_from(model);
+        }
+        spec.models = Vec::new();
+        spec.profile = Some(profile);
         spec
     }
 
@@ -203,4 +245,14 @@ impl DeviceSpec {
             .copied()
             .unwrap_or(Branch::Grid)
     }
+}
+
+/// Letters and digits in lower case, with a hyphen wherever something else stands between them.
+fn kebab_case(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
 }

@@ -3,16 +3,18 @@
 use super::commands::{Commands, Panel};
 use super::control::TimerHabit;
 use super::models::{self, Ratings};
+use super::profiled::{self, Recipes};
 use super::snapshot::{Grid, Inverter, Metered};
 use super::spec::{DeviceSpec, Role};
 use super::view::{Remembered, distorted};
-use super::{Answer, BuildError, build};
-use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense};
+use super::{Answer, BuildError, build, clock};
+use crate::fault::{Active, Fault, FaultPlan, Layer, Nonsense, Schedule};
 use crate::physics::Site;
 use crate::random::Random;
 use crate::registers::{RegisterMap, Table};
 use crate::replay::Replay;
 use crate::spec::HomeSpec;
+use gridtally_registers::profile::Profile;
 use tokio_modbus::{ExceptionCode, Request, Response};
 
 /// FC 3 and 4 carry at most 125 registers, FC 16 at most 123 (*MODBUS Application Protocol* 1.1b3,
@@ -21,13 +23,13 @@ const MAX_READ: u16 = 125;
 const MAX_WRITE: usize = 123;
 /// What the byte count of a reply can say at most.
 const MAX_REPLY_WORDS: usize = 127;
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Where a device's registers come from.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a device has one of them")]
 enum Nature {
     /// From the physics of a site.
-    Simulated { spec: DeviceSpec, ratings: Ratings },
+    Simulated { spec: Box<DeviceSpec>, ratings: Ratings },
     /// From a recording of a real device.
     Replayed(Replay),
 }
@@ -40,27 +42,39 @@ pub(crate) struct DeviceState {
     nature: Nature,
     map: RegisterMap,
     panel: Panel,
+    recipes: Option<Recipes>,
     faults: FaultPlan,
     remembered: Remembered,
     seed: u64,
     now: i64,
+    /// The day of the device's own clock.
+    day: i64,
 }
 
 impl DeviceState {
     pub(crate) fn new(spec: DeviceSpec, home: &HomeSpec, seed: u64) -> Result<Self, BuildError> {
         let ratings = Ratings::of(&spec, home);
         let map = build::registers(&spec, &ratings)?;
-        let panel = Panel::new(&map, &ratings, spec.heartbeat_seconds);
+        let mut panel = Panel::new(&map, &ratings, spec.heartbeat_seconds);
+        let recipes = spec.profile.as_ref().map(|profile| {
+            panel.writable = profiled::writable(profile);
+            Recipes::new(profile, &map)
+        });
         Ok(Self {
             name: spec.name.clone(),
             unit: spec.unit,
-            nature: Nature::Simulated { spec, ratings },
+            nature: Nature::Simulated {
+                spec: Box::new(spec),
+                ratings,
+            },
             map,
             panel,
+            recipes,
             faults: FaultPlan::default(),
             remembered: Remembered::new(),
             seed,
             now: i64::MIN,
+            day: 0,
         })
     }
 
@@ -72,10 +86,12 @@ impl DeviceState {
             nature: Nature::Replayed(replay),
             map,
             panel: Panel::default(),
+            recipes: None,
             faults: FaultPlan::default(),
             remembered: Remembered::new(),
             seed,
             now: i64::MIN,
+            day: 0,
         }
     }
 
@@ -100,12 +116,16 @@ impl DeviceState {
         }
     }
 
-    pub(crate) fn map(&self) -> &RegisterMap {
-        &self.map
+    /// The profile of a device without SunSpec.
+    fn profile(&self) -> Option<&Profile> {
+        match &self.nature {
+            Nature::Simulated { spec, .. } => spec.profile.as_deref(),
+            Nature::Replayed(_) => None,
+        }
     }
 
-    pub(crate) fn faults_mut(&mut self) -> &mut FaultPlan {
-        &mut self.faults
+    pub(crate) fn map(&self) -> &RegisterMap {
+        &self.map
     }
 
     /// The faults in force; none at no cost when none was ever planned.
@@ -128,54 +148,85 @@ impl DeviceState {
 
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.inject(fault, self.now);
-        self.remember();
-    }
-
-    /// What a client sees now, value and map faults included.
-    pub(crate) fn seen(&self) -> RegisterMap {
-        distorted(&self.map, &self.active(), &self.remembered).unwrap_or_else(|| self.map.clone())
-    }
-
-    /// The device's own clock, in Unix seconds.
-    fn clock(&self) -> i64 {
-        self.active()
-            .iter()
-            .fold(self.now, |clock, active| match active.fault {
-                Fault::ClockSteps { seconds } => clock.saturating_add(seconds),
-                Fault::ClockDrifts { seconds } => {
-                    clock.saturating_add((self.now - active.since).saturating_mul(seconds) / SECONDS_PER_DAY)
-                }
-                _ => clock,
-            })
-    }
-
-    /// Moves the device's time on: timers run out, faults begin and end.
-    pub(crate) fn tick(&mut self, now: i64) {
-        let day_before = self.clock().div_euclid(SECONDS_PER_DAY);
-        self.now = now;
-        if let Nature::Replayed(replay) = &mut self.nature {
-            replay.play(now, &mut self.map);
+        if matches!(fault, Fault::Frozen | Fault::CounterReset) {
+            // Injected over itself, it begins anew.
+            self.remembered.remove(fault.name());
         }
-        if self.clock().div_euclid(SECONDS_PER_DAY) != day_before {
+        self.settle();
+    }
+
+    /// Switches a live fault off, from this instant on; whether there was one.
+    pub(crate) fn eject(&mut self, name: &str) -> bool {
+        let was_on = self.faults.eject(name);
+        self.settle();
+        was_on
+    }
+
+    pub(crate) fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.settle();
+    }
+
+    pub(crate) fn plan(&mut self, fault: Fault, schedule: Schedule) {
+        self.faults.schedule(fault, schedule, self.now);
+        self.settle();
+    }
+
+    /// Faults have begun or ended, or time has moved on.
+    fn settle(&mut self) {
+        let day = self.clock_at(self.now).div_euclid(clock::SECONDS_PER_DAY);
+        if day != self.day {
+            self.day = day;
             self.remembered.remove(Fault::CounterResetsDaily.name());
         }
         if !self.faults.is_empty() || !self.remembered.is_empty() {
             self.remember();
         }
-        let deaf = self.has(Fault::HeartbeatIgnored);
-        let missed = self
-            .panel
-            .heartbeat
-            .as_mut()
-            .is_some_and(|heart| heart.is_missed(now))
-            && !deaf;
+        let obeyed = self.remembered.get(Fault::WritesNotObeyed.name());
+        self.panel.jump(obeyed.unwrap_or(&self.map));
+    }
+
+    /// What a client sees now, value and map faults included.
+    pub(crate) fn seen(&self) -> RegisterMap {
+        self.distorted(&self.active()).unwrap_or_else(|| self.map.clone())
+    }
+
+    fn distorted(&self, active: &[Active]) -> Option<RegisterMap> {
+        distorted(&self.map, active, &self.remembered, self.profile())
+    }
+
+    /// The device's own clock, in Unix seconds.
+    fn clock_at(&self, now: i64) -> i64 {
+        clock::reading(&self.faults.active(now), now)
+    }
+
+    /// Moves the device's time on: timers run out, faults begin and end.
+    pub(crate) fn tick(&mut self, now: i64) {
+        self.now = now;
+        if let Nature::Replayed(replay) = &mut self.nature {
+            replay.play(now, &mut self.map);
+        }
+        self.settle();
+        let (deaf, stopped) = (self.has(Fault::HeartbeatIgnored), self.has(Fault::NeverReverts));
+        let heart = self.panel.heartbeat.as_mut();
+        let missed = !deaf && heart.is_some_and(|heart| heart.is_missed(now));
         for reversion in &mut self.panel.reversions {
-            if missed {
+            if stopped {
+                reversion.stop();
+            }
+            if missed || reversion.is_due(now) {
+                // What a device goes on to obey reverts, too, though nothing that is written is obeyed.
+                if let Some(obeyed) = self.remembered.get_mut(Fault::WritesNotObeyed.name()) {
+                    reversion.take_back(obeyed);
+                }
                 reversion.take_back(&mut self.map);
             }
-            reversion.expire(&mut self.map, now);
+            reversion.count_down(&mut self.map, now);
         }
-        self.panel.jump(&self.map);
+        if let Some(recipes) = &mut self.recipes {
+            recipes.expire(&mut self.map, now, deaf);
+        }
+        self.settle();
     }
 
     /// Keeps the registers of the instant at which a fault began, for those that go back to it.
@@ -196,12 +247,16 @@ impl DeviceState {
 
     /// When something changes by itself next: a timer, a ramp, a fault, a midnight that matters.
     pub(crate) fn next_change(&self) -> Option<i64> {
-        let midnight = (self.faults.plans(Fault::CounterResetsDaily.name())).then(|| {
-            let clock = self.clock();
-            self.now + (SECONDS_PER_DAY - clock.rem_euclid(SECONDS_PER_DAY))
-        });
+        let midnight = self
+            .faults
+            .plans(Fault::CounterResetsDaily.name())
+            .then(|| clock::midnight(&self.active(), self.now));
         let fault = self.faults.next_boundary(self.now);
-        [self.panel.next_change(self.now), fault, midnight]
+        let heart = self.panel.heartbeat.as_ref();
+        let missed = heart.and_then(|heart| heart.deadline());
+        let missed = missed.filter(|_| !self.has(Fault::HeartbeatIgnored));
+        let recipes = self.recipes.as_ref().and_then(Recipes::next_change);
+        [self.panel.next_change(self.now), missed, recipes, fault, midnight]
             .into_iter()
             .flatten()
             .min()
@@ -216,16 +271,24 @@ impl DeviceState {
             .remembered
             .get(Fault::WritesNotObeyed.name())
             .unwrap_or(&self.map);
-        Some((spec.role, self.panel.commands(obeyed, ratings, self.now)))
+        let commands = match &self.recipes {
+            Some(recipes) => recipes.commands(obeyed, ratings),
+            None => self.panel.commands(obeyed, ratings, self.now),
+        };
+        Some((spec.role, commands))
     }
 
     /// Writes what the device measures into its registers.
     pub(crate) fn publish(&mut self, site: &Site) {
-        let (grid, clock) = (Grid::of(site), self.clock());
+        let (grid, clock) = (Grid::of(site), self.clock_at(site.now()));
         let commands = self.commands();
-        let (Nature::Simulated { spec, .. }, Some((_, commands))) = (&self.nature, commands) else {
+        let (Nature::Simulated { spec, ratings }, Some((_, commands))) = (&self.nature, commands) else {
             return;
         };
+        if let Some(profile) = &spec.profile {
+            profiled::publish(&mut self.map, profile, spec, ratings, site, &commands);
+            return;
+        }
         if spec.role == Role::Meter {
             // Model 1 comes first.
             for n in 1..self.map.models().len() {
@@ -289,10 +352,11 @@ impl DeviceState {
         count: u16,
         active: &[Active],
     ) -> Result<Vec<u16>, ExceptionCode> {
-        if !(1..=MAX_READ).contains(&count) {
+        let most = self.profile().map_or(MAX_READ, |profile| profile.max_registers);
+        if !(1..=most.min(MAX_READ)).contains(&count) {
             return Err(ExceptionCode::IllegalDataValue);
         }
-        let seen = distorted(&self.map, active, &self.remembered);
+        let seen = self.distorted(active);
         let map = seen.as_ref().unwrap_or(&self.map);
         let words = map
             .read(table, address, count)
@@ -343,8 +407,12 @@ impl DeviceState {
         if fault(Fault::WritesIgnored) {
             return Ok(());
         }
+        let obeys = !fault(Fault::WritesNotObeyed);
+        if let (true, Some(recipes)) = (obeys, &mut self.recipes) {
+            recipes.expect(&self.map, &touched);
+        }
         self.write(address, words, &touched)?;
-        if !fault(Fault::WritesNotObeyed) {
+        if obeys {
             self.obey(&touched, active);
         }
         Ok(())
@@ -381,7 +449,7 @@ impl DeviceState {
             .writable
             .iter()
             .filter(|place| touches(place))
-            .all(|place| place.accepts(&self.map));
+            .all(|place| place.may_be_written_by(touched) && place.accepts(&self.map));
         if !accepted {
             self.map.put(Table::Holding, address, before);
             return Err(ExceptionCode::IllegalDataValue);
@@ -407,13 +475,16 @@ impl DeviceState {
                 reversion.restart(&self.map, self.now, habit);
             }
         }
+        if let Some(recipes) = &mut self.recipes {
+            recipes.obey(&self.map, touched, self.now, habit);
+        }
         if let Some(heart) = &mut self.panel.heartbeat {
-            heart.listen(&self.map, self.now);
+            heart.listen(&self.map, touched, self.now);
         }
         let mut random = Random::nth(self.seed, "window", self.now.cast_unsigned());
         self.panel.steer(&self.map, self.now, &mut random);
-        for reversion in &mut self.panel.reversions {
-            reversion.expire(&mut self.map, self.now);
+        for reversion in &self.panel.reversions {
+            reversion.count_down(&mut self.map, self.now);
         }
     }
 

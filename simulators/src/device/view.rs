@@ -1,7 +1,9 @@
 //! A device's registers as faults let them be seen.
 
+use super::profiled;
 use crate::fault::{Active, Fault, Layer};
 use crate::registers::{ModelAt, RegisterMap, Table};
+use gridtally_registers::profile::Profile;
 use gridtally_registers::sunspec::{END_MODEL, Kind, Placed, SUNS};
 use std::collections::HashMap;
 
@@ -13,6 +15,7 @@ pub(crate) fn distorted(
     map: &RegisterMap,
     faults: &[Active],
     remembered: &Remembered,
+    profile: Option<&Profile>,
 ) -> Option<RegisterMap> {
     let of = |layer| {
         faults
@@ -23,7 +26,11 @@ pub(crate) fn distorted(
     let mut seen = None;
     for fault in of(Layer::Value) {
         let image = seen.get_or_insert_with(|| map.clone());
-        distort_values(image, fault, remembered.get(fault.name()));
+        let then = remembered.get(fault.name());
+        match profile {
+            Some(profile) => profiled::distort(image, profile, fault, then),
+            None => distort_values(image, fault, then),
+        }
     }
     for fault in of(Layer::Map) {
         let image = seen.take().unwrap_or_else(|| map.clone());
@@ -57,10 +64,11 @@ fn distort_values(image: &mut RegisterMap, fault: Fault, then: Option<&RegisterM
         Fault::ScaleFactorLies { by } => rescale(image, &points, false, |scale| within(scale, by)),
         Fault::ScaleFactorChanges { by } => rescale(image, &points, true, |scale| within(scale, by)),
         Fault::SwappedSign => {
+            // Curves have points of the same name, in percent.
             let powers = points
                 .iter()
-                .filter(|(_, point)| point.definition.is_active_power());
-            powers.for_each(|(model, point)| change(image, model, point, |power| -power));
+                .filter(|(_, point)| point.definition.is_active_power() && point.definition.unit == "W");
+            powers.for_each(|(model, point)| negate(image, model, point));
         }
         _ => {
             let counters = points.iter().filter(|(_, point)| point.definition.is_counter());
@@ -74,10 +82,11 @@ fn distort_values(image: &mut RegisterMap, fault: Fault, then: Option<&RegisterM
 
 /// What a counter shows instead of its count; `then` is what it showed when the fault began, or at
 /// the last midnight.
-fn miscount(fault: Fault, count: i128, then: i128) -> i128 {
+pub(super) fn miscount(fault: Fault, count: i128, then: i128) -> i128 {
     match fault {
         Fault::CountersAtZero => 0,
-        Fault::CounterBackstep { counts } => count - i128::from(counts),
+        // A counter at 0 has nothing to lose, or is none.
+        Fault::CounterBackstep { counts } if count > 0 => (count - i128::from(counts)).max(0),
         Fault::CounterWrapsEarly { counts } => count.rem_euclid(i128::from(counts.max(1))),
         Fault::CounterResetsDaily | Fault::CounterReset => count - then,
         Fault::NegativeCounter => -count,
@@ -106,8 +115,14 @@ fn rescale(image: &mut RegisterMap, points: &[(&ModelAt, &Placed)], fit: bool, n
             && steps <= 20
         {
             let ten = 10_i128.pow(steps);
+            let (least, greatest) = point.kind().range();
             change(image, model, point, |value| {
-                if moved > 0 { value / ten } else { value * ten }
+                let fit = if moved > 0 { value / ten } else { value * ten };
+                if point.kind().is_accumulator() {
+                    fit
+                } else {
+                    fit.clamp(least, greatest)
+                }
             });
         }
     }
@@ -164,6 +179,17 @@ fn change(image: &mut RegisterMap, model: &ModelAt, point: &Placed, new: impl Fn
     image.put(Table::Holding, model.address_of(point), point.kind().encode(bits));
 }
 
+/// Turns a power round; a float to its last digit.
+fn negate(image: &mut RegisterMap, model: &ModelAt, point: &Placed) {
+    if point.kind() != Kind::Float32 {
+        change(image, model, point, |power| -power);
+    } else if let Some(&[high, low]) = image.point_words(model, point)
+        && !point.kind().is_sentinel(&[high, low])
+    {
+        image.put(Table::Holding, model.address_of(point), [high ^ 0x8000, low]);
+    }
+}
+
 /// The whole number in a single's bits.
 #[expect(
     clippy::cast_possible_truncation,
@@ -189,11 +215,9 @@ fn zero(image: &mut RegisterMap, model: &ModelAt, point: &Placed) {
         (802, "State") => 99,
         _ => 0,
     };
-    image.put(
-        Table::Holding,
-        model.address_of(point),
-        point.kind().encode(state),
-    );
+    let words = usize::from(point.kind().words());
+    let zeros = std::iter::repeat_n(0, words - 1);
+    image.put(Table::Holding, model.address_of(point), zeros.chain([state]));
 }
 
 /// The chain itself. A map without one stays as it is.

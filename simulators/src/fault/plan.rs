@@ -111,7 +111,10 @@ impl FaultPlan {
         before != self.live.len()
     }
 
-    pub(crate) fn schedule(&mut self, fault: Fault, schedule: Schedule) {
+    /// Plans a fault; plans that are over by now are forgotten.
+    pub(crate) fn schedule(&mut self, fault: Fault, schedule: Schedule, now: i64) {
+        self.scheduled
+            .retain(|(schedule, _)| schedule.next_boundary(now).is_some());
         self.scheduled.push((schedule, fault));
     }
 
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn a_scheduled_fault_begins_and_ends_on_its_second() {
         let mut plan = FaultPlan::default();
-        plan.schedule(Fault::Nonsense, Schedule::Once(100..200));
+        plan.schedule(Fault::Nonsense, Schedule::Once(100..200), 0);
         assert_eq!(names(&plan, 99), [""; 0]);
         assert_eq!(names(&plan, 100), ["nonsense"]);
         assert_eq!(names(&plan, 199), ["nonsense"]);
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn a_daily_fault_comes_back_each_day_and_knows_since_when() {
         let mut plan = FaultPlan::default();
-        plan.schedule(Fault::Frozen, Schedule::read("23:55", "10m").unwrap());
+        plan.schedule(Fault::Frozen, Schedule::read("23:55", "10m").unwrap(), 0);
         for day in [0, 3 * SECONDS_PER_DAY] {
             let from = day + 23 * 3_600 + 55 * 60;
             assert_eq!(names(&plan, from - 1), [""; 0]);

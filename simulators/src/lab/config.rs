@@ -2,12 +2,14 @@
 
 use super::clock::Pace;
 use super::plan::{Place, Plan, PlannedDevice, PlannedFault};
+use crate::bounded;
 use crate::device::{Branch, DeviceSpec, Generation, Phases, Role};
 use crate::fault::{Fault, Schedule};
 use crate::physics::{LoadProfile, Location, ProfileSeries};
 use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
 use chrono::{DateTime, Utc};
+use gridtally_registers::profile::Profile;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -54,13 +56,8 @@ pub fn load(path: &Path) -> Result<Plan, ConfigError> {
         file: path.to_owned(),
         source,
     };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > LONGEST {
-        return Err(unreadable(std::io::Error::other(
-            "a home is described in less than 1 MiB",
-        )));
-    }
-    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+    let text = bounded::read(path, LONGEST).map_err(unreadable)?;
+    parse(&text, path)
 }
 
 /// The home of a text; `path` is for the errors, and what the text names lies beside it.
@@ -186,7 +183,7 @@ table!(GridTable for crate::GridSpec {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct LoadTable {
-    profile: Option<Profile>,
+    profile: Option<LoadName>,
     file: Option<Spanned<PathBuf>>,
     shift_weeks: Option<i64>,
     scale_permille: Option<u32>,
@@ -195,7 +192,7 @@ struct LoadTable {
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
-enum Profile {
+enum LoadName {
     London,
     Seeded,
 }
@@ -204,7 +201,8 @@ enum Profile {
 #[serde(deny_unknown_fields)]
 struct DeviceTable {
     name: Option<String>,
-    role: Role,
+    role: Option<Role>,
+    profile: Option<PathBuf>,
     listen: Option<SocketAddr>,
     pty: Option<PathBuf>,
     serial: Option<SerialTable>,
@@ -324,7 +322,7 @@ impl HomeFile {
         let devices = if self.device.is_empty() {
             usual_devices(&home)
         } else {
-            plan_devices(&self.device, &home)?
+            plan_devices(&self.device, &home, path)?
         };
         Ok(Plan {
             home,
@@ -342,7 +340,7 @@ impl LoadTable {
         load.shift_weeks = self.shift_weeks.unwrap_or(load.shift_weeks);
         load.scale_permille = self.scale_permille.unwrap_or(load.scale_permille);
         load.ev_charger_watts = self.ev_charger_watts.unwrap_or(load.ev_charger_watts);
-        if self.profile == Some(Profile::Seeded) {
+        if self.profile == Some(LoadName::Seeded) {
             load.profile = LoadProfile::Seeded;
         }
         if let Some(file) = &self.file {
@@ -374,11 +372,15 @@ fn usual_devices(home: &HomeSpec) -> Vec<PlannedDevice> {
 fn plan_devices(
     tables: &[Spanned<DeviceTable>],
     home: &HomeSpec,
+    path: &Path,
 ) -> Result<Vec<PlannedDevice>, (usize, String)> {
     let mut planned: Vec<PlannedDevice> = Vec::new();
     for (n, table) in tables.iter().enumerate() {
         let at = table.span().start;
-        let device = table.get_ref().plan(n, home).map_err(|problem| (at, problem))?;
+        let device = table
+            .get_ref()
+            .plan(n, home, path)
+            .map_err(|problem| (at, problem))?;
         if planned.iter().any(|other| other.spec.name == device.spec.name) {
             let problem = format!(
                 "{:?} is the name of an earlier device: choose another",
@@ -386,8 +388,10 @@ fn plan_devices(
             );
             return Err((at, problem));
         }
-        let same =
-            |other: &&PlannedDevice| other.place == device.place && other.spec.unit == device.spec.unit;
+        let any_port = matches!(device.place, Place::Socket(address) if address.port() == 0);
+        let same = |other: &&PlannedDevice| {
+            !any_port && other.place == device.place && other.spec.unit == device.spec.unit
+        };
         if let Some(other) = planned.iter().find(same) {
             let problem = format!(
                 "{:?} answers to unit {} in the same place: choose another unit or another place",
@@ -401,13 +405,8 @@ fn plan_devices(
 }
 
 impl DeviceTable {
-    fn plan(&self, n: usize, home: &HomeSpec) -> Result<PlannedDevice, String> {
-        let serial_number = self.serial_number.clone().unwrap_or_else(|| {
-            let drawn = home.devices.iter().find(|device| device.role == self.role);
-            drawn.map_or_else(|| format!("SIM{n:04}"), |device| device.serial_number.clone())
-        });
-        let mut spec = DeviceSpec::new(self.role, serial_number);
-        spec.speak(self.generation, self.phases);
+    fn plan(&self, n: usize, home: &HomeSpec, path: &Path) -> Result<PlannedDevice, String> {
+        let mut spec = self.beginning(n, home, path)?;
         let mut texts = [
             (&mut spec.name, &self.name),
             (&mut spec.manufacturer, &self.manufacturer),
@@ -420,7 +419,7 @@ impl DeviceTable {
         }
         spec.models = self.models.clone().unwrap_or(spec.models);
         spec.measures = self.measures.clone().unwrap_or(spec.measures);
-        if self.role == Role::Meter && self.models.is_none() && spec.measures.len() > 1 {
+        if self.role == Some(Role::Meter) && self.models.is_none() && spec.measures.len() > 1 {
             let model = spec.models.clone();
             spec.models = spec.measures.iter().flat_map(|_| model.clone()).collect();
         }
@@ -436,6 +435,33 @@ impl DeviceTable {
             place: self.place(n)?,
             faults: self.fault.iter().map(|fault| fault.0.clone()).collect(),
         })
+    }
+
+    /// What role or profile make of it.
+    fn beginning(&self, n: usize, home: &HomeSpec, path: &Path) -> Result<DeviceSpec, String> {
+        let serial_number = |role: Option<Role>| {
+            self.serial_number.clone().unwrap_or_else(|| {
+                let drawn = home.devices.iter().find(|device| Some(device.role) == role);
+                drawn.map_or_else(|| format!("SIM{n:04}"), |device| device.serial_number.clone())
+            })
+        };
+        match (self.role, &self.profile) {
+            (Some(role), None) => {
+                let mut spec = DeviceSpec::new(role, serial_number(Some(role)));
+                spec.speak(self.generation, self.phases);
+                Ok(spec)
+            }
+            (None, Some(profile)) => {
+                let beside = path.parent().unwrap_or(Path::new("")).join(profile);
+                let mut spec = DeviceSpec::profiled(load_profile(&beside)?, serial_number(None));
+                spec.phases = self.phases;
+                Ok(spec)
+            }
+            _ => Err(
+                "a device has a role (inverter, battery, hybrid, meter) or a profile: write one of them"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn place(&self, n: usize) -> Result<Place, String> {
@@ -454,6 +480,14 @@ impl DeviceTable {
             _ => Err("a device is in one place: write listen, pty or serial".to_owned()),
         }
     }
+}
+
+/// A register-map profile (`docs/device-profiles.md`), or everything that is wrong with it.
+pub(crate) fn load_profile(path: &Path) -> Result<Arc<Profile>, String> {
+    let text =
+        bounded::read(path, LONGEST).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let profile = Profile::parse(&text, &path.display().to_string()).map_err(|errors| errors.to_string())?;
+    Ok(Arc::new(profile))
 }
 
 impl SerialTable {
@@ -482,8 +516,7 @@ mod tests {
 
     fn complaint(text: &str) -> String {
         parse(text, Path::new("home.toml"))
-            .err()
-            .expect("it is wrong")
+            .expect_err("it is wrong")
             .to_string()
     }
 
@@ -555,6 +588,11 @@ mod tests {
             (
                 "[battery]\ncapacity_watt_hours = 0",
                 "a battery has to have a capacity",
+            ),
+            ("[[device]]\nname = \"x\"", "line 1: a device has a role"),
+            (
+                "[[device]]\nprofile = \"nowhere.toml\"",
+                "line 1: cannot read nowhere.toml",
             ),
             (
                 "[[device]]\nrole = \"meter\"\nmodels = [999]",

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 /// A home has no powers before its first minute.
@@ -36,7 +37,7 @@ pub enum LabError {
     /// The plan describes no possible home.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// Ctrl-C cannot be waited for.
+    /// Signals cannot be waited for.
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(#[source] io::Error),
 }
@@ -123,7 +124,7 @@ impl Lab {
         })
     }
 
-    /// Lets time pass until Ctrl-C, with the control API if the plan has one, and the power flows on
+    /// Lets time pass until Ctrl-C or SIGTERM, with the control API if the plan has one, and the power flows on
     /// the terminal if that is wished.
     ///
     /// # Errors
@@ -150,12 +151,13 @@ impl Lab {
     async fn live(&self, watched: bool) -> Result<(), LabError> {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let interrupt = tokio::signal::ctrl_c();
-        tokio::pin!(interrupt);
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(LabError::Signal)?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(LabError::Signal)?;
         let mut screen = watched.then(watch::Screen::new);
         loop {
             tokio::select! {
-                outcome = &mut interrupt => return outcome.map_err(LabError::Signal),
+                _ = interrupts.recv() => return Ok(()),
+                _ = terminations.recv() => return Ok(()),
                 _ = ticks.tick() => {
                     if let Some(now) = self.clock.now() {
                         self.advance_to(now);

@@ -3,6 +3,7 @@
 use super::run::{At, Lab};
 use crate::physics::Flow;
 use chrono::DateTime;
+use rustix::termios::tcgetwinsize;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
@@ -40,7 +41,14 @@ impl Screen {
             } else {
                 format!("\x1b[{}A", self.lines)
             };
-            let cleared: String = picture.lines().map(|line| format!("\x1b[2K{line}\n")).collect();
+            // A line that wraps would count as two.
+            let width = tcgetwinsize(&out)
+                .map_or(80, |size| usize::from(size.ws_col))
+                .max(20);
+            let lines = picture
+                .lines()
+                .map(|line| line.chars().take(width).collect::<String>());
+            let cleared: String = lines.map(|line| format!("\x1b[2K{line}\n")).collect();
             self.lines = picture.lines().count();
             let _ = write!(out, "{up}{cleared}");
         } else {

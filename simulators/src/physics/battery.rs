@@ -71,6 +71,14 @@ impl PowerWindow {
         }
     }
 
+    /// Both bounds at this power at most.
+    pub(crate) fn capped(self, most: i64) -> Self {
+        Self {
+            least: self.least.map(|least| least.min(most)),
+            greatest: Some(self.greatest.map_or(most, |greatest| greatest.min(most))),
+        }
+    }
+
     /// What becomes of the owner's wish. Bounds that contradict one another leave the battery alone.
     fn apply(self, wish: i64) -> i64 {
         let (least, greatest) = (self.least.unwrap_or(i64::MIN), self.greatest.unwrap_or(i64::MAX));

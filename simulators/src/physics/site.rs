@@ -84,27 +84,38 @@ pub(crate) struct Controls {
     pub(crate) inverter_limit: Option<i64>,
     /// What they shall give together.
     pub(crate) inverter_set_point: Option<i64>,
+    /// The most that the site may give to the grid, in milliwatts.
+    pub(crate) export_limit: Option<i64>,
 }
 
 impl Controls {
-    /// What the battery may do beside so much production. A hybrid inverter that is held below the sun
-    /// stores the surplus.
-    fn window_beside(&self, pv: i64) -> PowerWindow {
+    /// What panels and battery may give together beside this load.
+    fn export_bound(&self, load: i64) -> Option<i64> {
+        self.export_limit.map(|limit| load.saturating_add(limit.max(0)))
+    }
+
+    /// What the battery may do beside so much load and production. A hybrid inverter that is held below
+    /// the sun stores the surplus. An export limit holds a forced discharge back, and forces no charge.
+    fn window_beside(&self, load: i64, pv: i64) -> PowerWindow {
         let mut window = self
             .window
             .narrowed(PowerWindow::up_to(self.inverter_limit.map(|limit| limit - pv)));
         if let Some(set_point) = self.inverter_set_point {
             window = window.narrowed(PowerWindow::exactly(set_point - pv));
         }
-        window
+        match self.export_bound(load) {
+            Some(bound) => window.capped((bound - pv).max(0)),
+            None => window,
+        }
     }
 
     /// What production has to be cut to where the battery could not take the surplus.
-    fn curtailed(&self, pv: i64, battery: i64) -> i64 {
+    fn curtailed(&self, load: i64, pv: i64, battery: i64) -> i64 {
         let most = self
             .inverter_limit
             .into_iter()
             .chain(self.inverter_set_point)
+            .chain(self.export_bound(load))
             .min();
         most.map_or(pv, |most| pv.min((most - battery).max(0)))
     }
@@ -262,12 +273,12 @@ impl Site {
         };
         let battery = self.battery.answer(Request {
             wish: minute.load - pv,
-            window: controls.window_beside(pv),
+            window: controls.window_beside(minute.load, pv),
             reserve_basis_points: controls.reserve_basis_points,
             charge_max: if controls.grid_charging { i64::MAX } else { pv },
             seconds: minute.end - self.now,
         });
-        let pv = controls.curtailed(pv, battery.ac);
+        let pv = controls.curtailed(minute.load, pv, battery.ac);
         let flow = Flow {
             load: minute.load,
             pv,
@@ -299,6 +310,7 @@ mod tests {
         grid_charging: false,
         inverter_limit: None,
         inverter_set_point: None,
+        export_limit: None,
     };
 
     fn site(seed: u64, start: i64) -> Site {

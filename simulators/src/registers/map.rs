@@ -229,17 +229,6 @@ impl RegisterMap {
             .ok_or(OutsideTheMap { address, count })
     }
 
-    /// Puts a raw word into a holding register; for what a client wrote and the device accepted.
-    ///
-    /// # Errors
-    /// If the register is not in the map.
-    pub fn write(&mut self, address: u16, word: u16) -> Result<(), OutsideTheMap> {
-        *self
-            .register(Table::Holding, address)
-            .ok_or(OutsideTheMap { address, count: 1 })? = word;
-        Ok(())
-    }
-
     /// Puts words where there are registers for them; the rest is dropped.
     pub(crate) fn put(&mut self, table: Table, address: u16, words: impl IntoIterator<Item = u16>) {
         for (address, word) in (address..=u16::MAX).zip(words) {

@@ -118,7 +118,7 @@ pub enum LineError {
 
 /// An open serial line.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(crate) struct Port {
     reader: Receiver,
     writer: Sender,
     path: PathBuf,
@@ -129,7 +129,7 @@ pub(super) struct Port {
 
 impl Port {
     /// Opens a line for raw bytes.
-    pub(super) fn open(line: &Line) -> Result<Self, LineError> {
+    pub(crate) fn open(line: &Line) -> Result<Self, LineError> {
         match line {
             Line::Pty { link } => Self::open_pty(link.as_deref()),
             Line::Serial {

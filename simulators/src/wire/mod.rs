@@ -21,6 +21,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use line::Port;
 pub use line::{Line, LineError, Parity, StopBits};
 pub(crate) use rtu::RtuServer;
 pub(crate) use tcp::TcpServer;
@@ -47,6 +48,19 @@ pub(crate) trait Bus: Send + Sync + 'static {
     /// Does a write on all units of a serial line that can hear it; those that are offline or silent
     /// cannot.
     fn broadcast(&self, request: &Request<'_>);
+}
+
+/// The reply to a request's PDU, function code first; `None` for silence.
+pub(crate) fn respond(request: &[u8], answer: impl FnOnce(&Request<'_>) -> Answer) -> Option<Vec<u8>> {
+    let function = *request.first()?;
+    let answer = pdu::parse(request).map_or_else(Answer::Exception, |request| answer(&request));
+    let mut reply = Vec::new();
+    match answer {
+        Answer::Reply(response) => pdu::encode(function, &response, &mut reply),
+        Answer::Exception(exception) => pdu::encode_exception(function, exception, &mut reply),
+        Answer::Silence => return None,
+    }
+    Some(reply)
 }
 
 /// What carries a frame.

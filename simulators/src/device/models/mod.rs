@@ -120,6 +120,6 @@ pub(crate) fn publish_meter(page: &mut Page<'_>, spec: &DeviceSpec, grid: Grid, 
 }
 
 /// A whole that is shared by the lines: the n-th part, so that the parts sum to the whole exactly.
-fn part(whole: i64, lines: i64, n: i64) -> i64 {
+pub(super) fn part(whole: i64, lines: i64, n: i64) -> i64 {
     (whole + n).div_euclid(lines)
 }

@@ -111,6 +111,9 @@ pub enum ProfileError {
     },
 }
 
+/// A year of minutes takes some 16 MiB.
+const LONGEST_BYTES: u64 = 64 << 20;
+
 impl ProfileSeries {
     /// Reads a file.
     ///
@@ -118,7 +121,7 @@ impl ProfileSeries {
     /// If it cannot be read, or if a line is not as the format asks; the error names file and line.
     pub fn read(path: &Path) -> Result<Self, ProfileError> {
         let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        match crate::bounded::read(path, LONGEST_BYTES) {
             Ok(csv) => Self::parse(&file, &csv),
             Err(source) => Err(ProfileError::Unreadable { file, source }),
         }

@@ -1,0 +1,337 @@
+//! Walks through a device and writes down what it answers.
+
+use super::format::{Block, Recording, Snapshot};
+use super::source::{Source, SourceError, Target, Told};
+use crate::registers::{RegisterMap, Table};
+use chrono::Utc;
+use gridtally_registers::sunspec::{END_MODEL, SUNS};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::Instant;
+use tokio_modbus::ExceptionCode;
+
+/// A chain with more models is a loop or a map of zeros.
+const MOST_MODELS: usize = 128;
+/// *MODBUS Application Protocol* 1.1b3, §6.3.
+const MOST_REGISTERS: u16 = 125;
+
+/// Registers of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Which table.
+    pub table: Table,
+    /// From the first to the last.
+    pub registers: RangeInclusive<u16>,
+}
+
+impl FromStr for Span {
+    type Err = NoSpan;
+
+    fn from_str(text: &str) -> Result<Self, NoSpan> {
+        let bad = || NoSpan(text.to_owned());
+        let (table, registers) = text.split_once(':').ok_or_else(bad)?;
+        let table = match table {
+            "holding" => Table::Holding,
+            "input" => Table::Input,
+            _ => return Err(bad()),
+        };
+        let (first, last) = registers.split_once('-').unwrap_or((registers, registers));
+        let (first, last): (u16, u16) = (
+            first.parse().map_err(|_| bad())?,
+            last.parse().map_err(|_| bad())?,
+        );
+        if first > last {
+            return Err(bad());
+        }
+        Ok(Self {
+            table,
+            registers: first..=last,
+        })
+    }
+}
+
+/// Not a span of registers.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} names no registers: write holding:0-99 or input:5016")]
+pub struct NoSpan(String);
+
+/// What is to be recorded, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordOptions {
+    /// Registers besides the SunSpec map, or of a device that has none.
+    pub spans: Vec<Span>,
+    /// How many pictures after the first.
+    pub snapshots: u32,
+    /// From one picture to the next.
+    pub every: Duration,
+    /// How long an answer may take.
+    pub deadline: Duration,
+    /// Between two requests.
+    pub pause: Duration,
+}
+
+impl Default for RecordOptions {
+    /// The SunSpec map once; 2 s for an answer, 20 ms between requests.
+    fn default() -> Self {
+        Self {
+            spans: Vec::new(),
+            snapshots: 0,
+            every: Duration::from_secs(5),
+            deadline: Duration::from_secs(2),
+            pause: Duration::from_millis(20),
+        }
+    }
+}
+
+/// Why nothing was recorded.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// The device does not answer.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// There is nothing to record.
+    #[error(
+        "no SunSpec marker at {0}; give its base (…?base=N), or name registers (--registers holding:0-99)"
+    )]
+    NoMarker(String),
+    /// None of the registers could be read.
+    #[error("the device refused every register that was asked for")]
+    Nothing,
+}
+
+/// How far a recording is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// A model was read.
+    Model {
+        /// Its number.
+        id: u16,
+        /// Its address.
+        address: u16,
+    },
+    /// Registers were refused and are left out.
+    Hole {
+        /// The first.
+        address: u16,
+        /// How many.
+        count: u16,
+    },
+    /// A picture was made, counted from 1.
+    Snapshot(u32),
+}
+
+/// Records what a device answers. Nothing is ever written to it.
+///
+/// # Errors
+/// If the device cannot be reached or does not answer, or has nothing to record.
+pub async fn record(
+    target: &Target,
+    source_name: &str,
+    options: &RecordOptions,
+    mut progress: impl FnMut(Recorded),
+) -> Result<Recording, RecordError> {
+    let mut walk = Walk {
+        source: Source::new(target, options.deadline, options.pause),
+        blocks: Vec::new(),
+    };
+    let recorded_at = Utc::now();
+    let base = match (
+        find_marker(&mut walk.source, target.base).await?,
+        options.spans.is_empty(),
+    ) {
+        (Some(base), _) => {
+            walk.chain(base, &mut progress).await?;
+            Some(base)
+        }
+        (None, false) => None,
+        (None, true) => {
+            let tried = target
+                .base
+                .map_or_else(|| "40000, 0 or 50000".to_owned(), |base| base.to_string());
+            return Err(RecordError::NoMarker(tried));
+        }
+    };
+    for span in &options.spans {
+        walk.span(
+            span.table,
+            *span.registers.start(),
+            *span.registers.end(),
+            &mut progress,
+        )
+        .await?;
+    }
+    if walk.blocks.is_empty() {
+        return Err(RecordError::Nothing);
+    }
+    let blocks = joined(&walk.blocks);
+    let snapshots = walk.follow(options, &mut progress).await?;
+    Ok(Recording {
+        recorded_at,
+        source: source_name.to_owned(),
+        unit: target.unit,
+        base,
+        redacted: false,
+        period: u32::try_from(options.every.as_secs()).unwrap_or(u32::MAX).max(1),
+        blocks,
+        snapshots,
+    })
+}
+
+async fn find_marker(source: &mut Source<'_>, given: Option<u16>) -> Result<Option<u16>, SourceError> {
+    let usual = [40_000, 0, 50_000];
+    let bases = given.as_ref().map_or(&usual[..], std::slice::from_ref);
+    for base in bases {
+        if source.read(Table::Holding, *base, 2).await? == Told::Words(SUNS.to_vec()) {
+            return Ok(Some(*base));
+        }
+    }
+    Ok(None)
+}
+
+struct Walk<'a> {
+    source: Source<'a>,
+    /// As they were read; the newest contents.
+    blocks: Vec<Block>,
+}
+
+impl Walk<'_> {
+    /// The models from the marker on, so far as the device lets itself be read.
+    async fn chain(&mut self, base: u16, progress: &mut impl FnMut(Recorded)) -> Result<(), SourceError> {
+        self.keep(Table::Holding, base, SUNS.to_vec());
+        let mut next = base.checked_add(2);
+        for _ in 0..MOST_MODELS {
+            let Some(address) = next else { break };
+            // An exception in the place of the end model is what some devices have.
+            let Told::Words(header) = self.source.read(Table::Holding, address, 2).await? else {
+                break;
+            };
+            let (id, length) = (header[0], header[1]);
+            self.keep(Table::Holding, address, header);
+            if id == END_MODEL[0] || (id, length) == (0, 0) {
+                break;
+            }
+            next = address.checked_add(2).and_then(|body| body.checked_add(length));
+            if let (Some(end), true) = (next, length > 0) {
+                self.span(Table::Holding, address + 2, end - 1, progress).await?;
+            }
+            progress(Recorded::Model { id, address });
+        }
+        Ok(())
+    }
+
+    /// Registers from the first to the last; what is refused is asked for in halves, down to single
+    /// registers, which are left out.
+    async fn span(
+        &mut self,
+        table: Table,
+        first: u16,
+        last: u16,
+        progress: &mut impl FnMut(Recorded),
+    ) -> Result<(), SourceError> {
+        // Ascending, so the last of the stack is the next to be read.
+        let mut waiting = Vec::new();
+        let mut start = Some(first);
+        while let Some(address) = start.filter(|address| *address <= last) {
+            let count = (last - address).saturating_add(1).min(MOST_REGISTERS);
+            waiting.push((address, count));
+            start = address.checked_add(count);
+        }
+        waiting.reverse();
+        while let Some((address, count)) = waiting.pop() {
+            match self.source.read(table, address, count).await? {
+                Told::Words(words) => self.keep(table, address, words),
+                Told::Refused(ExceptionCode::IllegalDataAddress | ExceptionCode::IllegalDataValue)
+                    if count > 1 =>
+                {
+                    let half = count / 2;
+                    waiting.push((address + half, count - half));
+                    waiting.push((address, half));
+                }
+                Told::Refused(_) => progress(Recorded::Hole { address, count }),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, table: Table, address: u16, words: Vec<u16>) {
+        let known = |block: &Block| {
+            let end = usize::from(block.address) + block.words.len();
+            block.table == table
+                && (block.address..).contains(&address)
+                && usize::from(address) + words.len() <= end
+        };
+        if !self.blocks.iter().any(known) {
+            self.blocks.push(Block {
+                table,
+                address,
+                words,
+            });
+        }
+    }
+
+    /// The later pictures: every block again, and what changed in it.
+    async fn follow(
+        &mut self,
+        options: &RecordOptions,
+        progress: &mut impl FnMut(Recorded),
+    ) -> Result<Vec<Snapshot>, SourceError> {
+        let period = u32::try_from(options.every.as_secs()).unwrap_or(u32::MAX).max(1);
+        let began = Instant::now();
+        let mut snapshots = Vec::new();
+        for n in 1..=options.snapshots {
+            tokio::time::sleep_until(began + options.every * n).await;
+            let mut blocks = Vec::new();
+            for block in &mut self.blocks {
+                let count = u16::try_from(block.words.len()).unwrap_or(MOST_REGISTERS);
+                if let Told::Words(words) = self.source.read(block.table, block.address, count).await? {
+                    blocks.extend(changes(block, &words));
+                    block.words = words;
+                }
+            }
+            snapshots.push(Snapshot {
+                seconds: n.saturating_mul(period),
+                blocks,
+            });
+            progress(Recorded::Snapshot(n));
+        }
+        Ok(snapshots)
+    }
+}
+
+/// Each register once, in blocks without gaps.
+fn joined(blocks: &[Block]) -> Vec<Block> {
+    let parts = blocks
+        .iter()
+        .map(|block| (block.table, block.address, block.words.clone()));
+    let map = RegisterMap::plain(parts);
+    map.blocks()
+        .map(|(table, address, words)| Block {
+            table,
+            address,
+            words: words.to_vec(),
+        })
+        .collect()
+}
+
+/// The runs of words that differ.
+fn changes(before: &Block, now: &[u16]) -> Vec<Block> {
+    let mut runs: Vec<Block> = Vec::new();
+    let mut last_changed = false;
+    for ((address, old), new) in (before.address..=u16::MAX).zip(&before.words).zip(now) {
+        let changed = old != new;
+        if changed {
+            match runs.last_mut() {
+                Some(run) if last_changed => run.words.push(*new),
+                _ => runs.push(Block {
+                    table: before.table,
+                    address,
+                    words: vec![*new],
+                }),
+            }
+        }
+        last_changed = changed;
+    }
+    runs
+}
