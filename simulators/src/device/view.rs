@@ -225,8 +225,16 @@ fn distort_chain(image: RegisterMap, models: &[ModelAt], fault: Fault) -> Regist
     let (Some(common), Some(last)) = (models.first(), models.last()) else {
         return image;
     };
-    let (base, mut words) = (image.base(), image.words().to_vec());
-    let index = |address: u16| usize::from(address - base);
+    // A recording may have other registers besides the chain's.
+    let (chain, others): (Vec<_>, Vec<_>) = image.blocks().partition(|(table, start, words)| {
+        let into = common.address.checked_sub(*start).map(usize::from);
+        *table == Table::Holding && into.is_some_and(|into| into < words.len())
+    });
+    let Some((_, base, words)) = chain.into_iter().next() else {
+        return image;
+    };
+    let mut words = words.to_vec();
+    let index = |address: u16| usize::from(address.saturating_sub(base));
     let behind_common = index(common.address) + 2 + usize::from(common.layout.length());
     let end = index(last.address) + 2 + usize::from(last.layout.length());
     match fault {
@@ -238,11 +246,16 @@ fn distort_chain(image: RegisterMap, models: &[ModelAt], fault: Fault) -> Regist
         Fault::WrongModelLength { model, by } => {
             for at in models.iter().filter(|at| i64::from(at.id()) == model).take(1) {
                 let length = (i64::from(at.layout.length()) + by).clamp(0, 0xFFFF);
-                words[index(at.address) + 1] = u16::try_from(length).unwrap_or(u16::MAX);
+                if let Some(told) = words.get_mut(index(at.address) + 1) {
+                    *told = u16::try_from(length).unwrap_or(u16::MAX);
+                }
             }
         }
         Fault::ZeroFilledMap => {
-            words = SUNS.to_vec();
+            let before = &words[..index(common.address)];
+            let marker = before.windows(2).rposition(|pair| pair == SUNS).unwrap_or(0);
+            words.truncate(marker);
+            words.extend(SUNS);
             words.resize(usize::from(u16::MAX - base) + 1, 0);
         }
         Fault::DuplicateModels => {
@@ -258,5 +271,8 @@ fn distort_chain(image: RegisterMap, models: &[ModelAt], fault: Fault) -> Regist
         }
         _ => {}
     }
-    RegisterMap::plain([(Table::Holding, base, words)])
+    let others = others
+        .into_iter()
+        .map(|(table, start, words)| (table, start, words.to_vec()));
+    RegisterMap::plain(others.chain([(Table::Holding, base, words)]))
 }
