@@ -192,6 +192,8 @@ async fn record_device(args: &RecordArgs) -> Result<(), SimulateError> {
             eprintln!("registers from {address}, {count} of them: refused, left out");
         }
         Recorded::Snapshot(n) => eprintln!("picture {n} of {}", args.snapshots),
+        Recorded::Missed { snapshot, problem } => eprintln!("picture {snapshot} is missed: {problem}"),
+        Recorded::Full => eprintln!("the recording is as long as one may be, and ends here"),
     })
     .await?;
     if args.redact || !args.redact_text.is_empty() {

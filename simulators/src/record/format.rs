@@ -9,9 +9,9 @@ use thiserror::Error;
 
 const FORMAT: &str = "gridtally-recording";
 const VERSION: u32 = 1;
-const MAX_TEXT_BYTES: usize = 64 << 20;
-const MAX_SNAPSHOTS: usize = 100_000;
-const MAX_SECONDS: u32 = 366 * 86_400;
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
+pub(super) const MAX_SNAPSHOTS: usize = 100_000;
+pub(super) const MAX_SECONDS: u32 = 366 * 86_400;
 
 /// Registers without a gap, as they were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +56,16 @@ pub struct Recording {
     pub snapshots: Vec<Snapshot>,
 }
 
+/// Read before the rest, of which other versions may have another idea.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "format and version are read with the head")]
 struct File {
     format: String,
     version: u32,
@@ -111,15 +119,18 @@ impl Recording {
                 file: file.to_owned(),
             });
         }
-        let read: File = serde_json::from_str(text).map_err(|error| RecordingError::Syntax {
+        let syntax = |error: serde_json::Error| RecordingError::Syntax {
             file: file.to_owned(),
             line: error.line(),
             problem: error.to_string(),
-        })?;
-        check(&read).map_err(|problem| RecordingError::Impossible {
+        };
+        let impossible = |problem| RecordingError::Impossible {
             file: file.to_owned(),
             problem,
-        })?;
+        };
+        check_head(&serde_json::from_str(text).map_err(syntax)?).map_err(impossible)?;
+        let read: File = serde_json::from_str(text).map_err(syntax)?;
+        check(&read).map_err(impossible)?;
         Ok(Self {
             recorded_at: read.recorded_at,
             source: read.source,
@@ -192,7 +203,7 @@ fn lines(blocks: &[Block]) -> String {
     text
 }
 
-fn check(file: &File) -> Result<(), String> {
+fn check_head(file: &Head) -> Result<(), String> {
     if file.format != FORMAT {
         return Err(format!("its format is {:?}, not {FORMAT:?}", file.format));
     }
@@ -202,6 +213,10 @@ fn check(file: &File) -> Result<(), String> {
             file.version
         ));
     }
+    Ok(())
+}
+
+fn check(file: &File) -> Result<(), String> {
     if file.snapshots.len() > MAX_SNAPSHOTS {
         return Err(format!("it has more than {MAX_SNAPSHOTS} snapshots"));
     }
@@ -330,6 +345,11 @@ mod tests {
         for (from, to, expected) in [
             ("gridtally-recording", "dump", "x.json: its format is \"dump\""),
             ("\"version\": 1", "\"version\": 2", "this program reads version 1"),
+            (
+                "\"version\": 1",
+                "\"version\": 2, \"gateway\": 1",
+                "this program reads version 1",
+            ),
             ("\"seconds\": 5", "\"seconds\": 0", "they ascend"),
             (
                 "65535, \"words\": [7]",

@@ -48,8 +48,12 @@ impl Device {
         Self::new(DeviceState::replayed(name.into(), recording.unit, map, replay, 0))
     }
 
-    /// Moves a replayed device to this instant, in Unix seconds. A simulated one is moved by its home.
+    /// Moves a replayed device to this instant, in Unix seconds; the first one is where the recording
+    /// begins. A simulated device is moved by its home, and stays as it is.
     pub fn advance_to(&self, unix_seconds: i64) {
-        self.lock().tick(unix_seconds);
+        let mut state = self.lock();
+        if state.role().is_none() {
+            state.tick(unix_seconds);
+        }
     }
 }

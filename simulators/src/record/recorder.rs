@@ -1,6 +1,6 @@
 //! Walks through a device and writes down what it answers.
 
-use super::format::{Block, Recording, Snapshot};
+use super::format::{Block, MAX_SECONDS, MAX_SNAPSHOTS, MAX_TEXT_BYTES, Recording, Snapshot};
 use super::source::{Source, SourceError, Target, Told};
 use crate::registers::{RegisterMap, Table};
 use chrono::Utc;
@@ -16,6 +16,10 @@ use tokio_modbus::ExceptionCode;
 const MOST_MODELS: usize = 128;
 /// *MODBUS Application Protocol* 1.1b3, §6.3.
 const MOST_REGISTERS: u16 = 125;
+/// No snapshot takes more text: 65536 registers in either table, each second one changed.
+const MOST_BYTES: usize = 8 << 20;
+/// A model that refuses more single registers has a length that is not true.
+const MOST_HOLES: usize = 128;
 
 /// Registers of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub struct RecordOptions {
     pub spans: Vec<Span>,
     /// How many pictures after the first.
     pub snapshots: u32,
-    /// From one picture to the next.
+    /// From one picture to the next: whole seconds, at least one.
     pub every: Duration,
     /// How long an answer may take.
     pub deadline: Duration,
@@ -120,6 +124,15 @@ pub enum Recorded {
     },
     /// A picture was made, counted from 1.
     Snapshot(u32),
+    /// A picture could not be made; the recording goes on.
+    Missed {
+        /// Which, counted from 1.
+        snapshot: u32,
+        /// What the device did instead of answering.
+        problem: String,
+    },
+    /// The recording ends early: it is as long as one may be (64 MiB, 100,000 pictures, a year).
+    Full,
 }
 
 /// Records what a device answers. Nothing is ever written to it.
@@ -137,27 +150,24 @@ pub async fn record(
         blocks: Vec::new(),
     };
     let recorded_at = Utc::now();
-    let base = match (
-        find_marker(&mut walk.source, target.base).await?,
-        options.spans.is_empty(),
-    ) {
-        (Some(base), _) => {
-            walk.chain(base, &mut progress).await?;
-            Some(base)
-        }
-        (None, false) => None,
-        (None, true) => {
+    let spanless = options.spans.is_empty();
+    let base = find_marker(&mut walk.source, target.base, spanless).await?;
+    match base {
+        Some(base) => walk.chain(base, &mut progress).await?,
+        None if spanless => {
             let tried = target
                 .base
                 .map_or_else(|| "40000, 0 or 50000".to_owned(), |base| base.to_string());
             return Err(RecordError::NoMarker(tried));
         }
-    };
+        None => {}
+    }
     for span in &options.spans {
         walk.span(
             span.table,
             *span.registers.start(),
             *span.registers.end(),
+            usize::MAX,
             &mut progress,
         )
         .await?;
@@ -166,28 +176,53 @@ pub async fn record(
         return Err(RecordError::Nothing);
     }
     let blocks = joined(&walk.blocks);
-    let snapshots = walk.follow(options, &mut progress).await?;
+    let snapshots = walk.follow(options, text_bytes(&blocks), &mut progress).await;
     Ok(Recording {
         recorded_at,
         source: source_name.to_owned(),
         unit: target.unit,
         base,
         redacted: false,
-        period: u32::try_from(options.every.as_secs()).unwrap_or(u32::MAX).max(1),
+        period: period_of(options),
         blocks,
         snapshots,
     })
 }
 
-async fn find_marker(source: &mut Source<'_>, given: Option<u16>) -> Result<Option<u16>, SourceError> {
+/// Some devices say nothing at registers that they do not have, so silence at one base leaves the
+/// others to be tried. If all are silent and `demanded`, that is the error.
+async fn find_marker(
+    source: &mut Source<'_>,
+    given: Option<u16>,
+    demanded: bool,
+) -> Result<Option<u16>, SourceError> {
     let usual = [40_000, 0, 50_000];
     let bases = given.as_ref().map_or(&usual[..], std::slice::from_ref);
+    let (mut silence, mut answered) = (None, false);
     for base in bases {
-        if source.read(Table::Holding, *base, 2).await? == Told::Words(SUNS.to_vec()) {
-            return Ok(Some(*base));
+        match source.read(Table::Holding, *base, 2).await {
+            Ok(told) if told == Told::Words(SUNS.to_vec()) => return Ok(Some(*base)),
+            Ok(_) => answered = true,
+            Err(error @ SourceError::Read { .. }) => silence = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    match silence {
+        Some(error) if demanded && !answered => Err(error),
+        _ => Ok(None),
+    }
+}
+
+/// The step of the snapshots, in seconds.
+fn period_of(options: &RecordOptions) -> u32 {
+    u32::try_from(options.every.as_secs())
+        .unwrap_or(u32::MAX)
+        .clamp(1, MAX_SECONDS)
+}
+
+/// So many bytes of text do these blocks take, or a few more.
+fn text_bytes(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| 64 + 6 * block.words.len()).sum()
 }
 
 struct Walk<'a> {
@@ -203,18 +238,31 @@ impl Walk<'_> {
         let mut next = base.checked_add(2);
         for _ in 0..MOST_MODELS {
             let Some(address) = next else { break };
-            // An exception in the place of the end model is what some devices have.
-            let Told::Words(header) = self.source.read(Table::Holding, address, 2).await? else {
-                break;
+            // An exception in the place of the end model is what some devices have, and some are silent.
+            let header = match self.source.read(Table::Holding, address, 2).await {
+                Ok(Told::Words(header)) => header,
+                Ok(Told::Refused(_)) => break,
+                Err(error) => {
+                    let alive = self.source.read(Table::Holding, base, 2).await.is_ok();
+                    if !alive || address == base + 2 {
+                        return Err(error);
+                    }
+                    progress(Recorded::Hole { address, count: 2 });
+                    break;
+                }
             };
             let (id, length) = (header[0], header[1]);
             self.keep(Table::Holding, address, header);
             if id == END_MODEL[0] || (id, length) == (0, 0) {
                 break;
             }
-            next = address.checked_add(2).and_then(|body| body.checked_add(length));
-            if let (Some(end), true) = (next, length > 0) {
-                self.span(Table::Holding, address + 2, end - 1, progress).await?;
+            let body = address.checked_add(2);
+            next = body.and_then(|body| body.checked_add(length));
+            // A length that leads over the end of the registers is cut there.
+            if let (Some(body), true) = (body, length > 0) {
+                let last = body.saturating_add(length - 1);
+                self.span(Table::Holding, body, last, MOST_HOLES, progress)
+                    .await?;
             }
             progress(Recorded::Model { id, address });
         }
@@ -222,12 +270,13 @@ impl Walk<'_> {
     }
 
     /// Registers from the first to the last; what is refused is asked for in halves, down to single
-    /// registers, which are left out.
+    /// registers, which are left out; with the `patience`-th of them the rest is left out too.
     async fn span(
         &mut self,
         table: Table,
         first: u16,
         last: u16,
+        mut patience: usize,
         progress: &mut impl FnMut(Recorded),
     ) -> Result<(), SourceError> {
         // Ascending, so the last of the stack is the next to be read.
@@ -249,7 +298,15 @@ impl Walk<'_> {
                     waiting.push((address + half, count - half));
                     waiting.push((address, half));
                 }
-                Told::Refused(_) => progress(Recorded::Hole { address, count }),
+                Told::Refused(_) => {
+                    patience = patience.saturating_sub(1);
+                    if patience == 0 {
+                        let count = (last - address).saturating_add(1);
+                        progress(Recorded::Hole { address, count });
+                        return Ok(());
+                    }
+                    progress(Recorded::Hole { address, count });
+                }
             }
         }
         Ok(())
@@ -271,32 +328,58 @@ impl Walk<'_> {
         }
     }
 
-    /// The later pictures: every block again, and what changed in it.
+    /// The later pictures, so far as they can be made: a device that is away for a while, as an
+    /// inverter by night, leaves a gap and not nothing.
     async fn follow(
         &mut self,
         options: &RecordOptions,
+        mut bytes: usize,
         progress: &mut impl FnMut(Recorded),
-    ) -> Result<Vec<Snapshot>, SourceError> {
-        let period = u32::try_from(options.every.as_secs()).unwrap_or(u32::MAX).max(1);
+    ) -> Vec<Snapshot> {
+        let period = period_of(options);
         let began = Instant::now();
         let mut snapshots = Vec::new();
-        for n in 1..=options.snapshots {
-            tokio::time::sleep_until(began + options.every * n).await;
-            let mut blocks = Vec::new();
-            for block in &mut self.blocks {
-                let count = u16::try_from(block.words.len()).unwrap_or(MOST_REGISTERS);
-                if let Told::Words(words) = self.source.read(block.table, block.address, count).await? {
-                    blocks.extend(changes(block, &words));
-                    block.words = words;
-                }
+        let mut due = 0;
+        for snapshot in 1..=options.snapshots {
+            // A device that needs longer than a period for its answers is not asked without a rest.
+            let passed = u32::try_from(began.elapsed().as_secs()).unwrap_or(MAX_SECONDS);
+            due = (passed / period + 1).saturating_mul(period).max(due + period);
+            if due > MAX_SECONDS || bytes > MAX_TEXT_BYTES - MOST_BYTES || snapshots.len() == MAX_SNAPSHOTS {
+                progress(Recorded::Full);
+                break;
             }
-            snapshots.push(Snapshot {
-                seconds: n.saturating_mul(period),
-                blocks,
-            });
-            progress(Recorded::Snapshot(n));
+            tokio::time::sleep_until(began + Duration::from_secs(due.into())).await;
+            match self.picture().await {
+                Ok(blocks) => {
+                    bytes += 64 + text_bytes(&blocks);
+                    snapshots.push(Snapshot { seconds: due, blocks });
+                    progress(Recorded::Snapshot(snapshot));
+                }
+                Err(error) => progress(Recorded::Missed {
+                    snapshot,
+                    problem: error.to_string(),
+                }),
+            }
         }
-        Ok(snapshots)
+        snapshots
+    }
+
+    /// Every block again, and what changed in it; all or nothing.
+    async fn picture(&mut self) -> Result<Vec<Block>, SourceError> {
+        let (mut changed, mut newest) = (Vec::new(), Vec::with_capacity(self.blocks.len()));
+        for block in &self.blocks {
+            let count = u16::try_from(block.words.len()).unwrap_or(MOST_REGISTERS);
+            let words = match self.source.read(block.table, block.address, count).await? {
+                Told::Words(words) => words,
+                Told::Refused(_) => block.words.clone(),
+            };
+            changed.extend(changes(block, &words));
+            newest.push(words);
+        }
+        for (block, words) in self.blocks.iter_mut().zip(newest) {
+            block.words = words;
+        }
+        Ok(changed)
     }
 }
 

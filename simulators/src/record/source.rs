@@ -9,8 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
-use tokio_modbus::client::{Context, Reader as _, rtu, tcp};
-use tokio_modbus::{ExceptionCode, Slave};
+use tokio_modbus::client::{Client as _, Context, rtu, tcp};
+use tokio_modbus::{Error, ExceptionCode, Request, Response, Slave};
 
 /// Where a device is: `tcp://host:port?unit=1` or `rtu:/dev/ttyUSB0?baud=9600&unit=1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,10 +133,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reads registers, twice if the first time fails.
+    /// Reads registers, twice if the first time fails or the device was busy.
     pub(super) async fn read(&mut self, table: Table, address: u16, count: u16) -> Result<Told, SourceError> {
-        if let Ok(told) = self.try_read(table, address, count).await {
-            return Ok(told);
+        match self.try_read(table, address, count).await {
+            Ok(Told::Refused(exception)) if may_pass(exception) => {}
+            Ok(told) => return Ok(told),
+            Err(_) => {}
         }
         // On a serial line the late answer to this question must not become the answer to the next.
         tokio::time::sleep(self.deadline).await;
@@ -157,23 +159,24 @@ impl<'a> Source<'a> {
             None => self.connect().await?,
         };
         tokio::time::sleep(self.pause).await;
-        let question = async {
-            match table {
-                Table::Holding => connection.read_holding_registers(address, count).await,
-                Table::Input => connection.read_input_registers(address, count).await,
-            }
-        };
+        let question = connection.call(match table {
+            Table::Holding => Request::ReadHoldingRegisters(address, count),
+            Table::Input => Request::ReadInputRegisters(address, count),
+        });
         let answer = timeout(self.deadline, question)
             .await
             .map_err(|_| failed(format!("no answer within {} ms", self.deadline.as_millis())))?;
-        let told = match answer.map_err(|error| failed(error.to_string()))? {
-            Ok(words) if words.len() == usize::from(count) => Told::Words(words),
-            Ok(words) => {
-                return Err(failed(format!(
-                    "{} registers came instead of {count}",
-                    words.len()
-                )));
+        let told = match answer.map_err(|error| failed(trouble(&error)))? {
+            Ok(Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)) => {
+                if words.len() != usize::from(count) {
+                    return Err(failed(format!(
+                        "{} registers came instead of {count}",
+                        words.len()
+                    )));
+                }
+                Told::Words(words)
             }
+            Ok(_) => return Err(failed("something other than registers came".to_owned())),
             Err(exception) => Told::Refused(exception),
         };
         self.connection = Some(connection);
@@ -204,6 +207,29 @@ impl<'a> Source<'a> {
                 Ok(rtu::attach_slave(Port::open(&line)?, slave))
             }
         }
+    }
+}
+
+/// Whether the same question may be answered a moment later.
+fn may_pass(exception: ExceptionCode) -> bool {
+    matches!(
+        exception,
+        ExceptionCode::Acknowledge
+            | ExceptionCode::ServerDeviceBusy
+            | ExceptionCode::GatewayPathUnavailable
+            | ExceptionCode::GatewayTargetDevice
+    )
+}
+
+/// For the end of a connection tokio-modbus reports whatever error the system had last, or none.
+fn trouble(error: &Error) -> String {
+    match error {
+        Error::Transport(source)
+            if source.raw_os_error() == Some(0) || source.kind() == io::ErrorKind::WouldBlock =>
+        {
+            "the device closed the connection".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
