@@ -114,6 +114,25 @@ impl RegisterMap {
     /// left out.
     #[must_use]
     pub fn plain(blocks: impl IntoIterator<Item = (Table, u16, Vec<u16>)>) -> Self {
+        let mut blocks: Vec<_> = blocks.into_iter().collect();
+        if let [(table, start, words)] = blocks.as_mut_slice() {
+            // The usual case, and for a map of 25,000 zeros the quick one.
+            words.truncate(usize::from(u16::MAX - *start) + 1);
+            let segment = Segment {
+                table: *table,
+                start: *start,
+                words: std::mem::take(words),
+            };
+            let segments = if segment.words.is_empty() {
+                Vec::new()
+            } else {
+                vec![segment]
+            };
+            return Self {
+                segments,
+                models: Vec::new(),
+            };
+        }
         let mut registers = std::collections::BTreeMap::new();
         for (table, start, words) in blocks {
             registers.extend(
@@ -381,5 +400,12 @@ mod tests {
         assert!(map.read(Table::Input, 12, 2).is_err());
         assert_eq!(map.read(Table::Holding, 13, 1).unwrap(), [9]);
         assert_eq!(map.read(Table::Input, u16::MAX, 1).unwrap(), [7]);
+        let one = RegisterMap::plain([(Table::Input, u16::MAX, vec![7, 8])]);
+        assert_eq!(one.read(Table::Input, u16::MAX, 1).unwrap(), [7]);
+        assert_eq!(one.words(), [7]);
+        assert_eq!(
+            RegisterMap::plain([(Table::Input, 3, vec![])]),
+            RegisterMap::plain([])
+        );
     }
 }
