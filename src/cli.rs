@@ -36,7 +36,7 @@ enum Command {
     Rules(RulesArgs),
     /// Measure this machine: how fast signed reports become durable, and what limits it.
     Bench(BenchArgs),
-    /// Simulated SunSpec devices over Modbus TCP.
+    /// Simulated Modbus devices with physics and faults, over TCP or on a serial line.
     Simulate(SimulateArgs),
 }
 

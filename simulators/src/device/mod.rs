@@ -1,6 +1,7 @@
 //! Devices: a register map with rules for writing, reversion timers and faults.
 
 mod build;
+mod chain;
 mod clock;
 mod commands;
 mod control;

@@ -1,10 +1,10 @@
 //! A device's registers as faults let them be seen.
 
-use super::profiled;
+use super::{chain, profiled};
 use crate::fault::{Active, Fault, Layer};
 use crate::registers::{ModelAt, RegisterMap, Table};
 use gridtally_registers::profile::Profile;
-use gridtally_registers::sunspec::{END_MODEL, Kind, Placed, SUNS};
+use gridtally_registers::sunspec::{Kind, Placed};
 use std::collections::HashMap;
 
 /// Maps that a fault remembers from the instant at which it began, by the fault's name.
@@ -32,9 +32,12 @@ pub(crate) fn distorted(
             None => distort_values(image, fault, then),
         }
     }
-    for fault in of(Layer::Map) {
+    // A wrong length comes last: the others follow the lengths.
+    let misleads = |fault: &Fault| matches!(fault, Fault::WrongModelLength { .. });
+    let (last, first): (Vec<_>, Vec<_>) = of(Layer::Map).partition(misleads);
+    for fault in first.into_iter().chain(last) {
         let image = seen.take().unwrap_or_else(|| map.clone());
-        seen = Some(distort_chain(image, map.models(), fault));
+        seen = Some(chain::distorted(image, map, fault));
     }
     seen
 }
@@ -218,61 +221,4 @@ fn zero(image: &mut RegisterMap, model: &ModelAt, point: &Placed) {
     let words = usize::from(point.kind().words());
     let zeros = std::iter::repeat_n(0, words - 1);
     image.put(Table::Holding, model.address_of(point), zeros.chain([state]));
-}
-
-/// The chain itself. A map without one stays as it is.
-fn distort_chain(image: RegisterMap, models: &[ModelAt], fault: Fault) -> RegisterMap {
-    let (Some(common), Some(last)) = (models.first(), models.last()) else {
-        return image;
-    };
-    // A recording may have other registers besides the chain's.
-    let (chain, others): (Vec<_>, Vec<_>) = image.blocks().partition(|(table, start, words)| {
-        let into = common.address.checked_sub(*start).map(usize::from);
-        *table == Table::Holding && into.is_some_and(|into| into < words.len())
-    });
-    let Some((_, base, words)) = chain.into_iter().next() else {
-        return image;
-    };
-    let mut words = words.to_vec();
-    let index = |address: u16| usize::from(address.saturating_sub(base));
-    let behind_common = index(common.address) + 2 + usize::from(common.layout.length());
-    let end = index(last.address) + 2 + usize::from(last.layout.length());
-    match fault {
-        Fault::ExceptionAtChainEnd => words.truncate(end),
-        Fault::NoEndModel => {
-            words.truncate(end);
-            words.extend([0, 0]);
-        }
-        Fault::WrongModelLength { model, by } => {
-            for at in models.iter().filter(|at| i64::from(at.id()) == model).take(1) {
-                let length = (i64::from(at.layout.length()) + by).clamp(0, 0xFFFF);
-                if let Some(told) = words.get_mut(index(at.address) + 1) {
-                    *told = u16::try_from(length).unwrap_or(u16::MAX);
-                }
-            }
-        }
-        Fault::ZeroFilledMap => {
-            let before = &words[..index(common.address)];
-            let marker = before.windows(2).rposition(|pair| pair == SUNS).unwrap_or(0);
-            words.truncate(marker);
-            words.extend(SUNS);
-            words.resize(usize::from(u16::MAX - base) + 1, 0);
-        }
-        Fault::DuplicateModels => {
-            words.truncate(end);
-            words.extend_from_within(behind_common..);
-            words.extend(END_MODEL);
-        }
-        Fault::ShiftedMap { by } => {
-            let by = u16::try_from(by.clamp(0, 1_000)).unwrap_or_default();
-            words[index(common.address) + 1] = common.layout.length() + by;
-            let pad = std::iter::repeat_n(0x8000, usize::from(by));
-            words.splice(behind_common..behind_common, pad);
-        }
-        _ => {}
-    }
-    let others = others
-        .into_iter()
-        .map(|(table, start, words)| (table, start, words.to_vec()));
-    RegisterMap::plain(others.chain([(Table::Holding, base, words)]))
 }

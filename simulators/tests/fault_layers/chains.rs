@@ -14,7 +14,10 @@ enum End {
 
 /// The models that a client finds when it goes from L to L, and what it meets behind them.
 fn walk(device: &Device) -> (Vec<(u16, u16, u16)>, End) {
-    let base = device.registers().base();
+    walk_from(device, device.registers().base())
+}
+
+fn walk_from(device: &Device, base: u16) -> (Vec<(u16, u16, u16)>, End) {
     assert_eq!(read(device, base, 2), Ok(vec![0x5375, 0x6E53]), "SunS");
     let (mut models, mut address) = (Vec::new(), base + 2);
     loop {
@@ -191,4 +194,133 @@ pub fn the_models_behind_the_first_have_moved_up() {
             }
         });
     }
+}
+
+/// Several at once: each acts on what the others left.
+#[test]
+fn faults_of_the_chain_act_together() {
+    let home = gridtally_simulators::Home::new(crate::lab::spec(), crate::lab::NOON);
+    let meter = home.grid_meter();
+    let truth = chain(&meter.registers());
+    let [(one, _, _), (two, ..), (three, ..)] = truth[..] else {
+        panic!("{truth:?}")
+    };
+    let end = end_of(&meter.registers()) + 5;
+    let moved = [(one, 1, 71), (two + 5, 203, 105), (three + 5, 213, 124)];
+    for order in [[0_usize, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let faults = [
+            Fault::ShiftedMap { by: 5 },
+            Fault::NoEndModel,
+            Fault::WrongModelLength { model: 213, by: -1 },
+        ];
+        for n in order {
+            meter.inject(faults[n]);
+        }
+        assert_eq!(read(meter, three + 6, 1), Ok(vec![123]), "{order:?}");
+        meter.eject("wrong-model-length");
+        assert_eq!(walk(meter), (moved.to_vec(), End::Zeros(end)), "{order:?}");
+        meter.clear_faults();
+    }
+}
+
+/// A recorded device as many are: model 1 of 65 registers, a vendor's model at the end, and registers of
+/// the vendor before the chain, behind it and in the other table.
+fn recorded() -> Device {
+    let meter = gridtally_simulators::Home::new(crate::lab::spec(), crate::lab::NOON);
+    let meter = meter.grid_meter().registers();
+    let model = |id| {
+        let (address, _, length) = *chain(&meter).iter().find(|model| model.1 == id).unwrap();
+        whole(&meter, address, length).to_vec()
+    };
+    let mut common = model(1);
+    common[1] = 65;
+    common.pop();
+    let chain = [
+        vec![9; 10],
+        vec![0x5375, 0x6E53],
+        common,
+        model(203),
+        vec![64_001, 4, 1, 2, 3, 4],
+    ]
+    .concat();
+    let chain = [chain, vec![0xFFFF, 0]].concat();
+    let block = |table, address, words| gridtally_simulators::record::Block {
+        table,
+        address,
+        words,
+    };
+    let recording = gridtally_simulators::record::Recording {
+        recorded_at: "2026-06-21T12:00:00Z".parse().unwrap(),
+        source: "a test".to_owned(),
+        unit: 1,
+        base: Some(40_000),
+        redacted: false,
+        period: 1,
+        blocks: vec![
+            block(Table::Holding, 100, vec![5, 6, 7]),
+            block(Table::Holding, 39_990, chain),
+            block(Table::Holding, 39_000, vec![1]),
+            block(Table::Input, 5, vec![8]),
+        ],
+        snapshots: Vec::new(),
+    };
+    Device::replay(&recording, "recorded")
+}
+
+#[test]
+fn the_chain_of_a_recorded_device_goes_wrong_as_any_other() {
+    const MODELS: [(u16, u16, u16); 3] = [(40_002, 1, 65), (40_069, 203, 105), (40_176, 64_001, 4)];
+    const END: u16 = 40_182;
+    let device = recorded();
+    assert_eq!(walk_from(&device, 40_000), (MODELS.to_vec(), End::Model(END)));
+    let moved = |first_longer: u16| {
+        MODELS.map(|(at, id, length)| {
+            if id == 1 {
+                (at, id, length + first_longer)
+            } else {
+                (at + first_longer, id, length)
+            }
+        })
+    };
+    let twice = [MODELS.to_vec(), vec![(40_182, 203, 105), (40_289, 64_001, 4)]].concat();
+    let cases = [
+        (
+            Fault::ExceptionAtChainEnd,
+            MODELS.to_vec(),
+            End::Exception(END, IllegalDataAddress),
+        ),
+        (Fault::NoEndModel, MODELS.to_vec(), End::Zeros(END)),
+        (Fault::DuplicateModels, twice, End::Model(40_295)),
+        (
+            Fault::ShiftedMap { by: 5 },
+            moved(5).to_vec(),
+            End::Model(END + 5),
+        ),
+        (Fault::ZeroFilledMap, vec![], End::Zeros(40_002)),
+    ];
+    let lengths = [(1, 3, 40_003, 68), (203, -5, 40_070, 100), (64_001, 1, 40_177, 5)];
+    for (fault, models, end) in cases {
+        device.inject(fault);
+        assert_eq!(walk_from(&device, 40_000), (models, end), "{fault}");
+        assert_vendor_registers(&device);
+        device.clear_faults();
+    }
+    for (model, by, address, length) in lengths {
+        device.inject(Fault::WrongModelLength { model, by });
+        assert_eq!(read(&device, address, 1), Ok(vec![length]), "model {model}");
+        assert_vendor_registers(&device);
+        device.clear_faults();
+    }
+    assert_eq!(walk_from(&device, 40_000), (MODELS.to_vec(), End::Model(END)));
+}
+
+/// What is no part of the chain stays as it is.
+fn assert_vendor_registers(device: &Device) {
+    use gridtally_simulators::Answer;
+    use tokio_modbus::{Request, Response};
+    assert_eq!(read(device, 100, 3), Ok(vec![5, 6, 7]));
+    assert_eq!(read(device, 39_000, 1), Ok(vec![1]));
+    assert_eq!(read(device, 39_990, 10), Ok(vec![9; 10]));
+    let input = device.answer(&Request::ReadInputRegisters(5, 1));
+    assert_eq!(input, Answer::Reply(Response::ReadInputRegisters(vec![8])));
 }

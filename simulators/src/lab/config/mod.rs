@@ -1,21 +1,18 @@
 //! A home from a file. Errors name the file, the line and the key.
 
-use super::clock::Pace;
-use super::plan::{Place, Plan, PlannedDevice, PlannedFault};
+mod tables;
+
+use super::plan::{Place, Plan, PlannedDevice};
 use crate::bounded;
-use crate::device::{Branch, DeviceSpec, Generation, Phases, Role};
-use crate::fault::{Fault, Schedule};
+use crate::device::{DeviceSpec, Role};
 use crate::physics::{LoadProfile, Location, ProfileSeries};
 use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
-use chrono::{DateTime, Utc};
 use gridtally_registers::profile::Profile;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tables::{DeviceTable, HomeFile, LoadName, LoadTable, LocationTable, ParityName, SerialTable};
 use thiserror::Error;
 use toml::Spanned;
 
@@ -94,218 +91,6 @@ fn wrong(path: &Path, text: &str, offset: usize, problem: String) -> ConfigError
         line,
         key: key.map(|(key, _)| key.trim().to_owned()),
         problem,
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HomeFile {
-    #[serde(default = "one")]
-    seed: u64,
-    weather_seed: Option<u64>,
-    start: Option<DateTime<Utc>>,
-    #[serde(default = "real_time")]
-    time: Pace,
-    control: Option<SocketAddr>,
-    location: Option<LocationTable>,
-    #[serde(default)]
-    pv: PvTable,
-    #[serde(default)]
-    battery: BatteryTable,
-    #[serde(default)]
-    load: LoadTable,
-    #[serde(default)]
-    grid: GridTable,
-    #[serde(default)]
-    device: Vec<Spanned<DeviceTable>>,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn real_time() -> Pace {
-    Pace::Scaled(1)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LocationTable {
-    latitude: f64,
-    longitude: f64,
-}
-
-/// Declares a table whose keys are fields of a spec, each optional, and how it changes the spec.
-macro_rules! table {
-    ($name:ident for $spec:ty { $($key:ident: $kind:ty),+ $(,)? }) => {
-        #[derive(Deserialize, Default)]
-        #[serde(deny_unknown_fields, default)]
-        struct $name {
-            $($key: Option<$kind>,)+
-        }
-
-        impl $name {
-            fn apply(&self, spec: &mut $spec) {
-                $(if let Some(value) = self.$key { spec.$key = value; })+
-            }
-        }
-    };
-}
-
-table!(PvTable for crate::PvSpec {
-    peak_watts: u32,
-    nameplate_watts: u32,
-    tilt_degrees: f64,
-    azimuth_degrees: f64,
-});
-
-table!(BatteryTable for crate::BatterySpec {
-    capacity_watt_hours: u32,
-    power_watts: u32,
-    c_rate_permille: u32,
-    one_way_efficiency_permille: u32,
-    standby_milliwatts: u32,
-    soc_min_permille: u32,
-    soc_max_permille: u32,
-    reserve_permille: u32,
-    initial_soc_permille: u32,
-    taper_from_permille: u32,
-    taper_floor_permille: u32,
-});
-
-table!(GridTable for crate::GridSpec {
-    nominal_millivolts: u32,
-    impedance_milliohms: u32,
-    nominal_millihertz: u32,
-    swing_millihertz: u32,
-});
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct LoadTable {
-    profile: Option<LoadName>,
-    file: Option<Spanned<PathBuf>>,
-    shift_weeks: Option<i64>,
-    scale_permille: Option<u32>,
-    ev_charger_watts: Option<u32>,
-}
-
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-enum LoadName {
-    London,
-    Seeded,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeviceTable {
-    name: Option<String>,
-    role: Option<Role>,
-    profile: Option<PathBuf>,
-    listen: Option<SocketAddr>,
-    pty: Option<PathBuf>,
-    serial: Option<SerialTable>,
-    unit: Option<u8>,
-    base: Option<u16>,
-    #[serde(default)]
-    generation: Generation,
-    #[serde(default)]
-    phases: Phases,
-    models: Option<Vec<u16>>,
-    measures: Option<Vec<Branch>>,
-    manufacturer: Option<String>,
-    model: Option<String>,
-    serial_number: Option<String>,
-    energy_scale: Option<i16>,
-    power_scale: Option<i16>,
-    soc_scale: Option<i16>,
-    counter_bits: Option<u32>,
-    heartbeat_seconds: Option<i64>,
-    #[serde(default)]
-    fault: Vec<FaultTable>,
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-struct SerialTable {
-    path: PathBuf,
-    #[serde(default = "usual_baud")]
-    baud: u32,
-    #[serde(default)]
-    parity: ParityName,
-    #[serde(default = "one_stop_bit")]
-    stop_bits: u8,
-}
-
-fn usual_baud() -> u32 {
-    9_600
-}
-
-fn one_stop_bit() -> u8 {
-    1
-}
-
-#[derive(Deserialize, Clone, Copy, Default)]
-#[serde(rename_all = "lowercase")]
-enum ParityName {
-    #[default]
-    None,
-    Even,
-    Odd,
-}
-
-/// A fault with its parameters, and when: `from` and `for`.
-struct FaultTable(PlannedFault);
-
-/// A fault's name, so that the complaint about it stands at its own line.
-struct FaultName(Fault);
-
-impl<'de> Deserialize<'de> for FaultName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for FaultTable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Table;
-        impl<'de> Visitor<'de> for Table {
-            type Value = FaultTable;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table with a fault, its parameters, and perhaps from and for")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FaultTable, A::Error> {
-                let (mut fault, mut from, mut duration) = (None, None, None);
-                let mut settings: Vec<(String, i64)> = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "fault" => fault = Some(map.next_value::<FaultName>()?.0),
-                        "from" => from = Some(map.next_value::<String>()?),
-                        "for" => duration = Some(map.next_value::<String>()?),
-                        _ => settings.push((key, map.next_value()?)),
-                    }
-                }
-                let mut fault = fault.ok_or_else(|| A::Error::missing_field("fault"))?;
-                for (parameter, value) in settings {
-                    fault.set(&parameter, value).map_err(A::Error::custom)?;
-                }
-                let schedule = match (from, duration) {
-                    (None, None) => None,
-                    (Some(from), Some(duration)) => {
-                        Some(Schedule::read(&from, &duration).map_err(A::Error::custom)?)
-                    }
-                    _ => {
-                        return Err(A::Error::custom(
-                            "a schedule has both: from = \"14:00\" and for = \"10m\"",
-                        ));
-                    }
-                };
-                Ok(FaultTable(PlannedFault { fault, schedule }))
-            }
-        }
-        deserializer.deserialize_map(Table)
     }
 }
 
@@ -513,6 +298,8 @@ impl SerialTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Fault, Schedule};
+    use crate::lab::Pace;
 
     fn complaint(text: &str) -> String {
         parse(text, Path::new("home.toml"))

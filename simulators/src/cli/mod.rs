@@ -1,17 +1,18 @@
 //! `gridtally simulate …`: devices for whoever needs one to talk to.
 
+mod options;
+
+use options::{DeviceOptions, LabOptions, Options, RecordArgs, ReplayArgs};
+
 use crate::bounded;
 use crate::device::{Device, DeviceSpec, Generation, Phases, Role};
 use crate::fault::{Fault, FaultError, Layer, Schedule};
 use crate::lab::config::{self, ConfigError};
 use crate::lab::{Lab, LabError, Pace, Place, Plan, PlannedDevice, PlannedFault, explain};
-use crate::record::{
-    RecordError, RecordOptions, Recorded, Recording, RecordingError, Span, Target, record, redact,
-};
+use crate::record::{RecordError, RecordOptions, Recorded, Recording, RecordingError, record, redact};
 use crate::spec::HomeSpec;
 use crate::wire::{Line, Parity, StopBits};
-use chrono::{DateTime, Utc};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use gridtally_registers::profile::Profile;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -63,157 +64,6 @@ enum What {
     Replay(ReplayArgs),
     /// Lists all faults that a device can have.
     Faults,
-}
-
-#[derive(Debug, Args)]
-struct RecordArgs {
-    /// The device: tcp://host:port?unit=1 or rtu:/dev/ttyUSB0?baud=9600&unit=1; base=N says where
-    /// its SunSpec map begins, if not at 40000, 0 or 50000.
-    device: Target,
-    /// The file to write.
-    #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
-    /// Pictures after the first one.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    snapshots: u32,
-    /// Seconds from one picture to the next.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    every: u32,
-    /// More registers, or those of a device without SunSpec: holding:0-99 or input:5000-5100
-    #[arg(long, value_name = "SPAN")]
-    registers: Vec<Span>,
-    /// Takes out the serial number that the device tells in model 1.
-    #[arg(long)]
-    redact: bool,
-    /// Takes out this text too, wherever it stands.
-    #[arg(long, value_name = "TEXT")]
-    redact_text: Vec<String>,
-    /// Milliseconds that an answer may take.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
-    timeout: u64,
-    /// Milliseconds between two requests.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=10_000))]
-    pause: u64,
-}
-
-#[derive(Debug, Args)]
-struct ReplayArgs {
-    /// The recording.
-    file: PathBuf,
-    #[command(flatten)]
-    device: DeviceOptions,
-    /// Serves the control API here, as 127.0.0.1:5019.
-    #[arg(long, value_name = "ADDRESS")]
-    control: Option<SocketAddr>,
-    /// How time passes: real or x60.
-    #[arg(long, default_value_t = Pace::Scaled(1))]
-    time: Pace,
-}
-
-#[derive(Debug, Args)]
-struct Options {
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    lab: LabOptions,
-}
-
-/// What a file of a home says instead.
-#[derive(Debug, Default, PartialEq, Eq, Args)]
-struct DeviceOptions {
-    /// Decides about roof, battery, household and clouds [default: 1]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Address to listen on; 0.0.0.0 lets other machines in [default: 127.0.0.1]
-    #[arg(long)]
-    listen: Option<IpAddr>,
-    /// TCP port; a home takes this one and the next two; 0 takes free ones [default: 5020]
-    #[arg(long)]
-    port: Option<u16>,
-    /// Modbus RTU on a pseudo-terminal instead, with a symbolic link to it at this path
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["serial", "port", "listen"])]
-    pty: Option<PathBuf>,
-    /// Modbus RTU on this serial port instead, 8 data bits, no parity
-    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["port", "listen"])]
-    serial: Option<PathBuf>,
-    /// Speed of the serial port [default: 9600]
-    #[arg(long, requires = "serial")]
-    baud: Option<u32>,
-    /// Modbus unit; the devices of a home on one serial line count up from here [default: 1]
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247))]
-    unit: Option<u8>,
-    /// Address of the SunSpec marker: 0, 40000 and 50000 are those that clients look at [default: 40000]
-    #[arg(long)]
-    base: Option<u16>,
-    /// Generation of SunSpec models [default: integer]
-    #[arg(long, value_enum)]
-    generation: Option<GenerationName>,
-    /// Connection to the grid [default: three]
-    #[arg(long, value_enum)]
-    phases: Option<PhasesName>,
-}
-
-#[derive(Debug, Args)]
-struct LabOptions {
-    /// How time passes: real, x60 (sixty times as fast) or stepped (by the control API) [default: real]
-    #[arg(long)]
-    time: Option<Pace>,
-    /// The instant to begin at, as 2026-06-21T10:00:00Z [default: now]
-    #[arg(long)]
-    start: Option<DateTime<Utc>>,
-    /// A fault, as late-reply:millis=5000, always or frozen@14:00/10m on a schedule (each day, UTC).
-    /// Several are allowed; all devices have them. `gridtally simulate faults` lists what there is
-    #[arg(long = "fault", value_name = "FAULT")]
-    faults: Vec<String>,
-    /// Serves the control API here, as 127.0.0.1:5019; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS")]
-    control: Option<SocketAddr>,
-    /// Shows the power flows live
-    #[arg(long)]
-    watch: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum GenerationName {
-    /// 101 to 124, 160, 802, 201 to 204.
-    Integer,
-    /// 111 to 113 and 211 to 214.
-    Float,
-    /// IEEE 1547-2018: 701 to 715.
-    #[value(name = "ieee-1547", alias = "ieee1547")]
-    Ieee1547,
-    /// All in one map.
-    All,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PhasesName {
-    Single,
-    Split,
-    Three,
-    Delta,
-}
-
-impl From<GenerationName> for Generation {
-    fn from(name: GenerationName) -> Self {
-        match name {
-            GenerationName::Integer => Self::Integer,
-            GenerationName::Float => Self::Float,
-            GenerationName::Ieee1547 => Self::Ieee1547,
-            GenerationName::All => Self::All,
-        }
-    }
-}
-
-impl From<PhasesName> for Phases {
-    fn from(name: PhasesName) -> Self {
-        match name {
-            PhasesName::Single => Self::Single,
-            PhasesName::Split => Self::Split,
-            PhasesName::Three => Self::Three,
-            PhasesName::Delta => Self::Delta,
-        }
-    }
 }
 
 /// Why a simulation does not run.
