@@ -4,7 +4,10 @@ use gridtally_simulators::record::{
     Block, RecordError, RecordOptions, Recorded, Recording, Span, Target, record, redact,
 };
 use gridtally_simulators::{Answer, Device, Fault, Home, HomeSpec, Line, Server, Table};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_modbus::{Request, Response};
 
 const NOON: i64 = 1_782_043_200; // 2026-06-21T12:00:00Z
@@ -55,11 +58,12 @@ async fn a_replayed_device_says_at_each_picture_what_the_recorded_one_said() {
 
     let file = Recording::parse(&recording.to_json(), "x").unwrap();
     let replayed = Device::replay(&file, "again");
-    for (second, picture) in (0..).zip(&pictures) {
+    let seconds = std::iter::once(0).chain(file.snapshots.iter().map(|it| i64::from(it.seconds)));
+    for (second, picture) in seconds.zip(&pictures) {
         replayed.advance_to(NOON + second);
         assert_eq!(replayed.registers().words(), picture.words(), "picture {second}");
     }
-    replayed.advance_to(NOON + 4);
+    replayed.advance_to(NOON + i64::from(file.seconds()));
     assert_eq!(replayed.registers().words(), pictures[0].words(), "in a circle");
     assert_eq!(
         replayed.registers().models(),
@@ -224,4 +228,238 @@ async fn a_device_that_does_not_answer_is_said_to_be_silent() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("no answer within 50 ms"), "{error}");
+}
+
+/// A device of which each test says what it answers: words, an exception, or nothing.
+async fn scripted(
+    mut answer: impl FnMut(u16, u16) -> Option<Result<Vec<u16>, u8>> + Send + 'static,
+) -> (tokio::task::JoinHandle<()>, Target) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("tcp://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let task = tokio::spawn(async move {
+        // The recorder keeps one connection and makes it anew after a time-out.
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 12];
+            while stream.read_exact(&mut request).await.is_ok() {
+                assert_eq!(request[7], 3, "it reads and never writes");
+                let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
+                let pdu = match answer(word(8), word(10)) {
+                    None => continue,
+                    Some(Err(exception)) => vec![0x83, exception],
+                    Some(Ok(words)) => {
+                        let bytes = words.iter().flat_map(|word| word.to_be_bytes());
+                        let count = u8::try_from(2 * words.len()).unwrap();
+                        [3, count].into_iter().chain(bytes).collect()
+                    }
+                };
+                let length = u16::try_from(pdu.len() + 1).unwrap().to_be_bytes();
+                let mut reply = vec![request[0], request[1], 0, 0, length[0], length[1], request[6]];
+                reply.extend(pdu);
+                if stream.write_all(&reply).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (task, target)
+}
+
+/// Registers from a base on; an exception outside.
+fn registers(base: u16, all: Vec<u16>) -> impl Fn(u16, u16) -> Option<Result<Vec<u16>, u8>> {
+    move |address, count| {
+        let first = address.checked_sub(base).map(usize::from);
+        let words = first.and_then(|first| all.get(first..first + usize::from(count)));
+        Some(words.map(<[u16]>::to_vec).ok_or(2))
+    }
+}
+
+/// A vendor's model of three registers, and what comes after it.
+fn small_map(end: &[u16]) -> Vec<u16> {
+    [&[0x5375, 0x6E53, 64_001, 3, 7, 8, 9], end].concat()
+}
+
+fn hasty() -> RecordOptions {
+    RecordOptions {
+        deadline: Duration::from_millis(100),
+        ..quick()
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_silent_where_it_has_nothing_is_found_and_recorded() {
+    let map = registers(0, small_map(&[]));
+    let (_device, target) = scripted(move |address, count| map(address, count).filter(Result::is_ok)).await;
+    let recording = record(&target, "", &hasty(), |_| ()).await.unwrap();
+    assert_eq!(recording.base, Some(0));
+    assert_eq!(recording.blocks[0].words, small_map(&[]));
+}
+
+#[tokio::test]
+async fn a_busy_device_is_asked_again() {
+    let map = registers(40_000, small_map(&[0xFFFF, 0]));
+    let mut asked = 0;
+    let (_device, target) = scripted(move |address, count| {
+        asked += 1;
+        if asked % 2 == 1 {
+            Some(Err(6))
+        } else {
+            map(address, count)
+        }
+    })
+    .await;
+    let recording = record(&target, "", &hasty(), |_| ()).await.unwrap();
+    assert_eq!(recording.blocks[0].words, small_map(&[0xFFFF, 0]));
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_true_does_not_keep_the_recorder_for_hours() {
+    let mut map = small_map(&[]);
+    map[3] = 50_000;
+    let map = registers(0, map);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count_of = Arc::clone(&asked);
+    let (_device, target) = scripted(move |address, count| {
+        count_of.fetch_add(1, Ordering::Relaxed);
+        map(address, count)
+    })
+    .await;
+    let mut holes = 0;
+    let recording = record(&target, "", &hasty(), |progress| {
+        if let Recorded::Hole { count, .. } = progress {
+            holes += u32::from(count);
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(recording.blocks[0].words[4..], [7, 8, 9]);
+    assert_eq!(holes, 50_000 - 3, "all that is left out is told");
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked < 500, "{asked} requests");
+}
+
+#[tokio::test]
+async fn a_reply_of_the_wrong_length_is_named() {
+    for (fault, came) in [(Fault::ShortReply { by: 1 }, 1), (Fault::LongReply { by: 1 }, 3)] {
+        let home = Home::new(HomeSpec::draw(8), NOON);
+        home.grid_meter().inject(fault);
+        let (_server, target) = on_tcp(home.grid_meter()).await;
+        let error = record(&target, "", &hasty(), |_| ())
+            .await
+            .unwrap_err()
+            .to_string();
+        let expected = format!("registers 40000 to 40001 of unit 1: {came} registers came instead of 2");
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_connection_is_called_one() {
+    let home = Home::new(HomeSpec::draw(8), NOON);
+    home.grid_meter().inject(Fault::Offline);
+    let (_server, target) = on_tcp(home.grid_meter()).await;
+    let error = record(&target, "", &hasty(), |_| ())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("closed the connection") || error.contains("no connection to"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_is_away_for_a_picture_costs_that_picture_only() {
+    missed_picture(Fault::Silent, "no answer within 100 ms").await;
+}
+
+#[tokio::test]
+async fn an_exception_in_a_picture_costs_that_picture_only() {
+    missed_picture(Fault::DeviceFailure, "exception 4").await;
+}
+
+/// Records three pictures, the second of them under a fault.
+async fn missed_picture(fault: Fault, said: &str) {
+    let mut home = Home::new(HomeSpec::draw(9), NOON);
+    home.advance_to(NOON + 600);
+    let device = home.battery_inverter().clone();
+    let (_server, target) = on_tcp(&device).await;
+    let options = RecordOptions {
+        snapshots: 3,
+        every: Duration::from_secs(1),
+        ..hasty()
+    };
+    let (mut missed, mut after) = (Vec::new(), None);
+    let recording = record(&target, "", &options, |progress| match progress {
+        Recorded::Snapshot(1) => device.inject(fault),
+        Recorded::Missed { snapshot, problem } => {
+            missed.push((snapshot, problem));
+            device.clear_faults();
+            home.advance_to(home.now() + 3_600);
+            after = Some(device.registers());
+        }
+        _ => {}
+    })
+    .await
+    .unwrap();
+    assert_eq!(missed.len(), 1);
+    assert!(missed[0].0 == 2 && missed[0].1.contains(said), "{missed:?}");
+    assert_eq!(recording.snapshots.len(), 2);
+    assert!(recording.snapshots[0].blocks.is_empty() && !recording.snapshots[1].blocks.is_empty());
+    let replayed = Device::replay(&Recording::parse(&recording.to_json(), "x").unwrap(), "again");
+    replayed.advance_to(0);
+    replayed.advance_to(i64::from(recording.snapshots[1].seconds));
+    assert_eq!(replayed.registers().words(), after.unwrap().words());
+}
+
+#[tokio::test]
+async fn every_fault_acts_on_a_recording_with_registers_around_its_chain() {
+    let home = Home::new(HomeSpec::draw(10), NOON);
+    let (_server, target) = on_tcp(home.grid_meter()).await;
+    let mut recording = record(&target, "", &quick(), |_| ()).await.unwrap();
+    let chain = recording.blocks[0].clone();
+    for (table, address) in [(Table::Holding, 5), (Table::Holding, 39_998), (Table::Input, 5)] {
+        let words = vec![1, 2];
+        recording.blocks.insert(
+            0,
+            Block {
+                table,
+                address,
+                words,
+            },
+        );
+    }
+    let recording = Recording::parse(&recording.to_json(), "x").unwrap();
+    let mut changed = 0;
+    for fault in Fault::ALL.iter().map(|it| it.fault) {
+        let device = Device::replay(&recording, "again");
+        device.advance_to(NOON);
+        device.inject(fault);
+        device.advance_to(NOON + 60);
+        let seen = device.seen_registers();
+        assert!(!matches!(
+            device.answer(&Request::WriteSingleRegister(40_000, 1)),
+            Answer::Reply(_)
+        ));
+        let _ = device.answer(&Request::ReadHoldingRegisters(chain.address, 100));
+        changed += usize::from(seen != device.registers());
+        assert_eq!(seen.read(Table::Holding, 5, 2).unwrap(), [1, 2], "{fault}");
+        assert_eq!(
+            seen.read(Table::Holding, 39_998, 4).unwrap(),
+            [1, 2, 0x5375, 0x6E53],
+            "{fault}"
+        );
+        assert_eq!(seen.read(Table::Input, 5, 2).unwrap(), [1, 2], "{fault}");
+    }
+    assert!(changed > 10, "{changed} faults changed values or chain");
+}
+
+#[test]
+fn a_device_of_a_home_is_not_moved_without_its_home() {
+    let home = Home::new(HomeSpec::draw(1), NOON);
+    let meter = home.grid_meter();
+    meter.schedule(Fault::Silent, NOON + 10..NOON + 20);
+    meter.advance_to(NOON + 15);
+    assert_eq!(meter.active_faults(), []);
 }

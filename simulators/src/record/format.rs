@@ -220,8 +220,8 @@ fn check(file: &File) -> Result<(), String> {
     if file.snapshots.len() > MAX_SNAPSHOTS {
         return Err(format!("it has more than {MAX_SNAPSHOTS} snapshots"));
     }
-    if file.period > MAX_SECONDS {
-        return Err("its period is longer than a year".to_owned());
+    if !(1..=MAX_SECONDS).contains(&file.period) {
+        return Err("its period is no second, or longer than a year".to_owned());
     }
     let mut known = BTreeMap::new();
     for block in &file.blocks {
@@ -351,6 +351,7 @@ mod tests {
                 "this program reads version 1",
             ),
             ("\"seconds\": 5", "\"seconds\": 0", "they ascend"),
+            ("\"period\": 5", "\"period\": 0", "its period is no second"),
             (
                 "65535, \"words\": [7]",
                 "65535, \"words\": [7,8]",

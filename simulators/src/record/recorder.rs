@@ -190,7 +190,7 @@ pub async fn record(
 }
 
 /// Some devices say nothing at registers that they do not have, so silence at one base leaves the
-/// others to be tried. If all are silent and `demanded`, that is the error.
+/// others to be tried. If there is no marker and one is `demanded`, the first such failure is the error.
 async fn find_marker(
     source: &mut Source<'_>,
     given: Option<u16>,
@@ -198,17 +198,17 @@ async fn find_marker(
 ) -> Result<Option<u16>, SourceError> {
     let usual = [40_000, 0, 50_000];
     let bases = given.as_ref().map_or(&usual[..], std::slice::from_ref);
-    let (mut silence, mut answered) = (None, false);
+    let mut failure = None;
     for base in bases {
         match source.read(Table::Holding, *base, 2).await {
             Ok(told) if told == Told::Words(SUNS.to_vec()) => return Ok(Some(*base)),
-            Ok(_) => answered = true,
-            Err(error @ SourceError::Read { .. }) => silence = Some(error),
+            Ok(_) => {}
+            Err(error @ SourceError::Read { .. }) => failure = failure.or(Some(error)),
             Err(error) => return Err(error),
         }
     }
-    match silence {
-        Some(error) if demanded && !answered => Err(error),
+    match failure {
+        Some(error) if demanded => Err(error),
         _ => Ok(None),
     }
 }
@@ -371,7 +371,10 @@ impl Walk<'_> {
             let count = u16::try_from(block.words.len()).unwrap_or(MOST_REGISTERS);
             let words = match self.source.read(block.table, block.address, count).await? {
                 Told::Words(words) => words,
-                Told::Refused(_) => block.words.clone(),
+                Told::Refused(ExceptionCode::IllegalDataAddress | ExceptionCode::IllegalDataValue) => {
+                    block.words.clone()
+                }
+                Told::Refused(exception) => return Err(self.source.refused(block.address, count, exception)),
             };
             changed.extend(changes(block, &words));
             newest.push(words);

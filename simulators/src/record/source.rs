@@ -145,6 +145,16 @@ impl<'a> Source<'a> {
         self.try_read(table, address, count).await
     }
 
+    /// The error of a refusal that leaves nothing to record.
+    pub(super) fn refused(&self, address: u16, count: u16, exception: ExceptionCode) -> SourceError {
+        SourceError::Read {
+            unit: self.target.unit,
+            address,
+            count,
+            problem: format!("exception {}, {exception}", u8::from(exception)),
+        }
+    }
+
     async fn try_read(&mut self, table: Table, address: u16, count: u16) -> Result<Told, SourceError> {
         let unit = self.target.unit;
         let failed = |problem: String| SourceError::Read {
