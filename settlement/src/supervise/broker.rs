@@ -56,7 +56,7 @@ impl PrivateBroker {
         let data_dir = fs::canonicalize(data_dir).at("resolve", data_dir)?;
         let dir = data_dir.join("broker");
         account.make_passage(&dir)?;
-        let owner = Lock::try_exclusive(&dir.join("owner.lock"))?;
+        let owner = Lock::exclusive_within(&dir.join("owner.lock"), Lock::LINGERS)?;
         let owner = owner.ok_or(SuperviseError::InUse {
             server: "broker",
             dir: dir.clone(),

@@ -13,6 +13,10 @@ pub(super) struct Lock {
 }
 
 impl Lock {
+    /// How long a lock that was let go may linger: a process that another thread begins in that moment
+    /// holds it between its fork and its exec.
+    pub(super) const LINGERS: Duration = Duration::from_secs(1);
+
     /// The only lock of its kind, or `None` if somebody holds it in either way.
     pub(super) fn try_exclusive(path: &Path) -> Result<Option<Lock>, SuperviseError> {
         Lock::taken(path, File::try_lock)
@@ -57,6 +61,20 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_lingers_for_a_moment_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::try_exclusive(&path).unwrap().unwrap();
+        assert!(Lock::exclusive_within(&path, Duration::ZERO).unwrap().is_none());
+        let lingering = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        assert!(Lock::exclusive_within(&path, Lock::LINGERS).unwrap().is_some());
+        lingering.join().unwrap();
+    }
 
     #[test]
     fn an_owner_excludes_everybody_and_users_exclude_only_owners() {

@@ -75,7 +75,7 @@ impl PrivateCluster {
     /// as cannot reach it, or it does not start; each error says what to do.
     pub fn start(data_dir: &Path) -> Result<PrivateCluster, SuperviseError> {
         let site = Site::prepare(data_dir)?;
-        let owner = Lock::try_exclusive(&site.dir.join("owner.lock"))?;
+        let owner = Lock::exclusive_within(&site.dir.join("owner.lock"), Lock::LINGERS)?;
         let owner = owner.ok_or(SuperviseError::InUse {
             server: "database",
             dir: site.dir.clone(),
