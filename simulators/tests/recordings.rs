@@ -3,7 +3,7 @@
 use gridtally_simulators::record::{
     Block, RecordError, RecordOptions, Recorded, Recording, Span, Target, record, redact,
 };
-use gridtally_simulators::{Answer, Device, Fault, Home, HomeSpec, Line, Server, Table};
+use gridtally_simulators::{Answer, Device, Fault, Home, HomeSpec, Line, Schedule, Server, Table};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -462,4 +462,28 @@ fn a_device_of_a_home_is_not_moved_without_its_home() {
     meter.schedule(Fault::Silent, NOON + 10..NOON + 20);
     meter.advance_to(NOON + 15);
     assert_eq!(meter.active_faults(), []);
+}
+
+#[test]
+fn a_recorded_chain_may_end_with_the_last_register() {
+    let address = u16::MAX - 69;
+    let words: Vec<u16> = [0x5375, 0x6E53, 1, 66].into_iter().chain([0; 66]).collect();
+    let text = format!(
+        r#"{{"format": "gridtally-recording", "version": 1, "recorded_at": "2026-06-21T12:00:00Z", "source": "", "unit": 1,
+            "base": {address}, "redacted": false, "period": 1, "snapshots": [],
+            "blocks": [{{"table": "holding", "address": {address}, "words": {words:?}}}]}}"#
+    );
+    let recording = Recording::parse(&text, "x").unwrap();
+    for fault in Fault::ALL.iter().map(|it| it.fault) {
+        let device = Device::replay(&recording, "last");
+        assert_eq!(device.registers().models().len(), 1);
+        device.inject(fault);
+        device.plan(fault, Schedule::read("14:00", "10m").unwrap());
+        assert!(!device.active_faults().is_empty());
+        device.advance_to(NOON);
+        let answer = device.answer(&Request::ReadHoldingRegisters(address + 2, 2));
+        if fault == Fault::NoReadAcrossModels {
+            assert_eq!(answer, Answer::Reply(Response::ReadHoldingRegisters(vec![1, 66])));
+        }
+    }
 }

@@ -83,7 +83,8 @@ impl DeviceState {
             faults: FaultPlan::default(),
             remembered: Remembered::new(),
             seed,
-            now: i64::MIN,
+            // Faults may be put on before time begins, and count from here.
+            now: 0,
             day: 0,
         }
     }

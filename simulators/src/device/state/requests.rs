@@ -103,7 +103,7 @@ impl DeviceState {
             .map
             .models()
             .last()
-            .map(|model| model.address + 2 + model.layout.length());
+            .and_then(|model| model.address.checked_add(2)?.checked_add(model.layout.length()));
         starts.chain(end).any(|start| address < start && start <= last)
     }
 
