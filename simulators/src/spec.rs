@@ -69,6 +69,34 @@ impl HomeSpec {
         self.devices.iter_mut().find(|device| device.role == role)
     }
 
+    /// What is more than any home has, so far that the integers of its physics carry it for years.
+    fn greatest(&self) -> [(&'static str, u32, u32); 15] {
+        let Self {
+            pv,
+            battery,
+            load,
+            grid,
+            ..
+        } = self;
+        [
+            ("peak_watts", pv.peak_watts, 10_000_000),
+            ("nameplate_watts", pv.nameplate_watts, 10_000_000),
+            ("capacity_watt_hours", battery.capacity_watt_hours, 100_000_000),
+            ("power_watts", battery.power_watts, 10_000_000),
+            ("c_rate_permille", battery.c_rate_permille, 1_000_000),
+            ("standby_milliwatts", battery.standby_milliwatts, 1_000_000_000),
+            ("reserve_permille", battery.reserve_permille, 1_000),
+            ("taper_from_permille", battery.taper_from_permille, 1_000),
+            ("taper_floor_permille", battery.taper_floor_permille, 1_000),
+            ("scale_permille", load.scale_permille, 100_000),
+            ("ev_charger_watts", load.ev_charger_watts, 1_000_000),
+            ("nominal_millivolts", grid.nominal_millivolts, 1_000_000),
+            ("impedance_milliohms", grid.impedance_milliohms, 100_000),
+            ("nominal_millihertz", grid.nominal_millihertz, 1_000_000),
+            ("swing_millihertz", grid.swing_millihertz, 1_000_000),
+        ]
+    }
+
     pub(crate) fn check(&self) -> Result<(), Impossible> {
         let battery = &self.battery;
         if battery.capacity_watt_hours == 0 {
@@ -81,14 +109,21 @@ impl HomeSpec {
         if !limits.contains(&battery.initial_soc_permille) || battery.soc_max_permille > 1_000 {
             return Err(Impossible::StateOfCharge);
         }
-        if battery.taper_from_permille > 1_000 || battery.taper_floor_permille > 1_000 {
-            return Err(Impossible::Taper);
-        }
         if self.grid.nominal_millivolts == 0 {
             return Err(Impossible::NoVoltage);
         }
-        if self.load.ev_charger_watts > 1_000_000 {
-            return Err(Impossible::Charger);
+        for (what, number, greatest) in self.greatest() {
+            if number > greatest {
+                return Err(Impossible::Beyond {
+                    what,
+                    number,
+                    greatest,
+                });
+            }
+        }
+        let weeks = self.load.shift_weeks;
+        if !(-5_200..=5_200).contains(&weeks) {
+            return Err(Impossible::Shift(weeks));
         }
         for device in &self.devices {
             for scale in [device.energy_scale, device.power_scale, device.soc_scale] {
@@ -116,15 +151,22 @@ pub enum Impossible {
     /// A state of charge outside of its limits.
     #[error("a battery starts between its least and its greatest state of charge, which is at most 100 %")]
     StateOfCharge,
-    /// A taper that begins or ends beyond the whole.
-    #[error("a taper begins and ends between 0 and 1000 in 1000")]
-    Taper,
     /// A grid without voltage.
     #[error("a grid has to have a voltage")]
     NoVoltage,
-    /// A car charger like a power station.
-    #[error("a home's charger has a megawatt at most")]
-    Charger,
+    /// A number like a power station's.
+    #[error("{what}: {number} is more than any home has; write {greatest} at most")]
+    Beyond {
+        /// Which key of which part.
+        what: &'static str,
+        /// What was given.
+        number: u32,
+        /// The greatest that is taken.
+        greatest: u32,
+    },
+    /// A load moved by more than a century.
+    #[error("a load is moved by 5200 weeks at most, not by {0}")]
+    Shift(i64),
     /// SunSpec has no such scale factor.
     #[error("{0}: SunSpec has no scale factor {1}: write -10 to 10")]
     ScaleFactor(String, i16),

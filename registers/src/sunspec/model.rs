@@ -74,13 +74,15 @@ impl PointDefinition {
         self.kind.is_accumulator() || (counts && !rating)
     }
 
-    /// Whether the point is an active power that flows: what a wrong sign would turn round.
+    /// Whether the point is an active power that flows: what a wrong sign would turn round. Curves have
+    /// points of the same names, in percent.
     #[must_use]
     pub fn is_active_power(&self) -> bool {
-        matches!(
-            self.name,
-            "W" | "DCW" | "WphA" | "WphB" | "WphC" | "WL1" | "WL2" | "WL3"
-        )
+        self.unit == "W"
+            && matches!(
+                self.name,
+                "W" | "DCW" | "WphA" | "WphB" | "WphC" | "WL1" | "WL2" | "WL3"
+            )
     }
 }
 

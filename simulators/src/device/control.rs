@@ -249,7 +249,7 @@ impl Ramp {
 
     /// When the quantity changes next.
     pub(crate) fn next_change(&self, now: i64) -> Option<i64> {
-        (now < self.end).then(|| (now + 1).max(self.start + 1).min(self.end.max(now + 1)))
+        (now < self.end).then(|| (now.max(self.start) + 1).min(self.end))
     }
 
     /// A client has written.

@@ -67,10 +67,9 @@ fn distort_values(image: &mut RegisterMap, fault: Fault, then: Option<&RegisterM
         Fault::ScaleFactorLies { by } => rescale(image, &points, false, |scale| within(scale, by)),
         Fault::ScaleFactorChanges { by } => rescale(image, &points, true, |scale| within(scale, by)),
         Fault::SwappedSign => {
-            // Curves have points of the same name, in percent.
             let powers = points
                 .iter()
-                .filter(|(_, point)| point.definition.is_active_power() && point.definition.unit == "W");
+                .filter(|(_, point)| point.definition.is_active_power());
             powers.for_each(|(model, point)| negate(image, model, point));
         }
         _ => {
@@ -99,11 +98,11 @@ pub(super) fn miscount(fault: Fault, count: i128, then: i128) -> i128 {
 
 /// A scale factor that is off, turned back where it would leave −10 to 10.
 fn within(scale: i64, by: i64) -> i64 {
-    let moved = scale + by;
+    let moved = scale.saturating_add(by);
     if (-10..=10).contains(&moved) {
         moved
     } else {
-        scale - by
+        scale.saturating_sub(by)
     }
 }
 
@@ -112,7 +111,7 @@ fn rescale(image: &mut RegisterMap, points: &[(&ModelAt, &Placed)], fit: bool, n
         let Some(scale) = scale_of(image, model, point) else {
             continue;
         };
-        let moved = new(i64::from(scale)) - i64::from(scale);
+        let moved = new(i64::from(scale)).saturating_sub(i64::from(scale));
         if let Ok(steps) = u32::try_from(moved.unsigned_abs())
             && fit
             && steps <= 20

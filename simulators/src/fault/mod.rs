@@ -36,6 +36,8 @@ pub enum FaultError {
     #[error("{0:?} is not a parameter with a whole number, as millis=500")]
     NoValue(String),
     /// A time of day, instant or duration that cannot be read.
-    #[error("{0:?} is no time: write 14:00 (each day, UTC), 2026-06-21T14:00:00Z (once), 90s, 10m or 2h")]
+    #[error(
+        "{0:?} is no time: write 14:00 (each day, UTC), 2026-06-21T14:00:00Z (once), 90s, 10m or 2h (a year at most)"
+    )]
     NoTime(String),
 }

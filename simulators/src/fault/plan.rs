@@ -2,7 +2,6 @@
 
 use super::{Fault, FaultError};
 use chrono::{DateTime, NaiveTime, Timelike};
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -59,13 +58,16 @@ impl Schedule {
             Self::Once(span) => [span.start, span.end].into_iter().find(|at| *at > now),
             Self::Daily { from, seconds } => {
                 let next = |of_day: i64| now + 1 + (of_day - now - 1).rem_euclid(SECONDS_PER_DAY);
-                Some(next(*from).min(next(from + seconds)))
+                Some(next(*from).min(next(from.saturating_add(*seconds).rem_euclid(SECONDS_PER_DAY))))
             }
         }
     }
 }
 
-/// Reads `90s`, `10m` or `2h` as seconds.
+/// No fault and no step of time is longer.
+const LONGEST_SECONDS: i64 = 366 * SECONDS_PER_DAY;
+
+/// Reads `90s`, `10m` or `2h` as seconds; a leap year at most.
 pub(crate) fn read_duration(text: &str) -> Result<i64, FaultError> {
     let bad = || FaultError::NoTime(text.to_owned());
     let unit = text.chars().last().ok_or_else(bad)?;
@@ -76,14 +78,14 @@ pub(crate) fn read_duration(text: &str) -> Result<i64, FaultError> {
         _ => return Err(bad()),
     };
     let number: i64 = text[..text.len() - 1].parse().map_err(|_| bad())?;
-    if number < 0 {
-        return Err(bad());
-    }
-    number.checked_mul(seconds).ok_or_else(bad)
+    let seconds = number.checked_mul(seconds);
+    seconds
+        .filter(|seconds| (0..=LONGEST_SECONDS).contains(seconds))
+        .ok_or_else(bad)
 }
 
 /// A fault in force, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Active {
     pub(crate) fault: Fault,
     pub(crate) since: i64,
