@@ -3,6 +3,7 @@
 mod support;
 
 use gridtally_link::{LastWill, Link, LinkConfig};
+use support::mosquitto::Mosquitto;
 use support::*;
 
 fn engine(broker: &Mosquitto) -> LinkConfig {

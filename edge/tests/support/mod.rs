@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[path = "../../../link/tests/support/mosquitto.rs"]
 pub mod broker;
 pub mod driver;
 pub mod engine;

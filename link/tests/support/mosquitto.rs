@@ -1,4 +1,4 @@
-//! A mosquitto of our own on a free port.
+//! A real mosquitto, for the tests of the link and of the agent.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::DEADLINE;
 
+/// A mosquitto of our own on a free port.
 pub struct Mosquitto {
     child: Child,
     pub address: SocketAddr,
@@ -17,24 +18,25 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    pub async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub async fn start() -> Mosquitto {
+        let settings = "allow_anonymous true\nset_tcp_nodelay true\n";
+        Mosquitto::start_with(tempfile::tempdir().unwrap(), settings).await
+    }
+
+    pub async fn start_with(directory: tempfile::TempDir, settings: &str) -> Mosquitto {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let config = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n",
-            address.port()
-        );
+        let config = format!("listener {} 127.0.0.1\n{settings}", address.port());
         std::fs::write(directory.path().join("mosquitto.conf"), config).unwrap();
         let child = spawn(directory.path());
-        let broker = Self {
+        let mosquitto = Mosquitto {
             child,
             address,
             directory,
         };
-        broker.listening().await;
-        broker
+        mosquitto.listening().await;
+        mosquitto
     }
 
     /// SIGKILL: nothing is persisted, every session is lost.
