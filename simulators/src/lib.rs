@@ -1,8 +1,9 @@
-//! SunSpec devices over Modbus TCP, with physics and faults, for tests and demonstrations.
+//! Modbus devices with physics and faults, over TCP and RTU, for tests and demonstrations.
 //!
-//! A [`Home`] is a site behind one grid meter: a PV inverter, a battery inverter and the meter, each
-//! a [`Device`] with a full SunSpec map. Behind them are sun, clouds, a battery and the readings of
-//! a real household. A [`Neighbourhood`] is many of them under one weather.
+//! A [`Home`] is a site behind one grid connection: panels, a battery and a household, seen through
+//! any inverters and meters, each a [`Device`] with a full SunSpec map or by a register-map profile.
+//! A [`Neighbourhood`] is many of them under one weather. [`record`] lets a real device be played
+//! again, [`lab`] runs homes from files with a control API.
 //!
 //! Nothing here reads a clock: [`Home::advance_to`] moves a home to an instant, and the same seed
 //! leads to the same registers, bit for bit, in however many steps one gets there. At every
@@ -23,7 +24,8 @@
 //! home.grid_meter().schedule(Fault::Nonsense, noon + 600..noon + 4_200);
 //! ```
 //!
-//! [`Device::serve`] puts a device on a socket; [`Device::answer`] handles a request without one.
+//! [`Device::serve`] puts a device on a socket, [`Server`] several on one socket or serial line;
+//! [`Device::answer`] handles a request without any.
 
 mod bounded;
 pub mod cli;

@@ -11,15 +11,10 @@ fn every_shipped_home_is_read_and_lives_through_a_day() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let plan = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
-        let mut spec = plan.home.clone();
-        spec.devices = plan.devices.iter().map(|device| device.spec.clone()).collect();
         let start = plan.start.unwrap_or(1_782_043_200);
-        let mut home = Home::new(spec, start);
+        let mut home = Home::new(plan.home_spec(), start);
         for (device, planned) in home.devices().iter().zip(&plan.devices) {
-            planned.faults.iter().for_each(|planned| match &planned.schedule {
-                Some(schedule) => device.plan(planned.fault, schedule.clone()),
-                None => device.inject(planned.fault),
-            });
+            planned.faults.iter().for_each(|fault| fault.strike(device));
         }
         home.advance_to(start + 86_400);
         assert!(

@@ -5,7 +5,7 @@ mod options;
 use options::{DeviceOptions, LabOptions, Options, RecordArgs, ReplayArgs};
 
 use crate::bounded;
-use crate::device::{Device, DeviceSpec, Generation, Phases, Role};
+use crate::device::{Device, DeviceSpec, Role};
 use crate::fault::{Fault, FaultError, Layer, Schedule};
 use crate::lab::config::{self, ConfigError};
 use crate::lab::{Lab, LabError, Pace, Place, Plan, PlannedDevice, PlannedFault, explain};
@@ -20,9 +20,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-
-/// As long as a recording may be.
-const LONGEST_RECORDING: u64 = 64 << 20;
 
 /// Simulated Modbus devices, over TCP or on a serial line, until Ctrl-C.
 ///
@@ -133,12 +130,7 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
             if options.device != DeviceOptions::default() {
                 return Err(SimulateError::SaidTwice(file));
             }
-            let stem = file
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            (stem, config::load(&file)?, options.lab)
+            (stem(&file), config::load(&file)?, options.lab)
         }
         What::Home { file: None, options } => {
             let roles = [Role::Inverter, Role::Battery, Role::Meter];
@@ -232,20 +224,23 @@ async fn replay(args: &ReplayArgs) -> Result<(), SimulateError> {
         file: args.file.clone(),
         source,
     };
-    let text = bounded::read(&args.file, LONGEST_RECORDING).map_err(unreadable)?;
+    let text = bounded::read(&args.file, Recording::MAX_BYTES).map_err(unreadable)?;
     let mut recording = Recording::parse(&text, &args.file.display().to_string())?;
     recording.unit = args.device.unit.unwrap_or(recording.unit);
-    let name = args
-        .file
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = stem(&args.file);
     let device = Device::replay(&recording, name.clone());
     let place = place(&args.device, 0)?;
     let lab = Lab::start_devices(&name, vec![(device, place)], args.time, args.control).await?;
     print!("{}", explain(&lab));
     Ok(lab.run(false).await?)
+}
+
+/// A file's name without its ending.
+fn stem(file: &Path) -> String {
+    file.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// What the command line says about the lab goes over what the file says.
@@ -269,8 +264,10 @@ fn plan(roles: &[Role], options: &DeviceOptions) -> Result<Plan, SimulateError> 
         let serial_number =
             drawn.map_or_else(|| format!("HY{seed:08X}"), |device| device.serial_number.clone());
         let mut spec = DeviceSpec::new(role, serial_number);
-        let generation = options.generation.map(Generation::from).unwrap_or_default();
-        spec.speak(generation, options.phases.map(Phases::from).unwrap_or_default());
+        spec.speak(
+            options.generation.unwrap_or_default(),
+            options.phases.unwrap_or_default(),
+        );
         spec.base = options.base.unwrap_or(spec.base);
         let place = place(options, n)?;
         let shared = if matches!(place, Place::Line(_)) { n } else { 0 };
@@ -294,7 +291,7 @@ fn plan_profile(profile: Arc<Profile>, options: &DeviceOptions) -> Result<Plan, 
     let mut plan = plan(&[], options)?;
     let mut spec = DeviceSpec::profiled(profile, format!("SIM{:08X}", options.seed.unwrap_or(1)));
     spec.unit = options.unit.unwrap_or(spec.unit);
-    spec.phases = options.phases.map(Phases::from).unwrap_or(spec.phases);
+    spec.phases = options.phases.unwrap_or(spec.phases);
     plan.devices.push(PlannedDevice {
         spec,
         place: place(options, 0)?,

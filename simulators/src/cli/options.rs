@@ -4,7 +4,7 @@ use crate::device::{Generation, Phases};
 use crate::lab::Pace;
 use crate::record::{Span, Target};
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -90,10 +90,10 @@ pub(super) struct DeviceOptions {
     pub(super) base: Option<u16>,
     /// Generation of SunSpec models [default: integer]
     #[arg(long, value_enum)]
-    pub(super) generation: Option<GenerationName>,
+    pub(super) generation: Option<Generation>,
     /// Connection to the grid [default: three]
     #[arg(long, value_enum)]
-    pub(super) phases: Option<PhasesName>,
+    pub(super) phases: Option<Phases>,
 }
 
 #[derive(Debug, Args)]
@@ -114,47 +114,4 @@ pub(super) struct LabOptions {
     /// Shows the power flows live
     #[arg(long)]
     pub(super) watch: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum GenerationName {
-    /// 101 to 124, 160, 802, 201 to 204.
-    Integer,
-    /// 111 to 113 and 211 to 214.
-    Float,
-    /// IEEE 1547-2018: 701 to 715.
-    #[value(name = "ieee-1547", alias = "ieee1547")]
-    Ieee1547,
-    /// All in one map.
-    All,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PhasesName {
-    Single,
-    Split,
-    Three,
-    Delta,
-}
-
-impl From<GenerationName> for Generation {
-    fn from(name: GenerationName) -> Self {
-        match name {
-            GenerationName::Integer => Self::Integer,
-            GenerationName::Float => Self::Float,
-            GenerationName::Ieee1547 => Self::Ieee1547,
-            GenerationName::All => Self::All,
-        }
-    }
-}
-
-impl From<PhasesName> for Phases {
-    fn from(name: PhasesName) -> Self {
-        match name {
-            PhasesName::Single => Self::Single,
-            PhasesName::Split => Self::Split,
-            PhasesName::Three => Self::Three,
-            PhasesName::Delta => Self::Delta,
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! How a device presents itself.
 
+use clap::ValueEnum;
 use gridtally_registers::profile::{DeviceKind, Profile};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -19,38 +20,34 @@ pub enum Role {
 }
 
 /// The generation of SunSpec models that a device speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Generation {
     /// Integers and scale factors: 101 to 103, 120 to 124, 160, 802, 201 to 204.
     #[default]
-    #[serde(rename = "integer")]
     Integer,
-    /// Floats: 111 to 113 and 211 to 214, the rest as in `Integer`.
-    #[serde(rename = "float")]
+    /// Floats: 111 to 113 and 211 to 214, the rest as with integers.
     Float,
     /// IEEE 1547-2018: 701 to 715; a meter speaks integers.
     #[serde(rename = "ieee-1547")]
+    #[value(name = "ieee-1547", alias = "ieee1547")]
     Ieee1547,
     /// Everything in one map, as some vendors have it.
-    #[serde(rename = "all")]
     All,
 }
 
 /// How a device or a house is connected to the grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Phases {
     /// One phase against neutral: 101, 111, 201, 211.
-    #[serde(rename = "single")]
     Single,
     /// Two lines and neutral, as in North America: 102, 112, 202, 212.
-    #[serde(rename = "split")]
     Split,
     /// Three phases and neutral: 103, 113, 203, 213.
     #[default]
-    #[serde(rename = "three")]
     Three,
-    /// Three phases without neutral; a meter is then 204 or 214, an inverter as with `Three`.
-    #[serde(rename = "delta")]
+    /// Three phases without neutral; a meter is then 204 or 214, an inverter as with three.
     Delta,
 }
 

@@ -1,7 +1,7 @@
 //! What is to be simulated, wherever it was said: on the command line or in a file.
 
 use super::clock::Pace;
-use crate::device::DeviceSpec;
+use crate::device::{Device, DeviceSpec};
 use crate::fault::{Fault, Schedule};
 use crate::spec::HomeSpec;
 use crate::wire::Line;
@@ -16,6 +16,14 @@ pub enum Place {
     Line(Line),
 }
 
+impl Place {
+    /// Whether both are one socket or line. Port 0 is another one each time.
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        let any_port = matches!(self, Self::Socket(address) if address.port() == 0);
+        self == other && !any_port
+    }
+}
+
 /// A fault that a device begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFault {
@@ -23,6 +31,16 @@ pub struct PlannedFault {
     pub fault: Fault,
     /// When; always, if nothing is said.
     pub schedule: Option<Schedule>,
+}
+
+impl PlannedFault {
+    /// Lets a device have it.
+    pub fn strike(&self, device: &Device) {
+        match &self.schedule {
+            Some(schedule) => device.plan(self.fault, schedule.clone()),
+            None => device.inject(self.fault),
+        }
+    }
 }
 
 /// A device, where it is reached, and what is wrong with it.
@@ -39,7 +57,7 @@ pub struct PlannedDevice {
 /// A home to be simulated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The home; its devices are replaced by those of the plan.
+    /// The home but for its devices; [`home_spec`](Self::home_spec) is the whole.
     pub home: HomeSpec,
     /// Its devices.
     pub devices: Vec<PlannedDevice>,
@@ -49,4 +67,15 @@ pub struct Plan {
     pub pace: Pace,
     /// Where the control API listens, if anywhere.
     pub control: Option<SocketAddr>,
+}
+
+impl Plan {
+    /// The home with the devices of the plan.
+    #[must_use]
+    pub fn home_spec(&self) -> HomeSpec {
+        HomeSpec {
+            devices: self.devices.iter().map(|device| device.spec.clone()).collect(),
+            ..self.home.clone()
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::api;
 use super::clock::{Clock, Pace};
-use super::plan::{Place, Plan, PlannedFault};
+use super::plan::{Place, Plan};
 use super::watch;
 use crate::device::Device;
 use crate::home::{Home, HomeError};
@@ -75,14 +75,9 @@ impl Lab {
     /// If the home cannot be, or a socket or line cannot be had.
     pub async fn start(title: &str, plan: &Plan) -> Result<Self, LabError> {
         let start = plan.start.unwrap_or_else(|| Utc::now().timestamp());
-        let mut spec = plan.home.clone();
-        spec.devices = plan.devices.iter().map(|planned| planned.spec.clone()).collect();
-        let mut home = Home::try_new(spec, start - WARM_UP_SECONDS)?;
+        let mut home = Home::try_new(plan.home_spec(), start - WARM_UP_SECONDS)?;
         for (device, planned) in home.devices().iter().zip(&plan.devices) {
-            planned
-                .faults
-                .iter()
-                .for_each(|fault| break_device(device, fault));
+            planned.faults.iter().for_each(|fault| fault.strike(device));
         }
         home.advance_to(start);
         let placed = home
@@ -112,7 +107,7 @@ impl Lab {
         control: Option<SocketAddr>,
     ) -> Result<Self, LabError> {
         let start = Utc::now().timestamp();
-        devices.iter().for_each(|(device, _)| device.lock().tick(start));
+        devices.iter().for_each(|(device, _)| device.advance_to(start));
         let (running, servers) = serve(devices).await?;
         Ok(Self {
             title: title.to_owned(),
@@ -177,7 +172,7 @@ impl Lab {
             None => self
                 .running
                 .iter()
-                .for_each(|running| running.device.lock().tick(unix_seconds)),
+                .for_each(|running| running.device.advance_to(unix_seconds)),
         }
     }
 
@@ -224,19 +219,11 @@ impl Lab {
     }
 }
 
-fn break_device(device: &Device, planned: &PlannedFault) {
-    match &planned.schedule {
-        Some(schedule) => device.plan(planned.fault, schedule.clone()),
-        None => device.inject(planned.fault),
-    }
-}
-
 /// Opens each place once, with all the devices that belong there.
 async fn serve(devices: Vec<(Device, Place)>) -> Result<(Vec<Running>, Vec<Server>), LabError> {
     let mut groups: Vec<(Place, Vec<Device>)> = Vec::new();
     for (device, place) in &devices {
-        let any_port = matches!(place, Place::Socket(address) if address.port() == 0);
-        match groups.iter_mut().find(|(other, _)| other == place && !any_port) {
+        match groups.iter_mut().find(|(other, _)| other.is_shared_with(place)) {
             Some((_, group)) => group.push(device.clone()),
             None => groups.push((place.clone(), vec![device.clone()])),
         }

@@ -2,19 +2,18 @@
 
 use crate::registers::Table;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use thiserror::Error;
 
 const FORMAT: &str = "gridtally-recording";
 const VERSION: u32 = 1;
-pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
 pub(super) const MAX_SNAPSHOTS: usize = 100_000;
 pub(super) const MAX_SECONDS: u32 = 366 * 86_400;
 
 /// Registers without a gap, as they were read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// Which table.
@@ -25,8 +24,15 @@ pub struct Block {
     pub words: Vec<u16>,
 }
 
+impl Block {
+    /// As a register map takes it.
+    pub(super) fn part(&self) -> (Table, u16, Vec<u16>) {
+        (self.table, self.address, self.words.clone())
+    }
+}
+
 /// What had changed so long after the beginning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Seconds since the first picture.
@@ -109,12 +115,15 @@ pub enum RecordingError {
 }
 
 impl Recording {
+    /// The longest text that is a recording.
+    pub const MAX_BYTES: usize = 64 << 20;
+
     /// Reads a recording; `file` is what errors call it.
     ///
     /// # Errors
     /// If the text is no recording, with the line and what is wrong.
     pub fn parse(text: &str, file: &str) -> Result<Self, RecordingError> {
-        if text.len() > MAX_TEXT_BYTES {
+        if text.len() > Self::MAX_BYTES {
             return Err(RecordingError::TooLong {
                 file: file.to_owned(),
             });

@@ -24,12 +24,7 @@ impl Device {
     /// Time stands still until [`advance_to`](Self::advance_to).
     #[must_use]
     pub fn replay(recording: &Recording, name: impl Into<String>) -> Self {
-        let plain = |blocks: &[Block]| -> Vec<_> {
-            blocks
-                .iter()
-                .map(|block| (block.table, block.address, block.words.clone()))
-                .collect()
-        };
+        let plain = |blocks: &[Block]| blocks.iter().map(Block::part).collect::<Vec<_>>();
         let map = RegisterMap::plain(plain(&recording.blocks));
         let map = match recording.base {
             Some(base) => map.recognised(base),

@@ -1,6 +1,6 @@
 //! Walks through a device and writes down what it answers.
 
-use super::format::{Block, MAX_SECONDS, MAX_SNAPSHOTS, MAX_TEXT_BYTES, Recording, Snapshot};
+use super::format::{Block, MAX_SECONDS, MAX_SNAPSHOTS, Recording, Snapshot};
 use super::source::{Source, SourceError, Target, Told};
 use crate::registers::{RegisterMap, Table};
 use chrono::Utc;
@@ -344,7 +344,10 @@ impl Walk<'_> {
             // A device that needs longer than a period for its answers is not asked without a rest.
             let passed = u32::try_from(began.elapsed().as_secs()).unwrap_or(MAX_SECONDS);
             due = (passed / period + 1).saturating_mul(period).max(due + period);
-            if due > MAX_SECONDS || bytes > MAX_TEXT_BYTES - MOST_BYTES || snapshots.len() == MAX_SNAPSHOTS {
+            if due > MAX_SECONDS
+                || bytes > Recording::MAX_BYTES - MOST_BYTES
+                || snapshots.len() == MAX_SNAPSHOTS
+            {
                 progress(Recorded::Full);
                 break;
             }
@@ -388,10 +391,7 @@ impl Walk<'_> {
 
 /// Each register once, in blocks without gaps.
 fn joined(blocks: &[Block]) -> Vec<Block> {
-    let parts = blocks
-        .iter()
-        .map(|block| (block.table, block.address, block.words.clone()));
-    let map = RegisterMap::plain(parts);
+    let map = RegisterMap::plain(blocks.iter().map(Block::part));
     map.blocks()
         .map(|(table, address, words)| Block {
             table,

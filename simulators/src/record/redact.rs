@@ -76,8 +76,7 @@ fn serial_numbers(recording: &Recording) -> Vec<(Vec<Register>, Vec<u8>)> {
     let Some(base) = recording.base else {
         return Vec::new();
     };
-    let plain = |block: &Block| (block.table, block.address, block.words.clone());
-    let mut map = RegisterMap::plain(recording.blocks.iter().map(plain));
+    let mut map = RegisterMap::plain(recording.blocks.iter().map(Block::part));
     let mut found = serial_numbers_now(&map, base);
     for snapshot in recording.snapshots.iter().filter(|it| !it.blocks.is_empty()) {
         for block in &snapshot.blocks {

@@ -5,6 +5,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
+use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -40,9 +41,11 @@ pub enum Line {
 }
 
 /// The parity bit of a character.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Parity {
     /// There is none.
+    #[default]
     None,
     /// An even number of ones.
     Even,

@@ -7,17 +7,17 @@ use crate::bounded;
 use crate::device::{DeviceSpec, Role};
 use crate::physics::{LoadProfile, Location, ProfileSeries};
 use crate::spec::HomeSpec;
-use crate::wire::{Line, Parity, StopBits};
+use crate::wire::{Line, StopBits};
 use gridtally_registers::profile::Profile;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tables::{DeviceTable, HomeFile, LoadName, LoadTable, LocationTable, ParityName, SerialTable};
+use tables::{DeviceTable, HomeFile, LoadName, LoadTable, LocationTable, SerialTable};
 use thiserror::Error;
 use toml::Spanned;
 
 /// A config file longer than this is none.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// What is wrong with a config file.
 #[derive(Debug, Error)]
@@ -74,9 +74,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
     let plan = file
         .plan(path)
         .map_err(|(offset, problem)| wrong(path, text, offset, problem))?;
-    let mut home = plan.home.clone();
-    home.devices = plan.devices.iter().map(|device| device.spec.clone()).collect();
-    if let Err(error) = crate::Home::try_new(home, 0) {
+    if let Err(error) = crate::Home::try_new(plan.home_spec(), 0) {
         return Err(wrong(path, text, 0, error.to_string()));
     }
     Ok(plan)
@@ -173,9 +171,8 @@ fn plan_devices(
             );
             return Err((at, problem));
         }
-        let any_port = matches!(device.place, Place::Socket(address) if address.port() == 0);
         let same = |other: &&PlannedDevice| {
-            !any_port && other.place == device.place && other.spec.unit == device.spec.unit
+            other.place.is_shared_with(&device.place) && other.spec.unit == device.spec.unit
         };
         if let Some(other) = planned.iter().find(same) {
             let problem = format!(
@@ -285,11 +282,7 @@ impl SerialTable {
         Ok(Line::Serial {
             path: self.path.clone(),
             baud: self.baud,
-            parity: match self.parity {
-                ParityName::None => Parity::None,
-                ParityName::Even => Parity::Even,
-                ParityName::Odd => Parity::Odd,
-            },
+            parity: self.parity,
             stop_bits,
         })
     }

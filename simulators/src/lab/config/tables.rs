@@ -4,6 +4,7 @@ use crate::device::{Branch, Generation, Phases, Role};
 use crate::fault::{Fault, Schedule};
 use crate::lab::clock::Pace;
 use crate::lab::plan::PlannedFault;
+use crate::wire::Parity;
 use chrono::{DateTime, Utc};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -148,7 +149,7 @@ pub(super) struct SerialTable {
     #[serde(default = "usual_baud")]
     pub(super) baud: u32,
     #[serde(default)]
-    pub(super) parity: ParityName,
+    pub(super) parity: Parity,
     #[serde(default = "one_stop_bit")]
     pub(super) stop_bits: u8,
 }
@@ -159,15 +160,6 @@ fn usual_baud() -> u32 {
 
 fn one_stop_bit() -> u8 {
     1
-}
-
-#[derive(Deserialize, Clone, Copy, Default)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ParityName {
-    #[default]
-    None,
-    Even,
-    Odd,
 }
 
 /// A fault with its parameters, and when: `from` and `for`.

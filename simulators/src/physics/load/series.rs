@@ -112,7 +112,7 @@ pub enum ProfileError {
 }
 
 /// A year of minutes takes some 16 MiB.
-const LONGEST_BYTES: u64 = 64 << 20;
+const LONGEST_BYTES: usize = 64 << 20;
 
 impl ProfileSeries {
     /// Reads a file.
