@@ -20,6 +20,16 @@ pub enum HomeError {
     Device(#[from] BuildError),
 }
 
+impl HomeError {
+    /// The key of a home's file by which it can be mended.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Impossible(error) => error.key(),
+            Self::Device(error) => error.key(),
+        }
+    }
+}
+
 /// The accumulators that a client can read, one for each channel of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counters {

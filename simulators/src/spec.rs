@@ -126,9 +126,14 @@ impl HomeSpec {
             return Err(Impossible::Shift(weeks));
         }
         for device in &self.devices {
-            for scale in [device.energy_scale, device.power_scale, device.soc_scale] {
+            for (key, scale) in [
+                ("energy_scale", device.energy_scale),
+                ("power_scale", device.power_scale),
+                ("soc_scale", device.soc_scale),
+            ] {
                 if !(-10..=10).contains(&scale) {
-                    return Err(Impossible::ScaleFactor(device.name.clone(), scale));
+                    let device = device.name.clone();
+                    return Err(Impossible::ScaleFactor { device, key, scale });
                 }
             }
             if device.counter_bits.is_some_and(|bits| !(1..=64).contains(&bits)) {
@@ -168,11 +173,34 @@ pub enum Impossible {
     #[error("a load is moved by 5200 weeks at most, not by {0}")]
     Shift(i64),
     /// SunSpec has no such scale factor.
-    #[error("{0}: SunSpec has no scale factor {1}: write -10 to 10")]
-    ScaleFactor(String, i16),
+    #[error("{device}: SunSpec has no scale factor {scale}: write -10 to 10")]
+    ScaleFactor {
+        /// The device's name.
+        device: String,
+        /// Which of its scale factors.
+        key: &'static str,
+        /// What was given.
+        scale: i16,
+    },
     /// No counter has that many bits.
     #[error("{0}: a counter has 1 to 64 bits")]
     CounterBits(String),
+}
+
+impl Impossible {
+    /// The key of a home's file by which it can be mended.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::NoCapacity => "capacity_watt_hours",
+            Self::Efficiency(_) => "one_way_efficiency_permille",
+            Self::StateOfCharge => "initial_soc_permille",
+            Self::NoVoltage => "nominal_millivolts",
+            Self::Beyond { what, .. } => what,
+            Self::Shift(_) => "shift_weeks",
+            Self::ScaleFactor { key, .. } => key,
+            Self::CounterBits(_) => "counter_bits",
+        }
+    }
 }
 
 fn below_u32(value: i64) -> u32 {

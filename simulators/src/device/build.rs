@@ -27,6 +27,16 @@ pub enum BuildError {
     },
 }
 
+impl BuildError {
+    /// The key of a home's file by which it can be mended.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::NoModel { .. } => "models",
+            Self::NoRoom { .. } => "base",
+        }
+    }
+}
+
 /// The registers of a device before anything has been measured.
 pub(crate) fn registers(spec: &DeviceSpec, ratings: &Ratings) -> Result<RegisterMap, BuildError> {
     if let Some(profile) = &spec.profile {

@@ -42,6 +42,14 @@ pub enum ConfigError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// What it says cannot be beside what it leaves to the seed.
+    #[error("{}: {problem}", file.display())]
+    Impossible {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
 }
 
 /// The home of a file.
@@ -75,9 +83,28 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
         .plan(path)
         .map_err(|(offset, problem)| wrong(path, text, offset, problem))?;
     if let Err(error) = crate::Home::try_new(plan.home_spec(), 0) {
-        return Err(wrong(path, text, 0, error.to_string()));
+        return Err(match place_of(text, error.key()) {
+            Some(offset) => wrong(path, text, offset, error.to_string()),
+            None => ConfigError::Impossible {
+                file: path.to_owned(),
+                problem: error.to_string(),
+            },
+        });
     }
     Ok(plan)
+}
+
+/// Where a key is set first.
+fn place_of(text: &str, key: &str) -> Option<usize> {
+    let sets = |line: &str| line.split_once('=').is_some_and(|(found, _)| found.trim() == key);
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        if sets(line) {
+            return Some(offset);
+        }
+        offset += line.len();
+    }
+    None
 }
 
 fn wrong(path: &Path, text: &str, offset: usize, problem: String) -> ConfigError {
@@ -368,6 +395,22 @@ mod tests {
             (
                 "[battery]\ncapacity_watt_hours = 0",
                 "a battery has to have a capacity",
+            ),
+            (
+                "seed = 1\n\n[battery]\npower_watts = 3_000\ncapacity_watt_hours = 0",
+                "line 5, capacity_watt_hours: a battery has to have a capacity",
+            ),
+            (
+                "seed = 1\n[load]\nshift_weeks = 6_000",
+                "line 3, shift_weeks: a load is moved",
+            ),
+            (
+                "seed = 1\n[battery]\nsoc_max_permille = 100",
+                "home.toml: a battery starts between",
+            ),
+            (
+                "seed = 1\n[[device]]\nrole = \"meter\"\nmodels = [999]",
+                "line 4, models: meter: the simulators do not know",
             ),
             ("[[device]]\nname = \"x\"", "line 1: a device has a role"),
             (
