@@ -10,10 +10,11 @@ use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
-use crate::config::{AgentConfig, DeviceKind};
+use crate::config::AgentConfig;
 use crate::control::Control;
 use crate::control::plan::reversion_seconds;
-use crate::device::{Device, Observations, Observed};
+use crate::device::bus::tls::TlsError;
+use crate::device::{self, Device, Observations, Observed};
 use crate::meter::{Meters, Sample};
 use crate::outbox::{Outbox, OutboxError, Pending};
 use crate::uplink::Uplink;
@@ -33,6 +34,9 @@ pub enum AgentError {
     /// The broker's address can never work.
     #[error(transparent)]
     Link(#[from] LinkConfigError),
+    /// The certificates of a device cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// How an agent lives.
@@ -81,7 +85,12 @@ impl Agent {
         };
         let uplink = Uplink::start(&config.broker, outbox.identity(), judge, pace.resend_after)?;
         let control = Control::new(config.owner.reserve, reversion_seconds(pace.tick_seconds));
-        let devices = config.devices.iter().cloned().map(Device::start).collect();
+        let devices = device::start(&config.devices)?;
+        for line in
+            device::overloaded_lines(&config.devices, Duration::from_secs(u64::from(pace.tick_seconds)))
+        {
+            tracing::warn!("{line}");
+        }
         Ok(Self {
             config,
             outbox,
@@ -130,10 +139,7 @@ impl Agent {
             None => None,
         };
         self.seal(now, clock)?;
-        let battery = self
-            .devices
-            .iter_mut()
-            .find(|d| d.config().kind == DeviceKind::BatteryInverter);
+        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
         if let Some(battery) = battery {
             self.control.tick(&mut self.outbox, battery, charge, now).await?;
         }
@@ -158,11 +164,11 @@ impl Agent {
         let observing: Vec<_> = self
             .devices
             .iter_mut()
-            .map(|device| device.observe(now))
+            .map(|device| device.observe(now, true))
             .collect();
         let mut observations = Observations::new();
         for device in observing {
-            observations.extend(device.finish().await);
+            observations.extend(device.finish().await.channels);
         }
         observations
     }
@@ -274,10 +280,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError`].
     pub async fn stop(mut self, now: Option<Timestamp>) -> Result<(), AgentError> {
-        let battery = self
-            .devices
-            .iter_mut()
-            .find(|d| d.config().kind == DeviceKind::BatteryInverter);
+        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
         if let (Some(battery), Some(now)) = (battery, now) {
             self.control.stop(&mut self.outbox, battery, now).await?;
             self.uplink.pump(&self.outbox)?;

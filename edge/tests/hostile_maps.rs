@@ -2,37 +2,49 @@
 
 mod support;
 
-use gridtally_edge::device::{Counter, Driver, Observed};
+use gridtally_edge::device::Observed;
+use gridtally_edge::device::reading::{Count, Step};
 use gridtally_protocol::channel::Missing;
-use support::at;
-use support::driver::{configured, driver, energy};
+use support::driver::{configured, count_of, drive, driver, energy, observe};
 use support::map::{self, BASE, Device, Registers, Seen};
 
 #[tokio::test]
 async fn a_value_and_its_scale_factor_come_in_one_request_with_the_header() {
     let device = Device::serve(map::meter(1_000, 2_000)).await;
     let mut driver = driver("grid_meter", &device.address());
-    driver.observe(at(0)).await;
+    observe(&mut driver, 0).await;
     device.lock().seen.clear();
-    let observations = driver.observe(at(300)).await;
-    let counter = |count| Ok(Observed::Counter(Counter { count, scale: -1 }));
+    let seen = observe(&mut driver, 300).await;
     assert_eq!(
-        observations.iter().map(|o| o.1).collect::<Vec<_>>(),
-        [counter(1_000), counter(2_000)]
+        seen.into_iter()
+            .map(|seen| seen.map(count_of))
+            .collect::<Vec<_>>(),
+        [Ok(1_000), Ok(2_000)]
     );
+    // From the header to the last scale factor.
     let header = device.lock().models[&203];
-    assert_eq!(device.lock().seen, [Seen::Read(header, 107)]);
+    assert_eq!(device.lock().seen, [Seen::Read(header, 55)]);
 }
 
 #[tokio::test]
 async fn a_scale_factor_that_changes_is_taken_from_the_same_reply() {
     let device = Device::serve(map::inverter(1_000)).await;
     let mut driver = driver("pv_inverter", &device.address());
-    driver.observe(at(0)).await;
+    observe(&mut driver, 0).await;
     device.lock().set32(103, 24, 100);
     device.lock().set(103, 26, 0);
-    let observed = driver.observe(at(300)).await[0].1;
-    assert_eq!(observed, Ok(Observed::Counter(Counter { count: 100, scale: 0 })));
+    let Ok(Observed::Counter(counter)) = observe(&mut driver, 300).await[0] else {
+        panic!("no counter");
+    };
+    let step = Step::of_scale(0).unwrap();
+    assert_eq!(
+        counter.count,
+        Count::Integer {
+            count: 100,
+            bits: 32,
+            step
+        }
+    );
 }
 
 #[tokio::test]
@@ -53,29 +65,27 @@ async fn a_scale_factor_out_of_range_is_a_bad_sample() {
 async fn sentinels_are_bad_samples() {
     let device = Device::serve(map::battery(u32::MAX, 0xffff)).await;
     let mut driver = driver("battery_inverter", &device.address());
-    let observations = driver.observe(at(0)).await;
+    let seen = observe(&mut driver, 0).await;
     assert!(
-        observations
-            .iter()
-            .all(|(_, seen)| *seen == Err(Missing::BadSample)),
-        "{observations:?}"
+        seen.iter().all(|seen| *seen == Err(Missing::BadSample)),
+        "{seen:?}"
     );
     device.lock().set(802, 11, 1_001);
     assert_eq!(
-        driver.observe(at(0)).await[1].1,
+        observe(&mut driver, 0).await[1],
         Err(Missing::BadSample),
         "more than full"
     );
     device.lock().set(802, 11, 1_000);
-    assert_eq!(driver.observe(at(0)).await[1].1, Ok(Observed::Level(100_000)));
+    assert_eq!(observe(&mut driver, 0).await[1], Ok(Observed::Level(100_000)));
 }
 
 #[tokio::test]
 async fn one_bad_channel_leaves_the_other_alone() {
     let device = Device::serve(map::meter(u32::MAX, 2_000)).await;
-    let observations = driver("grid_meter", &device.address()).observe(at(0)).await;
-    assert_eq!(observations[0].1, Err(Missing::BadSample));
-    assert!(observations[1].1.is_ok());
+    let seen = observe(&mut driver("grid_meter", &device.address()), 0).await;
+    assert_eq!(seen[0], Err(Missing::BadSample));
+    assert!(seen[1].is_ok());
 }
 
 #[tokio::test]
@@ -186,7 +196,7 @@ async fn a_map_at_another_base_is_found_there() {
             ..Registers::default()
         })
         .await;
-        let mut driver = Driver::new(configured("pv_inverter", &device.address(), extra));
+        let mut driver = drive(configured("pv_inverter", &device.address(), extra));
         assert_eq!(energy(&mut driver, 0).await, Ok(9), "{base}");
     }
 }

@@ -8,19 +8,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gridtally_edge::config::DeviceConfig;
-use gridtally_edge::device::Driver;
-use gridtally_edge::device::bus::{Bus, BusError};
+use gridtally_edge::device::bus::{Answer, Bus, BusError, BusSettings, Query, Table, Unit};
+use gridtally_edge::device::endpoint::Location;
 use gridtally_protocol::channel::Missing;
 use support::at;
-use support::driver::{TIMEOUT, configured, driver, energy};
+use support::driver::{TIMEOUT, configured, drive, driver, energy, observe};
 use support::map::{self, BASE, Device, Registers};
 use support::raw::{Asked, Peer, RawServer, frame};
 
-/// A bus to a raw server, connected.
-async fn bus(server: &RawServer) -> Bus {
-    let mut bus = Bus::new(server.address(), 1, TIMEOUT);
-    bus.connect(at(0), true).await.unwrap();
-    bus
+/// Unit 1 at an address.
+fn unit(address: &str) -> Unit {
+    let endpoint = address.parse::<Location>().unwrap().endpoint;
+    Bus::start(endpoint, BusSettings::default()).unit(1, TIMEOUT)
+}
+
+fn bus(server: &RawServer) -> Unit {
+    unit(&server.address())
+}
+
+async fn read(unit: &Unit, address: u16, count: u16) -> Result<Vec<u16>, BusError> {
+    let answer = unit.read(Table::Holding, address, count, at(0), true).await;
+    answer.map(|Answer { words, .. }| words)
+}
+
+async fn write(unit: &Unit, address: u16, words: &[u16]) -> Result<(), BusError> {
+    let words = words.to_vec();
+    unit.write(Query::Write { address, words }, at(0)).await
 }
 
 /// A well-behaved device that answers from `registers`, for raw servers that go wrong only now and then.
@@ -44,7 +57,7 @@ async fn a_short_reply_is_an_error_and_not_a_panic() {
         }
     })
     .await;
-    let error = bus(&server).await.read(40_000, 2).await.unwrap_err();
+    let error = read(&bus(&server), 40_000, 2).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -70,7 +83,7 @@ async fn a_long_reply_is_an_error_and_its_beginning_is_not_taken() {
         }
     })
     .await;
-    let error = bus(&server).await.read(40_000, 2).await.unwrap_err();
+    let error = read(&bus(&server), 40_000, 2).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -101,7 +114,7 @@ async fn an_empty_reply_and_an_odd_one_are_errors() {
             }
         })
         .await;
-        assert!(bus(&server).await.read(40_000, 2).await.is_err());
+        assert!(read(&bus(&server), 40_000, 2).await.is_err());
     }
 }
 
@@ -125,12 +138,13 @@ async fn a_late_reply_is_never_taken_for_the_answer_to_a_later_request() {
         }
     })
     .await;
-    let mut bus = bus(&server).await;
-    assert!(matches!(bus.read(40_000, 2).await, Err(BusError::Timeout { .. })));
+    let bus = bus(&server);
+    assert!(matches!(
+        read(&bus, 40_000, 2).await,
+        Err(BusError::Timeout { .. })
+    ));
     // The poisoned connection is gone; the next one starts afresh.
-    assert!(matches!(bus.read(40_002, 2).await, Err(BusError::Transport(_))));
-    bus.connect(at(0), true).await.unwrap();
-    assert_eq!(bus.read(40_002, 2).await.unwrap(), [1, 65]);
+    assert_eq!(read(&bus, 40_002, 2).await.unwrap(), [1, 65]);
     assert_eq!(server.connections(), 2);
 }
 
@@ -164,11 +178,12 @@ async fn a_reply_with_a_foreign_header_or_function_is_an_error_and_ends_the_conn
             }
         })
         .await;
-        let mut bus = bus(&server).await;
-        let error = bus.read(40_000, 2).await.unwrap_err();
+        let bus = bus(&server);
+        let error = read(&bus, 40_000, 2).await.unwrap_err();
         assert!(matches!(error, BusError::Foreign(_)), "{error}");
         assert!(error.is_answer());
-        assert!(matches!(bus.read(40_000, 2).await, Err(BusError::Transport(_))));
+        assert!(read(&bus, 40_000, 2).await.is_err());
+        assert_eq!(server.connections(), 2, "the first connection is gone");
     }
 }
 
@@ -181,7 +196,7 @@ async fn a_write_that_is_confirmed_for_another_place_is_an_error() {
             }
         })
         .await;
-        let error = bus(&server).await.write(40_000, &[1, 2]).await.unwrap_err();
+        let error = write(&bus(&server), 40_000, &[1, 2]).await.unwrap_err();
         assert!(matches!(error, BusError::Foreign(_)), "{error}");
     }
 }
@@ -192,8 +207,8 @@ async fn a_connection_that_the_device_closes_is_made_anew_within_the_same_readin
     let server = RawServer::start(move |mut peer: Peer, number| {
         let registers = Arc::clone(&registers);
         async move {
-            // The first connection is closed after the discovery: SunS, two models, the end.
-            let mut left = if number == 0 { 5 } else { usize::MAX };
+            // The first connection is closed after the first reading: SunS, two models, the end, 103, 1.
+            let mut left = if number == 0 { 6 } else { usize::MAX };
             while let Some(asked) = peer.asked().await {
                 if left == 0 {
                     return;
@@ -224,12 +239,8 @@ async fn silence_costs_one_deadline_and_is_unreachable() {
     })
     .await;
     let mut driver = driver("battery_inverter", &server.address());
-    let observations = driver.observe(at(0)).await;
-    assert!(
-        observations
-            .iter()
-            .all(|(_, seen)| *seen == Err(Missing::Unreachable))
-    );
+    let seen = observe(&mut driver, 0).await;
+    assert!(seen.iter().all(|seen| *seen == Err(Missing::Unreachable)));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
@@ -238,24 +249,19 @@ async fn nobody_at_the_address_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
-    let mut bus = Bus::new(address.clone(), 1, TIMEOUT);
-    assert!(matches!(
-        bus.connect(at(0), false).await,
-        Err(BusError::Connect { .. })
-    ));
+    let unit = unit(&address);
+    let ask = async |seconds, must| {
+        unit.read(Table::Holding, 0, 2, at(seconds), must)
+            .await
+            .unwrap_err()
+    };
+    assert!(matches!(ask(0, false).await, BusError::Connect { .. }));
     // Between boundaries it is not tried again at once, at a boundary it is.
-    assert!(matches!(
-        bus.connect(at(4), false).await,
-        Err(BusError::BackingOff { .. })
-    ));
-    assert!(matches!(
-        bus.connect(at(4), true).await,
-        Err(BusError::Connect { .. })
-    ));
-    assert!(matches!(
-        bus.connect(at(14), false).await,
-        Err(BusError::Connect { .. })
-    ));
+    assert!(matches!(ask(4, false).await, BusError::BackingOff { .. }));
+    assert!(matches!(ask(4, true).await, BusError::Connect { .. }));
+    // Ten seconds, and a quarter at most by chance.
+    assert!(matches!(ask(13, false).await, BusError::BackingOff { .. }));
+    assert!(matches!(ask(17, false).await, BusError::Connect { .. }));
     assert_eq!(
         energy(&mut driver("pv_inverter", &address), 0).await,
         Err(Missing::Unreachable)
@@ -298,7 +304,7 @@ async fn whatever_bytes_come_nothing_panics_and_nothing_is_believed() {
         timeout: Duration::from_millis(20),
         ..configured("pv_inverter", &server.address(), "")
     };
-    let mut driver = Driver::new(quick);
+    let mut driver = drive(quick);
     for round in 0..150 {
         assert!(energy(&mut driver, round * 300).await.is_err());
     }
@@ -307,20 +313,19 @@ async fn whatever_bytes_come_nothing_panics_and_nothing_is_believed() {
 #[tokio::test]
 async fn a_request_beyond_the_bounds_of_modbus_is_not_sent() {
     let device = Device::serve(map::inverter(1)).await;
-    let mut bus = Bus::new(device.address(), 1, TIMEOUT);
-    bus.connect(at(0), true).await.unwrap();
+    let bus = unit(&device.address());
     for (address, count) in [(0, 0), (0, 126), (65_535, 2)] {
         assert!(matches!(
-            bus.read(address, count).await,
+            read(&bus, address, count).await,
             Err(BusError::Request { .. })
         ));
     }
     for (address, count) in [(0, 0), (0, 124), (65_535, 2)] {
         assert!(matches!(
-            bus.write(address, &vec![0; count]).await,
+            write(&bus, address, &vec![0; count]).await,
             Err(BusError::Request { .. })
         ));
     }
     assert!(device.lock().seen.is_empty());
-    assert!(bus.read(BASE, 2).await.is_ok());
+    assert!(read(&bus, BASE, 2).await.is_ok());
 }

@@ -3,5 +3,6 @@
 //!
 //! Pure: no I/O, no clock. The agent reads devices with it, the simulators are devices by it.
 
+pub mod float;
 pub mod profile;
 pub mod sunspec;

@@ -1,29 +1,27 @@
 //! What the owner writes in `agent.toml`, read strictly: an unknown key, a number out of range or two
 //! devices of one number are errors that name the file, the line and the key.
 
+pub mod device;
 mod error;
+pub mod profiles;
 mod value;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
+use gridtally_protocol::channel::Channel;
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
 pub use self::value::Percent;
-use self::value::{Address, Bounded, Name, Watts};
+use self::value::{Address, Bounded, Watts};
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
-
-/// At most this many devices behind one gateway: their channels fit one report.
-pub const DEVICES_MAX: usize = 16;
 
 /// Everything that an agent is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,62 +67,6 @@ pub struct OwnerConfig {
     pub discharge_limit: Option<Milliwatts>,
 }
 
-/// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceKind {
-    /// The site's meter at the grid connection: SunSpec model 203.
-    GridMeter,
-    /// A PV inverter: SunSpec model 103.
-    PvInverter,
-    /// A battery inverter: SunSpec models 103, 124 and 802.
-    BatteryInverter,
-}
-
-impl DeviceKind {
-    /// What is measured at a device of this kind.
-    #[must_use]
-    pub const fn quantities(self) -> &'static [Quantity] {
-        match self {
-            Self::GridMeter => &[Quantity::GridImport, Quantity::GridExport],
-            Self::PvInverter => &[Quantity::PvProduction],
-            Self::BatteryInverter => &[Quantity::BatteryDischarge, Quantity::StateOfCharge],
-        }
-    }
-}
-
-/// One device behind the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceConfig {
-    /// Its number, under which it is enrolled.
-    pub number: DeviceNumber,
-    /// The owner's name for it.
-    pub name: String,
-    /// What it is.
-    pub kind: DeviceKind,
-    /// `host:port` of its Modbus TCP socket.
-    pub address: String,
-    /// Its Modbus unit, 0 to 255.
-    pub unit: u8,
-    /// Where its SunSpec map starts, if not at one of 40000, 0 and 50000.
-    pub base: Option<u16>,
-    /// How long an answer may take.
-    pub timeout: Duration,
-    /// The greatest power that it can move, for plausibility and as a bound of set-points.
-    pub nameplate: Milliwatts,
-}
-
-impl DeviceConfig {
-    /// The channels of the device.
-    pub fn channels(&self) -> impl Iterator<Item = Channel> + '_ {
-        let device = self.number;
-        self.kind
-            .quantities()
-            .iter()
-            .map(move |&quantity| Channel { device, quantity })
-    }
-}
-
 impl AgentConfig {
     /// Reads the file. Relative paths in it are relative to its directory.
     ///
@@ -144,8 +86,9 @@ impl AgentConfig {
     /// [`ConfigError`] with the place of the first thing that is wrong.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|e| error::of_toml(path, text, &e))?;
-        check_devices(&file.device).map_err(|(at, problem)| error::at(path, text, at, problem))?;
         let directory = path.parent().unwrap_or(Path::new(""));
+        let devices = device::check(file.device, directory)
+            .map_err(|(at, problem)| error::at(path, text, at, problem))?;
         Ok(Self {
             gateway: GatewayConfig {
                 key: directory.join(file.gateway.key),
@@ -162,16 +105,14 @@ impl AgentConfig {
                 reserve: file.owner.reserve_percent,
                 discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
             },
-            devices: file.device.into_iter().map(|d| d.into_inner().into()).collect(),
+            devices,
         })
     }
 
     /// The battery inverter, where there is one.
     #[must_use]
     pub fn battery(&self) -> Option<&DeviceConfig> {
-        self.devices
-            .iter()
-            .find(|d| d.kind == DeviceKind::BatteryInverter)
+        self.devices.iter().find(|d| d.kind.has_battery())
     }
 
     /// All channels, in their order in reports.
@@ -189,7 +130,7 @@ struct File {
     gateway: Gateway,
     broker: Broker,
     owner: Owner,
-    device: Vec<Spanned<Device>>,
+    device: Vec<Spanned<device::Device>>,
 }
 
 #[derive(Deserialize)]
@@ -223,36 +164,6 @@ struct Owner {
     discharge_limit_watts: Option<Watts>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Device {
-    number: Spanned<DeviceNumber>,
-    name: Spanned<Name>,
-    kind: Spanned<DeviceKind>,
-    address: Address,
-    #[serde(default = "unit_one")]
-    unit: u8,
-    base: Option<u16>,
-    #[serde(default = "a_second")]
-    timeout_ms: Bounded<10, 60_000>,
-    nameplate_watts: Watts,
-}
-
-impl From<Device> for DeviceConfig {
-    fn from(device: Device) -> Self {
-        Self {
-            number: device.number.into_inner(),
-            name: device.name.into_inner().0,
-            kind: device.kind.into_inner(),
-            address: device.address.0,
-            unit: device.unit,
-            base: device.base,
-            timeout: Duration::from_millis(u64::from(device.timeout_ms.0)),
-            nameplate: device.nameplate_watts.0,
-        }
-    }
-}
-
 const fn five_minutes() -> IntervalLength {
     IntervalLength::FIVE_MINUTES
 }
@@ -262,57 +173,8 @@ const fn an_hour() -> Bounded<1, 288> {
 const fn a_month() -> Bounded<1, 365> {
     Bounded(30)
 }
-const fn a_second() -> Bounded<10, 60_000> {
-    Bounded(1_000)
-}
-const fn unit_one() -> u8 {
-    1
-}
 const fn yes() -> bool {
     true
-}
-
-/// What holds between devices; the offset of the offender and the sentence.
-fn check_devices(devices: &[Spanned<Device>]) -> Result<(), (usize, String)> {
-    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
-    let mut battery_seen = false;
-    for (index, device) in devices.iter().enumerate() {
-        let start = device.span().start;
-        let device = device.get_ref();
-        if index >= DEVICES_MAX {
-            return Err((
-                start,
-                format!("there are at most {DEVICES_MAX} devices behind one gateway"),
-            ));
-        }
-        let number = device.number.get_ref();
-        if !numbers.insert(*number) {
-            return Err((
-                device.number.span().start,
-                format!("{number} is the number of an earlier device; give each device a number of its own"),
-            ));
-        }
-        let Name(name) = device.name.get_ref();
-        if !names.insert(name) {
-            return Err((
-                device.name.span().start,
-                format!("{name:?} is the name of an earlier device; give each device a name of its own"),
-            ));
-        }
-        let is_battery = *device.kind.get_ref() == DeviceKind::BatteryInverter;
-        if is_battery && battery_seen {
-            return Err((
-                device.kind.span().start,
-                "a second battery_inverter: an instruction is for one battery, so there can be only one"
-                    .to_owned(),
-            ));
-        }
-        battery_seen |= is_battery;
-    }
-    if devices.is_empty() {
-        return Err((0, "there is no [[device]]; add at least one".to_owned()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

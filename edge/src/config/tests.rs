@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 const GOOD: &str = r#"[gateway]
 key = "gateway.key"
@@ -112,7 +113,7 @@ fn every_complaint_names_the_file_the_line_and_the_key() {
         (
             "\"grid_meter\"",
             "\"battery_inverter\"",
-            "line 23, kind: a second battery_inverter",
+            "line 23, kind: a second battery",
         ),
         (
             "\"grid_meter\"",

@@ -6,6 +6,8 @@ use gridtally_protocol::quantity::{Milliwatts, parse_scaled};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::device::endpoint::Location;
+
 /// A percentage from 0 to 100 in thousandths, as the state of charge is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(i64);
@@ -113,6 +115,16 @@ impl<'de> Deserialize<'de> for Address {
             return Err(D::Error::custom(format!("{text:?} is not of the form host:port")));
         }
         Ok(Self(text))
+    }
+}
+
+/// Where a device is.
+pub(super) struct Place(pub Location);
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
     }
 }
 

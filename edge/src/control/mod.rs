@@ -23,7 +23,7 @@ use tokio_modbus::ExceptionCode;
 use self::plan::{due, reserve_is_reached};
 use crate::config::Percent;
 use crate::device::bus::BusError;
-use crate::device::{Device, DeviceError, SunSpecError};
+use crate::device::{Device, DeviceError, DriverError, SunSpecError};
 use crate::outbox::{Dispatch, Outbox, OutboxError, Progress};
 
 /// The hand on the battery.
@@ -313,12 +313,12 @@ impl Control {
 /// what did not come through, or met a busy device or gateway, may come through later.
 fn sort(error: DeviceError) -> Outcome {
     match error {
-        DeviceError::SunSpec(SunSpecError::Bus(BusError::Exception(
+        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(
             ExceptionCode::IllegalFunction
             | ExceptionCode::IllegalDataAddress
             | ExceptionCode::IllegalDataValue
             | ExceptionCode::ServerDeviceFailure,
-        ))) => Outcome::Refused(error.to_string()),
+        )))) => Outcome::Refused(error.to_string()),
         _ => Outcome::Unknown(error),
     }
 }

@@ -1,30 +1,92 @@
-//! Devices: one task for each, which owns the connection, so that a slow or dead device holds up nobody
-//! else, and a fault while talking to it ends nothing but that task.
+//! Devices: one task for each connection ([`bus`]) and one for each device, so that a slow or dead device
+//! holds up nobody else, and a fault while talking to it ends nothing but that task.
 //!
-//! [`bus`] is the exchange of requests and replies, [`sunspec`] finds and reads models, [`storage`] is what
-//! can be set on a battery, [`driver`] what is asked of each kind of device.
+//! [`endpoint`] says where a device is, [`sunspec`] finds and reads models, [`storage`] is what can be set on
+//! a battery, [`driver`] what is asked of each kind of device, [`reading`] and [`live`] what it showed.
 
 pub mod bus;
 pub mod driver;
+pub mod endpoint;
+pub mod live;
+pub mod reading;
 pub mod storage;
 pub mod sunspec;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use gridtally_protocol::channel::Missing;
 use gridtally_protocol::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::driver::{Driver, Observations, Observed};
+use self::bus::tls::{Tls, TlsError};
+use self::bus::{Bus, BusSettings, pace};
+pub use self::driver::{Driver, DriverError, Observations, Snapshot};
+use self::endpoint::Endpoint;
+pub use self::live::Live;
+pub use self::reading::{Counter, Observed};
 pub use self::storage::{Setting, StorageState};
-pub use self::sunspec::{Counter, SunSpecError};
+pub use self::sunspec::SunSpecError;
 use crate::config::DeviceConfig;
+use crate::config::device::reads_of_a_round;
+
+/// Starts the connections and the tasks of all devices on the current runtime. Nothing connects before it is
+/// asked for something.
+///
+/// # Errors
+/// [`TlsError`] where the certificates of a device cannot be used.
+pub fn start(configs: &[DeviceConfig]) -> Result<Vec<Device>, TlsError> {
+    let mut buses: BTreeMap<&Endpoint, Bus> = BTreeMap::new();
+    for config in configs {
+        if !buses.contains_key(&config.endpoint) {
+            buses.insert(&config.endpoint, connection(&config.endpoint, configs)?);
+        }
+    }
+    let device = |config: &DeviceConfig| {
+        let bus = buses.get(&config.endpoint)?;
+        Some(Device::start(Arc::new(config.clone()), bus.clone()))
+    };
+    Ok(configs.iter().filter_map(device).collect())
+}
+
+/// The connection of all devices of an endpoint, as the most delicate of them wants it.
+fn connection(endpoint: &Endpoint, configs: &[DeviceConfig]) -> Result<Bus, TlsError> {
+    let behind = || configs.iter().filter(|config| config.endpoint == *endpoint);
+    let tls = behind()
+        .find_map(|config| config.tls.as_ref())
+        .map(Tls::load)
+        .transpose()?;
+    let settings = BusSettings {
+        tls,
+        pause: behind().map(|config| config.pause).max().unwrap_or_default(),
+        settle: behind().map(|config| config.settle).max().unwrap_or_default(),
+    };
+    Ok(Bus::start(endpoint.clone(), settings))
+}
+
+/// The serial lines that cannot carry a round of their devices within `period`.
+#[must_use]
+pub fn overloaded_lines(configs: &[DeviceConfig], period: Duration) -> Vec<pace::BudgetExceeded> {
+    let mut lines: BTreeMap<&Endpoint, (Vec<u16>, Duration)> = BTreeMap::new();
+    for config in configs {
+        let (reads, pause) = lines.entry(&config.endpoint).or_default();
+        reads.extend(reads_of_a_round(config));
+        *pause = (*pause).max(config.pause);
+    }
+    let checked = lines
+        .into_iter()
+        .map(|(endpoint, (reads, pause))| pace::check_budget(endpoint, reads, pause, period));
+    checked.filter_map(Result::err).collect()
+}
 
 /// What is asked of a device's task.
 #[derive(Debug)]
 enum Ask {
-    Observe(Timestamp, oneshot::Sender<Observations>),
-    Charge(Timestamp, oneshot::Sender<Result<i64, SunSpecError>>),
-    Storage(Timestamp, oneshot::Sender<Result<StorageState, SunSpecError>>),
-    Write(Timestamp, Setting, oneshot::Sender<Result<(), SunSpecError>>),
+    Observe(Timestamp, bool, oneshot::Sender<Snapshot>),
+    Charge(Timestamp, oneshot::Sender<Result<i64, DriverError>>),
+    Storage(Timestamp, oneshot::Sender<Result<StorageState, DriverError>>),
+    Write(Timestamp, Setting, oneshot::Sender<Result<(), DriverError>>),
 }
 
 /// The task of a device has ended; it is started anew for the next question.
@@ -37,7 +99,7 @@ pub struct TaskEnded;
 pub enum DeviceError {
     /// The exchange, or what it brought.
     #[error(transparent)]
-    SunSpec(#[from] SunSpecError),
+    Driver(#[from] DriverError),
     /// The task is gone.
     #[error(transparent)]
     Task(#[from] TaskEnded),
@@ -46,28 +108,28 @@ pub enum DeviceError {
 /// A handle to a device's task.
 #[derive(Debug)]
 pub struct Device {
-    config: DeviceConfig,
+    config: Arc<DeviceConfig>,
+    bus: Bus,
     asks: mpsc::Sender<Ask>,
 }
 
 impl Device {
-    /// Starts the task of a device on the current runtime. It connects when it is first asked.
-    #[must_use]
-    pub fn start(config: DeviceConfig) -> Self {
-        let asks = spawn(config.clone());
-        Self { config, asks }
+    fn start(config: Arc<DeviceConfig>, bus: Bus) -> Self {
+        let asks = spawn(Arc::clone(&config), &bus);
+        Self { config, bus, asks }
     }
 
     /// What the owner wrote of it.
     #[must_use]
-    pub const fn config(&self) -> &DeviceConfig {
+    pub fn config(&self) -> &DeviceConfig {
         &self.config
     }
 
-    /// Begins to read all channels; the answer is awaited apart, so that devices are read at once.
-    pub fn observe(&mut self, now: Timestamp) -> Observing {
+    /// Begins to read all channels; the answer is awaited apart, so that devices are read at once. A device
+    /// that was silent is left alone for a while, unless it `must` be asked.
+    pub fn observe(&mut self, now: Timestamp, must: bool) -> Observing {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Observe(now, reply));
+        self.ask(Ask::Observe(now, must, reply));
         Observing {
             answer,
             channels: self.config.channels().collect(),
@@ -108,7 +170,7 @@ impl Device {
     /// none, the question is dropped and its answer is [`TaskEnded`].
     fn ask(&mut self, ask: Ask) {
         if self.asks.is_closed() {
-            self.asks = spawn(self.config.clone());
+            self.asks = spawn(Arc::clone(&self.config), &self.bus);
         }
         drop(self.asks.try_send(ask));
     }
@@ -117,32 +179,35 @@ impl Device {
 /// An answer that is on its way.
 #[derive(Debug)]
 pub struct Observing {
-    answer: oneshot::Receiver<Observations>,
+    answer: oneshot::Receiver<Snapshot>,
     channels: Vec<gridtally_protocol::channel::Channel>,
 }
 
 impl Observing {
     /// Waits for it. Where the task is gone, everything is missing.
-    pub async fn finish(self) -> Observations {
+    pub async fn finish(self) -> Snapshot {
         match self.answer.await {
-            Ok(observations) => observations,
-            Err(_) => self
-                .channels
-                .into_iter()
-                .map(|channel| (channel, Err(Missing::Unreachable)))
-                .collect(),
+            Ok(snapshot) => snapshot,
+            Err(_) => Snapshot {
+                channels: self
+                    .channels
+                    .into_iter()
+                    .map(|channel| (channel, Err(Missing::Unreachable)))
+                    .collect(),
+                live: Live::default(),
+            },
         }
     }
 }
 
-fn spawn(config: DeviceConfig) -> mpsc::Sender<Ask> {
+fn spawn(config: Arc<DeviceConfig>, bus: &Bus) -> mpsc::Sender<Ask> {
     let (asks, mut inbox) = mpsc::channel(4);
+    let mut driver = Driver::new(config, bus);
     tokio::spawn(async move {
-        let mut driver = Driver::new(config);
         // Nobody waits for an answer that cannot be sent.
         while let Some(ask) = inbox.recv().await {
             match ask {
-                Ask::Observe(now, reply) => drop(reply.send(driver.observe(now).await)),
+                Ask::Observe(now, must, reply) => drop(reply.send(driver.observe(now, must).await)),
                 Ask::Charge(now, reply) => drop(reply.send(driver.charge(now).await)),
                 Ask::Storage(now, reply) => drop(reply.send(driver.storage(now).await)),
                 Ask::Write(now, setting, reply) => {

@@ -2,9 +2,10 @@
 
 use gridtally_protocol::quantity::Milliwatts;
 use serde::{Deserialize, Serialize};
+use sunspec::Model as _;
 use sunspec::models::model124::Model124;
 
-use super::sunspec::{Block, SunSpecError, scaled};
+use super::sunspec::{Image, SunSpecError, Unusable};
 
 /// `StorCtl_Mod` with both limits active: charge (bit 0) and discharge (bit 1).
 pub const BOTH_LIMITS: u16 = 0b11;
@@ -78,29 +79,44 @@ pub struct StorageState {
 }
 
 impl StorageState {
-    /// Takes the controls out of a block.
+    /// Takes the controls out of model 124.
     ///
     /// # Errors
-    /// [`SunSpecError::BadValue`] where the device lacks what it takes to be controlled.
-    pub fn of(block: &Block<Model124>) -> Result<Self, SunSpecError> {
-        let charge_max_scale = block.scale("WChaMax_SF", &Model124::W_CHA_MAX_SF)?;
-        let charge_max = i64::from(block.unsigned("WChaMax", &Model124::W_CHA_MAX)?);
-        let rate_scale = block.scale("InOutWRte_SF", &Model124::IN_OUT_W_RTE_SF)?;
-        let charge_max = scaled(charge_max, charge_max_scale, 3)
-            .filter(|power| *power > 0)
-            .ok_or(SunSpecError::BadValue {
-                model: 124,
-                point: "WChaMax",
-                value: charge_max,
-            })?;
+    /// [`SunSpecError::Point`] where the device lacks what it takes to be controlled.
+    pub fn of(image: &Image<'_>) -> Result<Self, SunSpecError> {
+        let words = image.words();
+        let body = words.get(2..).unwrap_or(&[]);
+        let absent = |point: &str, why| SunSpecError::Point {
+            model: Model124::ID,
+            point: point.to_owned(),
+            why,
+        };
+        let word = |name: &str, offset: u16| {
+            body.get(usize::from(offset))
+                .copied()
+                .ok_or_else(|| absent(name, Unusable::Absent))
+        };
+        let implemented = |name: &str, offset: u16, sentinel: u16| match word(name, offset)? {
+            value if value == sentinel => Err(absent(name, Unusable::NotImplemented)),
+            value => Ok(value),
+        };
+        let signed = |name: &str, offset: u16| implemented(name, offset, 0x8000).map(u16::cast_signed);
+        let charge_max = image.milli("WChaMax")?;
+        if charge_max <= 0 {
+            return Err(absent("WChaMax", Unusable::Value(format!("{charge_max} mW"))));
+        }
+        let rate_scale = signed("InOutWRte_SF", Model124::IN_OUT_W_RTE_SF.offset)?;
+        if !(-10..=10).contains(&rate_scale) {
+            return Err(absent("InOutWRte_SF", Unusable::Scale(rate_scale)));
+        }
         Ok(Self {
             setting: Setting {
-                mode: block.unsigned("StorCtl_Mod", &Model124::STOR_CTL_MOD)?,
-                out_rate: block.signed("OutWRte", &Model124::OUT_W_RTE)?,
-                in_rate: block.signed("InWRte", &Model124::IN_W_RTE)?,
-                window: block.word(&Model124::IN_OUT_W_RTE_WIN_TMS)?,
-                reversion: block.word(&Model124::IN_OUT_W_RTE_RVRT_TMS)?,
-                ramp: block.word(&Model124::IN_OUT_W_RTE_RMP_TMS)?,
+                mode: implemented("StorCtl_Mod", Model124::STOR_CTL_MOD.offset, ABSENT)?,
+                out_rate: signed("OutWRte", Model124::OUT_W_RTE.offset)?,
+                in_rate: signed("InWRte", Model124::IN_W_RTE.offset)?,
+                window: word("InOutWRte_WinTms", Model124::IN_OUT_W_RTE_WIN_TMS.offset)?,
+                reversion: word("InOutWRte_RvrtTms", Model124::IN_OUT_W_RTE_RVRT_TMS.offset)?,
+                ramp: word("InOutWRte_RmpTms", Model124::IN_OUT_W_RTE_RMP_TMS.offset)?,
             },
             charge_max: Milliwatts::new(charge_max),
             rate_scale,

@@ -21,8 +21,15 @@ use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::device::Counter;
 use crate::device::sunspec::scaled;
+/// shim
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// c
+    pub count: u32,
+    /// s
+    pub scale: i16,
+}
 
 /// So many readings in step with one another, far from the anchor, and the device was replaced or reset.
 const CONFIRMATIONS: u8 = 6;
@@ -120,7 +127,7 @@ impl CounterMeter {
     }
 
     fn judge(&mut self, bounds: Bounds, at: Timestamp, counter: Counter) -> Judgement {
-        let Some(value) = scaled(i64::from(counter.count), counter.scale, 3) else {
+        let Some(value) = scaled(i128::from(counter.count), counter.scale, 3) else {
             return Judgement::Doubted(Missing::BadSample);
         };
         let level = Level {
@@ -217,7 +224,8 @@ impl CounterMeter {
 /// scale factor is more likely wrong, there or here, than the energy moved.
 fn only_the_scale_moved(bounds: Bounds, anchor: Anchor, counter: Counter, at: Timestamp) -> bool {
     let scale = anchor.scale;
-    let by_the_old_scale = scaled(i64::from(counter.count), scale, 3).map(|value| Level { value, scale, at });
+    let by_the_old_scale =
+        scaled(i128::from(counter.count), scale, 3).map(|value| Level { value, scale, at });
     counter.scale != scale
         && by_the_old_scale.is_some_and(|level| bounds.advance(anchor.level(), level).is_some())
 }

@@ -71,7 +71,17 @@ impl Meters {
             (Quantity::StateOfCharge, seen) => Err(seen.err().unwrap_or(Missing::BadSample)),
             (_, seen) => {
                 let seen = match seen {
-                    Ok(Observed::Counter(counter)) => Ok(counter),
+                    Ok(Observed::Counter(counter)) => match counter.count {
+                        crate::device::reading::Count::Integer { count, step, .. } => {
+                            let scale =
+                                (-10..=10).find(|s| crate::device::reading::Step::of_scale(*s) == Some(step));
+                            Ok(counter::Counter {
+                                count: u32::try_from(count).unwrap_or(0),
+                                scale: scale.unwrap_or(0),
+                            })
+                        }
+                        crate::device::reading::Count::Float { .. } => Err(Missing::BadSample),
+                    },
                     Ok(Observed::Level(_)) => Err(Missing::BadSample),
                     Err(missing) => Err(missing),
                 };

@@ -4,7 +4,7 @@
 use rust_decimal::Decimal;
 
 use super::encoding::{ByteOrder, Encoding, RegisterType, WordOrder};
-use super::float;
+use crate::float;
 
 /// What registers hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,6 +199,16 @@ impl Encoding {
     }
 
     /// The registers as one number, most significant bit first.
+    /// The raw number in the registers, in the order of its words: what a counter is counted by. `None` where
+    /// it is a text, not of its length, or not available.
+    #[must_use]
+    pub fn raw_number(&self, registers: &[u16]) -> Option<u64> {
+        let is_number = !matches!(self.kind, RegisterType::Text(_));
+        let fits = registers.len() == usize::from(self.length());
+        let raw = (is_number && fits).then(|| self.raw(registers))?;
+        (!self.not_available.contains(&raw)).then_some(raw)
+    }
+
     fn raw(&self, registers: &[u16]) -> u64 {
         let shift = |raw: u64, register: &u16| (raw << 16) | u64::from(self.in_order(*register));
         match self.word_order {

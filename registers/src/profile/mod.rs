@@ -45,7 +45,6 @@ mod check;
 mod codec;
 mod control;
 mod encoding;
-mod float;
 mod layout;
 mod mistake;
 mod point;

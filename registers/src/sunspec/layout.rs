@@ -4,6 +4,9 @@ use super::{Count, Group, Kind, Model, PointDefinition, Scale};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+/// More groups of one kind than any known device has.
+const GROUPS_MAX: u16 = 32;
+
 /// A point in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -78,6 +81,47 @@ impl Layout {
         }
         let layout = Self::new(model, &counts)?;
         (usize::from(layout.length) == body.len()).then_some(layout)
+    }
+
+    /// Lays a model out by the registers of its fixed part (those behind ID and L, before the first group),
+    /// with as many groups as its counting points count and as find room in `length` registers: devices
+    /// are known that count more, or say another length than they have.
+    #[must_use]
+    pub fn counted(model: &'static Model, fixed: &[u16], length: u16) -> Self {
+        let flat = Self {
+            model,
+            points: Vec::new(),
+            by_path: HashMap::new(),
+            length: 0,
+        };
+        let flat = Self::new(model, &[]).unwrap_or(flat);
+        let counts: Vec<(&str, u16)> = flat
+            .points
+            .iter()
+            .filter(|point| point.kind().words() == 1 && model.root.is_counted_by(point.definition.name))
+            .filter_map(|point| {
+                let first = usize::from(point.offset).checked_sub(2)?;
+                Some((point.definition.name, *fixed.get(first)?))
+            })
+            .filter(|(_, count)| *count <= length)
+            .collect();
+        let longest = counts
+            .iter()
+            .map(|(_, count)| *count)
+            .max()
+            .unwrap_or(0)
+            .min(GROUPS_MAX);
+        (0..=longest)
+            .rev()
+            .filter_map(|most| {
+                let counts: Vec<_> = counts
+                    .iter()
+                    .map(|(name, count)| (*name, (*count).min(most)))
+                    .collect();
+                Self::new(model, &counts)
+            })
+            .find(|layout| layout.length <= length)
+            .unwrap_or(flat)
     }
 
     fn place(
@@ -224,6 +268,21 @@ mod tests {
         assert_eq!(Layout::fitting(model, &body[1..]), None);
         body[2] = 0xFFFF;
         assert_eq!(Layout::fitting(model, &body), None);
+    }
+
+    #[test]
+    fn groups_that_find_no_room_are_left_out() {
+        let model = models::find(714).unwrap();
+        let mut fixed = vec![0; 18];
+        fixed[2] = 3;
+        for (length, ports) in [(18 + 75, 3), (18 + 74, 2), (18 + 30, 1), (18, 0), (3, 0)] {
+            let layout = Layout::counted(model, &fixed, length);
+            let last = layout.points().iter().filter(|p| p.path.ends_with("DCW")).count();
+            assert_eq!(last, ports + 1, "{length}: with the sum of all ports");
+        }
+        fixed[2] = 0xFFFF;
+        assert_eq!(Layout::counted(model, &fixed, 93).length(), 18);
+        assert_eq!(Layout::counted(model, &[], 93).length(), 18);
     }
 
     #[test]

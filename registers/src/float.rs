@@ -15,10 +15,11 @@ const PLACES_MAX: u32 = 28;
 const SMALLEST_EXPONENT: u32 = 87;
 
 /// The bits that stand for "not a number".
-pub(super) const NAN: u32 = 0x7FC0_0000;
+pub const NAN: u32 = 0x7FC0_0000;
 
 /// Whether the bits are a number: neither infinite nor NaN.
-pub(super) fn is_finite(bits: u32) -> bool {
+#[must_use]
+pub fn is_finite(bits: u32) -> bool {
     biased_exponent(bits) != 0xFF
 }
 
@@ -27,7 +28,8 @@ fn biased_exponent(bits: u32) -> u32 {
 }
 
 /// The number of finite bits; `None` from 2⁹⁶ on.
-pub(super) fn to_decimal(bits: u32) -> Option<Decimal> {
+#[must_use]
+pub fn to_decimal(bits: u32) -> Option<Decimal> {
     let biased = biased_exponent(bits);
     if biased < SMALLEST_EXPONENT {
         return Some(Decimal::ZERO);
@@ -64,7 +66,8 @@ fn binary_fraction(mantissa: u128, halvings: u32) -> (u128, u32) {
 }
 
 /// The bits of the nearest float; `None` where that would be infinite.
-pub(super) fn from_decimal(value: Decimal) -> Option<u32> {
+#[must_use]
+pub fn from_decimal(value: Decimal) -> Option<u32> {
     // The text of a decimal is exact, and the standard library reads it with correct rounding.
     let nearest: f32 = value.to_string().parse().ok()?;
     nearest.is_finite().then(|| nearest.to_bits())
