@@ -17,6 +17,7 @@ use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Observed};
 use crate::meter::{Meters, Sample};
 use crate::outbox::{Outbox, OutboxError, Pending};
+use crate::proxy::{Proxy, ProxyError};
 use crate::uplink::Uplink;
 use crate::uplink::inbox::Judge;
 
@@ -37,6 +38,9 @@ pub enum AgentError {
     /// The certificates of a device cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A door for other software cannot be opened.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 /// How an agent lives.
@@ -57,6 +61,7 @@ pub struct Agent {
     /// The last boundary that was read.
     boundary: Option<Timestamp>,
     devices: Vec<Device>,
+    _proxies: Vec<Proxy>,
     control: Control,
     uplink: Uplink,
     /// How many intervals wait for their report, and the end of the last one.
@@ -91,7 +96,14 @@ impl Agent {
         {
             tracing::warn!("{line}");
         }
+        let mut proxies = Vec::new();
+        for proxy in &config.proxies {
+            if let Some(device) = devices.iter().find(|device| device.config().name == proxy.device) {
+                proxies.push(Proxy::open(proxy, device)?);
+            }
+        }
         Ok(Self {
+            _proxies: proxies,
             config,
             outbox,
             meters,

@@ -8,6 +8,7 @@
 //! * [`outbox`]: the durable memory; a report leaves it when the engine has signed for it.
 //! * [`uplink`]: MQTT out and in.
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
+//! * [`proxy`]: a door for other software in the house.
 //! * [`stepped`], [`real_time`]: the two ways in which time passes; [`cli`]: what a person types.
 
 pub mod agent;
@@ -18,6 +19,7 @@ pub mod device;
 pub mod identity;
 pub mod meter;
 pub mod outbox;
+pub mod proxy;
 pub mod real_time;
 pub mod stepped;
 pub mod uplink;

@@ -4,6 +4,7 @@
 pub mod device;
 mod error;
 pub mod profiles;
+mod proxy;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use toml::Spanned;
 
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
+pub use self::proxy::ProxyConfig;
 pub use self::value::Percent;
 use self::value::{Address, Bounded, Watts};
 
@@ -34,6 +36,8 @@ pub struct AgentConfig {
     pub owner: OwnerConfig,
     /// The devices, in the order of the file.
     pub devices: Vec<DeviceConfig>,
+    /// The doors for other software in the house.
+    pub proxies: Vec<ProxyConfig>,
 }
 
 /// The box itself.
@@ -89,6 +93,8 @@ impl AgentConfig {
         let directory = path.parent().unwrap_or(Path::new(""));
         let devices = device::check(file.device, directory)
             .map_err(|(at, problem)| error::at(path, text, at, problem))?;
+        let proxies =
+            proxy::check(file.proxy, &devices).map_err(|(at, problem)| error::at(path, text, at, problem))?;
         Ok(Self {
             gateway: GatewayConfig {
                 key: directory.join(file.gateway.key),
@@ -106,6 +112,7 @@ impl AgentConfig {
                 discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
             },
             devices,
+            proxies,
         })
     }
 
@@ -131,6 +138,8 @@ struct File {
     broker: Broker,
     owner: Owner,
     device: Vec<Spanned<device::Device>>,
+    #[serde(default)]
+    proxy: Vec<proxy::Proxy>,
 }
 
 #[derive(Deserialize)]

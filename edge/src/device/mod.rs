@@ -125,6 +125,12 @@ impl Device {
         &self.config
     }
 
+    /// Its connection, which it may share.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
     /// Begins to read all channels; the answer is awaited apart, so that devices are read at once. A device
     /// that was silent is left alone for a while, unless it `must` be asked.
     pub fn observe(&mut self, now: Timestamp, must: bool) -> Observing {

@@ -110,11 +110,16 @@ impl Line {
 
     fn learn(&mut self, exchange: &Exchange, answer: &Result<Vec<u16>, BusError>) {
         let Some(error) = answer.as_ref().err() else {
-            self.units.remove(&exchange.unit);
+            if !exchange.is_guest {
+                self.units.remove(&exchange.unit);
+            }
             return;
         };
         if error.is_poison() {
             self.drop_connection();
+        }
+        if exchange.is_guest {
+            return;
         }
         if error.is_silence() {
             if self.units.len() < UNITS_MAX || self.units.contains_key(&exchange.unit) {
@@ -133,11 +138,15 @@ impl Line {
 
     async fn attempt(&mut self, exchange: &Exchange) -> Result<Vec<u16>, BusError> {
         self.connect(exchange.now, exchange.deadline).await?;
-        if self.is_poisoned
-            && let Some(canary) = &exchange.canary
-        {
-            self.check_step(exchange, canary).await?;
-            self.is_poisoned = false;
+        if self.is_poisoned {
+            match &exchange.canary {
+                Some(canary) => {
+                    self.check_step(exchange, canary).await?;
+                    self.is_poisoned = false;
+                }
+                None if exchange.is_guest => return Err(BusError::NotInStep),
+                None => {}
+            }
         }
         self.ask(exchange.unit, &exchange.query, exchange.deadline).await
     }
