@@ -5,6 +5,7 @@
 //! can be set on a battery, [`driver`] what is asked of each kind of device.
 
 pub mod bus;
+pub mod controls;
 pub mod driver;
 pub mod storage;
 pub mod sunspec;
