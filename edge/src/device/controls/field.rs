@@ -78,6 +78,8 @@ pub(super) enum Role {
     Switch,
     /// What the control is set to. It may act at once where the control is on already.
     Value,
+    /// What the control may do meanwhile: set as a value, and not taken back by the timer.
+    Permission,
     /// After how many seconds of silence the device returns.
     Timer,
     /// When and how fast the device follows, and whether the control is on after the reversion.

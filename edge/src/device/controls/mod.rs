@@ -224,7 +224,7 @@ impl Controls {
     /// agent stops and does not overrule the owner.
     ///
     /// Registers cannot tell an owner who switches off from a device whose timer ran out. Whoever was late
-    /// with the refresh, or sees the saved setting ([`Saved::is_kept_by`]), may take it for the latter.
+    /// with the refresh, or sees the saved setting ([`Saved::is_reverted_by`]), may take it for the latter.
     #[must_use]
     pub fn was_changed_since(&self, plan: &Plan) -> bool {
         plan.expects

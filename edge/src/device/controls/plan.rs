@@ -35,6 +35,8 @@ pub struct Plan {
     pub has_timer: bool,
     /// After how many seconds, as written: the register may hold less than what was asked.
     pub reversion_seconds: Option<u32>,
+    /// The registers among them that no timer takes back, by name: they stay until somebody restores them.
+    pub stays: Vec<String>,
 }
 
 impl Plan {
@@ -174,6 +176,7 @@ pub(super) struct Draft<'c> {
     steps: Vec<Step>,
     expects: Vec<Expectation>,
     timer: Option<u32>,
+    stays: Vec<String>,
 }
 
 /// A register with what is to be written.
@@ -196,6 +199,7 @@ impl<'c> Draft<'c> {
             steps: Vec::new(),
             expects: Vec::new(),
             timer: None,
+            stays: Vec::new(),
         }
     }
 
@@ -233,6 +237,9 @@ impl<'c> Draft<'c> {
     /// Writes words as they are.
     pub(super) fn put(&mut self, field: &Field, words: Vec<u16>) {
         self.expects.extend(expectation(field, &words));
+        if field.role == Role::Permission {
+            self.stays.push(field.name.to_string());
+        }
         if let Some((name, offset)) = field.scale
             && let Some(shown) = self.controls.image.get(offset, 1)
             && self.expects.iter().all(|known| known.offset != offset)
@@ -258,6 +265,7 @@ impl<'c> Draft<'c> {
             expects: self.expects,
             has_timer: self.timer.is_some(),
             reversion_seconds: self.timer,
+            stays: self.stays,
         }
     }
 
@@ -269,7 +277,7 @@ impl<'c> Draft<'c> {
 /// What a register must show after these words were written; `None` where it is not judged.
 pub(super) fn expectation(field: &Field, words: &[u16]) -> Option<Expectation> {
     let judgement = match field.role {
-        Role::Switch | Role::Value => Judgement::Exact,
+        Role::Switch | Role::Value | Role::Permission => Judgement::Exact,
         Role::Timer => Judgement::Timer,
         Role::Manner | Role::Fallback => return None,
     };
@@ -296,7 +304,7 @@ fn sequence(mut steps: Vec<Step>) -> Vec<Write> {
     let prepared = if is_one_run(&rest) {
         runs(rest)
     } else {
-        let acts = |step: &Step| matches!(step.role, Role::Value | Role::Fallback);
+        let acts = |step: &Step| matches!(step.role, Role::Value | Role::Permission | Role::Fallback);
         let (values, timers): (Vec<_>, Vec<_>) = rest.into_iter().partition(acts);
         [runs(timers), runs(values)].concat()
     };

@@ -120,6 +120,7 @@ impl Recipes {
             expressed,
             has_timer,
             reversion_seconds,
+            stays: Vec::new(),
         })
     }
 

@@ -9,10 +9,20 @@ use super::image::Image;
 use super::plan::Draft;
 use super::{ControlError, Controls, Family, Plan, Ratings, Source, wrong_header};
 
-const OF_STORAGE: Field = Field::of("MinRsvPct", &Model124::MIN_RSV_PCT, Shape::Uint16, Role::Value)
-    .scaled("MinRsvPct_SF", &Model124::MIN_RSV_PCT_SF);
-const OF_BATTERY: Field = Field::of("SoCRsvMin", &Model802::SOC_RSV_MIN, Shape::Uint16, Role::Value)
-    .scaled("SoC_SF", &Model802::SOC_SF);
+const OF_STORAGE: Field = Field::of(
+    "MinRsvPct",
+    &Model124::MIN_RSV_PCT,
+    Shape::Uint16,
+    Role::Permission,
+)
+.scaled("MinRsvPct_SF", &Model124::MIN_RSV_PCT_SF);
+const OF_BATTERY: Field = Field::of(
+    "SoCRsvMin",
+    &Model802::SOC_RSV_MIN,
+    Shape::Uint16,
+    Role::Permission,
+)
+.scaled("SoC_SF", &Model802::SOC_SF);
 
 /// 100 % in thousandths of a percent.
 const FULL: i64 = 100_000;

@@ -100,7 +100,18 @@ impl Saved {
     /// [`ControlError::OtherMap`] where `later` is another map.
     pub fn is_kept_by(&self, later: &Controls) -> Result<Kept, ControlError> {
         self.check(later)?;
-        Ok(judge(&self.expects(later), later))
+        Ok(judge(&self.expects(later, |_| true), later))
+    }
+
+    /// As [`Saved::is_kept_by`], of those registers only that a reversion timer takes back: what a
+    /// commissioning has to see after silence.
+    ///
+    /// # Errors
+    /// [`ControlError::OtherMap`] where `later` is another map.
+    pub fn is_reverted_by(&self, later: &Controls) -> Result<Kept, ControlError> {
+        self.check(later)?;
+        let expects = self.expects(later, |field| field.role != Role::Permission);
+        Ok(judge(&expects, later))
     }
 
     /// A release that restores it.
@@ -108,18 +119,20 @@ impl Saved {
         Ok(Plan {
             writes: self.restore(now)?,
             expressed: Milliwatts::ZERO,
-            expects: self.expects(now),
+            expects: self.expects(now, |_| true),
             has_timer: false,
             reversion_seconds: None,
+            stays: Vec::new(),
         })
     }
 
-    fn expects(&self, later: &Controls) -> Vec<Expectation> {
+    fn expects(&self, later: &Controls, concerned: impl Fn(&Field) -> bool) -> Vec<Expectation> {
         let expect = |field: &Field| {
             self.has_effect(field)
                 .then(|| expectation(field, &self.words_of(field, &later.image)?))?
         };
-        later.fields.iter().filter_map(expect).collect()
+        let fields = later.fields.iter().filter(|field| concerned(field));
+        fields.filter_map(expect).collect()
     }
 
     fn has_effect(&self, field: &Field) -> bool {

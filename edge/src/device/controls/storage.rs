@@ -52,7 +52,12 @@ const RAMP: Field = Field::of(
     Shape::Uint16,
     Role::Manner,
 );
-const GRID_CHARGE: Field = Field::of("ChaGriSet", &Model124::CHA_GRI_SET, Shape::Uint16, Role::Value);
+const GRID_CHARGE: Field = Field::of(
+    "ChaGriSet",
+    &Model124::CHA_GRI_SET,
+    Shape::Uint16,
+    Role::Permission,
+);
 
 pub(super) const FIELDS: &[Field] = &[MODE, OUT, IN, WINDOW, TIMER, RAMP, GRID_CHARGE];
 
@@ -76,6 +81,7 @@ pub(super) fn plan(
             draft.set_timer(&TIMER, reversion)?;
             draft.set_if_there(&RAMP, 0)?;
             if count < 0 && controls.grid_charging {
+                // No timer takes it back: `Plan::stays` says so, and `Saved` has it.
                 draft.set_if_there(&GRID_CHARGE, GRID)?;
             }
             draft.set(&MODE, BOTH_LIMITS)?;

@@ -29,6 +29,10 @@ fn a_reserve_is_raised_rounded_up_and_never_lowered() {
     let saved = of(&device).saved();
     let plan = of(&device).plan_reserve(20_001).unwrap().unwrap();
     assert_eq!(pairs(&plan.writes), [(10, vec![21])]);
+    assert_eq!(
+        (plan.has_timer, plan.stays.as_slice()),
+        (false, ["SoCRsvMin".to_owned()].as_slice())
+    );
     let before = device.clone();
     device.obey(&plan.writes);
     assert_eq!(plan.is_kept_by(&of(&device)), Kept::Yes);

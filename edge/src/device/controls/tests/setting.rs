@@ -55,6 +55,25 @@ fn a_reversion_shows_the_saved_setting() {
 }
 
 #[test]
+fn a_permission_that_no_timer_takes_back_is_named_and_restored() {
+    let device = Device::storage();
+    let saved = device.controls().saved();
+    let plan = device.plan(Command::Hold(watts(-1_000)));
+    assert_eq!(plan.stays, ["ChaGriSet"]);
+    assert!(device.plan(HOLD).stays.is_empty());
+    let mut later = device.clone();
+    later.obey(&plan.writes);
+    for (point, value) in [("StorCtl_Mod", 0), ("OutWRte", 10_000), ("InWRte", 10_000)] {
+        later.set(point, value);
+    }
+    assert_eq!(saved.is_reverted_by(&later.controls()), Ok(Kept::Yes));
+    assert!(!saved.is_kept_by(&later.controls()).unwrap().is_kept());
+    later.obey(&saved.restore(&later.controls()).unwrap());
+    assert_eq!(saved.is_kept_by(&later.controls()), Ok(Kept::Yes));
+    assert_eq!(later.get("ChaGriSet"), 0);
+}
+
+#[test]
 fn an_active_setting_of_the_owner_comes_back_with_its_values_before_its_switch() {
     let owners = Device::storage().with(&[("StorCtl_Mod", 1), ("InWRte", 2_000)]);
     let saved = owners.controls().saved();
