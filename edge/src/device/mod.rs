@@ -5,6 +5,7 @@
 //! a battery, [`driver`] what is asked of each kind of device, [`reading`] and [`live`] what it showed.
 
 pub mod bus;
+pub mod controls;
 pub mod driver;
 pub mod endpoint;
 pub mod live;
