@@ -53,6 +53,7 @@ pub const fn reserve_is_reached(charge: i64, reserve: Percent) -> bool {
 mod tests {
     use super::*;
     use gridtally_protocol::identity::Digest;
+    use gridtally_protocol::instruction::Target;
     use gridtally_protocol::quantity::Milliwatts;
 
     fn dispatch(sequence: u64, start: i64, end: i64, progress: Progress) -> Dispatch {
@@ -62,6 +63,7 @@ mod tests {
             start: at(start),
             end: at(end),
             expires_at: at(end),
+            target: Target::SetPoint(Milliwatts::new(1)),
             power: Milliwatts::new(1),
             progress,
         }

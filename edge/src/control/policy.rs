@@ -1,11 +1,36 @@
 //! What the owner allows, as a pure function of what is asked.
 
 use gridtally_protocol::acknowledgement::{Declined, Stage};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 
 use crate::config::OwnerConfig;
+
+/// The owner's answer to an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The home takes part.
+    OptedIn {
+        /// What of the target is left by the owner's limits.
+        target: Target,
+        /// The greatest power of the battery for it, or the limit at the meter.
+        power: Milliwatts,
+    },
+    /// It does not.
+    OptedOut(Declined),
+}
+
+impl Decision {
+    /// As the engine is told.
+    #[must_use]
+    pub const fn stage(self) -> Stage {
+        match self {
+            Self::OptedIn { power, .. } => Stage::OptedIn(power),
+            Self::OptedOut(why) => Stage::OptedOut(why),
+        }
+    }
+}
 
 /// The owner's answer to an instruction: in, with the power that it is cut to, or out, and why.
 ///
@@ -17,18 +42,27 @@ pub fn decide(
     owner: &OwnerConfig,
     nameplate: Option<Milliwatts>,
     now: Timestamp,
-) -> Stage {
+) -> Decision {
     let Some(nameplate) = nameplate else {
-        return Stage::OptedOut(Declined::NoBattery);
+        return Decision::OptedOut(Declined::NoBattery);
     };
     if !owner.participate {
-        return Stage::OptedOut(Declined::OwnerOptOut);
+        return Decision::OptedOut(Declined::OwnerOptOut);
     }
     if now > instruction.expires_at || now >= instruction.end {
-        return Stage::OptedOut(Declined::Expired);
+        return Decision::OptedOut(Declined::Expired);
     }
     let limit = owner.discharge_limit.unwrap_or(nameplate);
-    Stage::OptedIn(instruction.discharge.min(limit).min(nameplate))
+    match instruction.target {
+        Target::SetPoint(asked) if asked > Milliwatts::ZERO => {
+            let power = asked.min(limit).min(nameplate);
+            Decision::OptedIn {
+                target: Target::SetPoint(power),
+                power,
+            }
+        }
+        _ => Decision::OptedOut(Declined::Unsupported),
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +82,9 @@ mod tests {
             expires_at: at(3_000),
             start: at(2_000),
             end: at(4_000),
-            discharge: Milliwatts::new(discharge),
+            target: Target::SetPoint(Milliwatts::new(discharge)),
+            program: None,
+            price: None,
         }
     }
 
@@ -57,6 +93,14 @@ mod tests {
             participate,
             reserve: Percent::from_thousandths(20_000).unwrap(),
             discharge_limit: limit.map(Milliwatts::new),
+        }
+    }
+
+    fn opted_in(power: i64) -> Decision {
+        let power = Milliwatts::new(power);
+        Decision::OptedIn {
+            target: Target::SetPoint(power),
+            power,
         }
     }
 
@@ -76,7 +120,7 @@ mod tests {
         for (owner, nameplate, now, why) in cases {
             assert_eq!(
                 decide(&instruction(1), &owner, nameplate, at(now)),
-                Stage::OptedOut(why)
+                Decision::OptedOut(why)
             );
         }
     }
@@ -85,7 +129,7 @@ mod tests {
     fn the_last_instant_before_expiry_counts() {
         assert_eq!(
             decide(&instruction(1), &owner(true, None), NAMEPLATE, at(3_000)),
-            Stage::OptedIn(Milliwatts::new(1))
+            opted_in(1)
         );
     }
 
@@ -96,7 +140,7 @@ mod tests {
         ) {
             let stage = decide(&instruction(asked), &owner(true, limit), Some(Milliwatts::new(plate)), at(0));
             let expected = asked.min(plate).min(limit.unwrap_or(i64::MAX));
-            prop_assert_eq!(stage, Stage::OptedIn(Milliwatts::new(expected)));
+            prop_assert_eq!(stage, opted_in(expected));
         }
     }
 }
