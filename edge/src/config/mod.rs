@@ -2,6 +2,8 @@
 //! devices of one number are errors that name the file, the line and the key.
 
 mod error;
+mod owner;
+mod quiet;
 mod value;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use self::error::ConfigError;
+pub use self::owner::{GridBounds, OwnerConfig};
+pub use self::quiet::{QuietHours, QuietRange};
 pub use self::value::Percent;
 use self::value::{Address, Bounded, Name, Watts};
 
@@ -56,17 +60,6 @@ pub struct GatewayConfig {
     /// Whether a message is forced to the disk before it leaves. Without, a power cut (not a crash) can
     /// make the gateway sign two reports of one number, and neither is paid.
     pub sync: bool,
-}
-
-/// What the owner allows. Instructions are bounded by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnerConfig {
-    /// Whether the battery takes part in events at all.
-    pub participate: bool,
-    /// The charge below which no event takes the battery.
-    pub reserve: Percent,
-    /// The greatest power of a discharge for an event; the battery's nameplate where absent.
-    pub discharge_limit: Option<Milliwatts>,
 }
 
 /// What a device is.
@@ -157,11 +150,7 @@ impl AgentConfig {
                 sync: file.gateway.sync,
             },
             broker: file.broker.address.0,
-            owner: OwnerConfig {
-                participate: file.owner.participate,
-                reserve: file.owner.reserve_percent,
-                discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
-            },
+            owner: file.owner,
             devices: file.device.into_iter().map(|d| d.into_inner().into()).collect(),
         })
     }
@@ -188,7 +177,7 @@ impl AgentConfig {
 struct File {
     gateway: Gateway,
     broker: Broker,
-    owner: Owner,
+    owner: OwnerConfig,
     device: Vec<Spanned<Device>>,
 }
 
@@ -212,15 +201,6 @@ struct Gateway {
 #[serde(deny_unknown_fields)]
 struct Broker {
     address: Address,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Owner {
-    #[serde(default = "yes")]
-    participate: bool,
-    reserve_percent: Percent,
-    discharge_limit_watts: Option<Watts>,
 }
 
 #[derive(Deserialize)]

@@ -91,8 +91,8 @@ mod tests {
     fn owner(participate: bool, limit: Option<i64>) -> OwnerConfig {
         OwnerConfig {
             participate,
-            reserve: Percent::from_thousandths(20_000).unwrap(),
             discharge_limit: limit.map(Milliwatts::new),
+            ..OwnerConfig::with_reserve(Percent::from_thousandths(20_000).unwrap())
         }
     }
 
