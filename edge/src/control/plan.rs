@@ -1,7 +1,24 @@
-//! What is due for the battery at an instant, as a pure function of the accepted instructions.
+//! What is due for the battery at an instant, as pure functions of the accepted instructions and of what
+//! is measured.
+//!
+//! ```text
+//!   accepted instructions ──▶ live ──▶ wanted power ─┐
+//!                              │                     ▼
+//!   grid, battery, PV ──▶ limits at the meter ──▶ nearest allowed ──▶ ramp ──▶ nameplate, reserve ──▶ command
+//! ```
+//!
+//! **Which instruction counts.** Of each kind the one with the highest number. Limits at the meter outrank
+//! everything; a set-point outranks a charge state, and that a level.
+
+mod limit;
+mod live;
+mod step;
 
 use gridtally_protocol::time::Timestamp;
 
+pub use self::limit::{Limits, MARGIN};
+pub use self::live::{CHARGE_TOLERANCE, Live};
+pub use self::step::{Bounds, Command, Measured, Plan, State, plan};
 use crate::config::Percent;
 use crate::outbox::{Dispatch, Progress};
 

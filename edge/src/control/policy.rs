@@ -141,7 +141,7 @@ fn bounded(
     if moment.clock == ClockState::Unknown {
         return Err(Declined::ClockUnsure);
     }
-    can_follow(target, home)?;
+    can_follow(target, owner, home)?;
     if home.proof != Proof::Passed && !owner.accept_unproven_control {
         return Err(Declined::NotCommissioned);
     }
@@ -153,12 +153,13 @@ fn bounded(
     cut(target, owner, power)
 }
 
-/// Whether the home has what the target needs.
-fn can_follow(target: Target, home: &Home) -> Result<(), Declined> {
+/// Whether the home has what the target needs, and what the owner's own limits need.
+fn can_follow(target: Target, owner: &OwnerConfig, home: &Home) -> Result<(), Declined> {
     if !home.kinds.contains(&target.kind()) {
         return Err(Declined::Unsupported);
     }
     let is_limit = matches!(target, Target::ImportLimit(_) | Target::ExportLimit(_));
+    let is_bounded = owner.import.never_above.is_some() || owner.export.never_above.is_some();
     // An export can be cut at the roof as well; everything else needs a battery.
     let needs_battery = !matches!(target, Target::ExportLimit(_)) || !home.limits_production;
     let charges = match home.battery {
@@ -166,7 +167,7 @@ fn can_follow(target: Target, home: &Home) -> Result<(), Declined> {
         None => false,
         Some(battery) => battery.charge > Milliwatts::ZERO,
     };
-    if is_limit && !home.has_meter {
+    if (is_limit || is_bounded) && !home.has_meter {
         return Err(Declined::NoMeter);
     }
     let can = match target {

@@ -107,6 +107,13 @@ fn every_refusal_has_its_reason() {
     let no_charge = |c: &mut Case| c.home.battery.as_mut().unwrap().charge = Milliwatts::ZERO;
     let cases = [
         (
+            case(discharge(1), |c| {
+                c.owner.export.never_above = Some(mw(1));
+                c.home.has_meter = false;
+            }),
+            Declined::NoMeter,
+        ),
+        (
             case(discharge(1), |c| c.moment.now = at(3_001)),
             Declined::Expired,
         ),
