@@ -213,6 +213,24 @@ mod tests {
     }
 
     #[test]
+    fn every_line_that_the_example_leaves_out_can_be_written_so() {
+        let lines = crate::config::EXAMPLE.lines();
+        let section: Vec<_> = lines
+            .skip_while(|line| *line != "[owner]")
+            .skip(1)
+            .take_while(|line| !line.starts_with('['))
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|l| l.contains(" = "))
+                    .unwrap_or(line)
+            })
+            .collect();
+        let owner = owner(&section.join("\n")).unwrap();
+        assert!(owner.charge_limit.is_some() && owner.price_min.is_some());
+        assert!(owner.export.never_above.is_some() && !owner.quiet.ranges().is_empty());
+    }
+
+    #[test]
     fn what_does_not_go_together_is_refused_with_the_reason() {
         for (more, said) in [
             ("ceiling_percent = 20", "reserve_percent is not below"),
