@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use gridtally_edge::agent::{Agent, Pace};
-use gridtally_edge::control::policy;
 use gridtally_edge::outbox::Outbox;
+use gridtally_edge::uplink::inbox::Judge;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::Message as _;
@@ -67,8 +67,12 @@ impl Home {
         let asked = instruction(key(1).identity(), sequence, start, end);
         let signed = Instruction::open(&asked.seal(&key(ENGINE)).unwrap()).unwrap();
         let config = self.config();
-        let nameplate = config.battery().map(|b| b.nameplate);
-        let decision = policy::decide(&signed.message, &config.owner, nameplate, at(0));
+        let judge = Judge {
+            engine: config.gateway.engine,
+            owner: config.owner.clone(),
+            battery: config.battery().map(|b| b.nameplate),
+        };
+        let decision = judge.decide(&signed.message, at(0));
         let mut outbox = Outbox::open(&config.gateway.data, key(1), true).unwrap();
         outbox.admit(&signed, decision, at(0)).unwrap();
     }

@@ -9,6 +9,7 @@ use gridtally_edge::outbox::Outbox;
 use gridtally_edge::uplink::inbox::{Handled, Ignored, Judge};
 use gridtally_protocol::acknowledgement::{Declined, Stage};
 use gridtally_protocol::identity::Digest;
+use gridtally_protocol::instruction::Target;
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
@@ -301,7 +302,7 @@ fn replayed_foreign_and_misdirected_instructions_are_ignored_with_a_reason() {
     assert_eq!(hand(&topic, &fifth), Handled::Ignored(Ignored::Known));
     for sequence in [4, 5] {
         let mut other = instruction(gateway, sequence, 3_600, 7_200);
-        other.discharge = Milliwatts::new(1);
+        other.target = Target::SetPoint(Milliwatts::new(1));
         let other = other.seal(&key(ENGINE)).unwrap();
         assert_eq!(
             hand(&topic, &other),

@@ -25,6 +25,7 @@ pub mod envelope;
 pub mod identity;
 pub mod instruction;
 pub mod message;
+pub mod price;
 pub mod quantity;
 pub mod receipt;
 pub mod refusal;

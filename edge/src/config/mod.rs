@@ -5,13 +5,14 @@ pub mod device;
 mod error;
 pub mod profiles;
 mod proxy;
+mod owner;
+mod quiet;
 mod value;
 
 use std::path::{Path, PathBuf};
 
 use gridtally_protocol::channel::Channel;
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
 use serde::Deserialize;
 use toml::Spanned;
@@ -19,8 +20,10 @@ use toml::Spanned;
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
 pub use self::proxy::ProxyConfig;
+pub use self::owner::{GridBounds, OwnerConfig};
+pub use self::quiet::{QuietHours, QuietRange};
 pub use self::value::Percent;
-use self::value::{Address, Bounded, Watts};
+use self::value::{Address, Bounded};
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
@@ -60,17 +63,6 @@ pub struct GatewayConfig {
     pub sync: bool,
 }
 
-/// What the owner allows. Instructions are bounded by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnerConfig {
-    /// Whether the battery takes part in events at all.
-    pub participate: bool,
-    /// The charge below which no event takes the battery.
-    pub reserve: Percent,
-    /// The greatest power of a discharge for an event; the battery's nameplate where absent.
-    pub discharge_limit: Option<Milliwatts>,
-}
-
 impl AgentConfig {
     /// Reads the file. Relative paths in it are relative to its directory.
     ///
@@ -106,11 +98,7 @@ impl AgentConfig {
                 sync: file.gateway.sync,
             },
             broker: file.broker.address.0,
-            owner: OwnerConfig {
-                participate: file.owner.participate,
-                reserve: file.owner.reserve_percent,
-                discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
-            },
+            owner: file.owner,
             devices,
             proxies,
         })
@@ -136,7 +124,7 @@ impl AgentConfig {
 struct File {
     gateway: Gateway,
     broker: Broker,
-    owner: Owner,
+    owner: OwnerConfig,
     device: Vec<Spanned<device::Device>>,
     #[serde(default)]
     proxy: Vec<proxy::Proxy>,
@@ -162,15 +150,6 @@ struct Gateway {
 #[serde(deny_unknown_fields)]
 struct Broker {
     address: Address,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Owner {
-    #[serde(default = "yes")]
-    participate: bool,
-    reserve_percent: Percent,
-    discharge_limit_watts: Option<Watts>,
 }
 
 const fn five_minutes() -> IntervalLength {

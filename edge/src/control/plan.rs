@@ -1,7 +1,24 @@
-//! What is due for the battery at an instant, as a pure function of the accepted instructions.
+//! What is due for the battery at an instant, as pure functions of the accepted instructions and of what
+//! is measured.
+//!
+//! ```text
+//!   accepted instructions ──▶ live ──▶ wanted power ─┐
+//!                              │                     ▼
+//!   grid, battery, PV ──▶ limits at the meter ──▶ nearest allowed ──▶ ramp ──▶ nameplate, reserve ──▶ command
+//! ```
+//!
+//! **Which instruction counts.** Of each kind the one with the highest number. Limits at the meter outrank
+//! everything; a set-point outranks a charge state, and that a level.
+
+mod limit;
+mod live;
+mod step;
 
 use gridtally_protocol::time::Timestamp;
 
+pub use self::limit::{Limits, MARGIN};
+pub use self::live::{CHARGE_TOLERANCE, Live};
+pub use self::step::{Bounds, Command, Measured, Plan, State, plan};
 use crate::config::Percent;
 use crate::outbox::{Dispatch, Progress};
 
@@ -53,6 +70,7 @@ pub const fn reserve_is_reached(charge: i64, reserve: Percent) -> bool {
 mod tests {
     use super::*;
     use gridtally_protocol::identity::Digest;
+    use gridtally_protocol::instruction::Target;
     use gridtally_protocol::quantity::Milliwatts;
 
     fn dispatch(sequence: u64, start: i64, end: i64, progress: Progress) -> Dispatch {
@@ -62,6 +80,7 @@ mod tests {
             start: at(start),
             end: at(end),
             expires_at: at(end),
+            target: Target::SetPoint(Milliwatts::new(1)),
             power: Milliwatts::new(1),
             progress,
         }

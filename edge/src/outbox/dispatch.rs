@@ -3,13 +3,14 @@
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, ProgramId, Target, TargetKind};
 use gridtally_protocol::message::{Message as _, Signed};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Kind, Outbox, OutboxError, delivery, instant, json};
+use crate::control::policy::Decision;
 use crate::device::Setting;
 
 /// How far an accepted instruction is.
@@ -64,7 +65,9 @@ pub struct Dispatch {
     pub end: Timestamp,
     /// After this instant it is not begun.
     pub expires_at: Timestamp,
-    /// The accepted power.
+    /// What of the instruction's target was accepted.
+    pub target: Target,
+    /// The greatest power of the battery, or the limit at the meter, that was accepted for it.
     pub power: Milliwatts,
     /// How far it is.
     pub progress: Progress,
@@ -110,20 +113,23 @@ impl Outbox {
     pub fn admit(
         &mut self,
         signed: &Signed<Instruction>,
-        decision: Stage,
+        decision: Decision,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
         let instruction = &signed.message;
-        let (power, progress) = match decision {
-            Stage::OptedIn(power) => (Some(power.get()), Progress::Waiting),
-            _ => (None, Progress::Done),
+        let (accepted, power, progress) = match decision {
+            Decision::OptedIn { target, power } => {
+                (Some(target.value()), Some(power.get()), Progress::Waiting)
+            }
+            Decision::OptedOut(_) => (None, None, Progress::Done),
         };
         let sequence =
             i64::try_from(instruction.sequence).map_err(|e| OutboxError::corrupt("sequence number", e))?;
         let added = self.durably(|transaction, key| {
             transaction.execute(
-                "INSERT INTO instruction (digest, sequence, event, starts_at, ends_at, expires_at, power, progress) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO instruction (digest, sequence, event, starts_at, ends_at, expires_at, kind, asked, \
+                 accepted, power, program, price, progress) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                 params![
                     signed.digest.as_bytes(),
                     sequence,
@@ -131,11 +137,16 @@ impl Outbox {
                     instruction.start.unix(),
                     instruction.end.unix(),
                     instruction.expires_at.unix(),
+                    instruction.target.kind().name(),
+                    instruction.target.value(),
+                    accepted,
                     power,
+                    instruction.program.as_ref().map(ProgramId::as_str),
+                    instruction.price.map(|price| price.to_string()),
                     progress.name()
                 ],
             )?;
-            acknowledge(transaction, key, signed.digest, decision, now)
+            acknowledge(transaction, key, signed.digest, decision.stage(), now)
         })?;
         self.depth = self.depth.saturating_add(added);
         Ok(())
@@ -147,8 +158,8 @@ impl Outbox {
     /// [`OutboxError`].
     pub fn dispatches(&self) -> Result<Vec<Dispatch>, OutboxError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT digest, sequence, starts_at, ends_at, expires_at, power, progress FROM instruction \
-             WHERE progress <> 'done' AND power IS NOT NULL ORDER BY sequence",
+            "SELECT digest, sequence, starts_at, ends_at, expires_at, accepted, power, kind, progress \
+             FROM instruction WHERE progress <> 'done' AND accepted IS NOT NULL ORDER BY sequence",
         )?;
         let rows = statement.query_map([], |row| {
             Ok((
@@ -159,18 +170,20 @@ impl Outbox {
                     row.get(3)?,
                     row.get(4)?,
                     row.get(5)?,
+                    row.get(6)?,
                 ],
-                row.get::<_, String>(6)?,
+                [row.get::<_, String>(7)?, row.get(8)?],
             ))
         })?;
         rows.map(|row| {
-            let (digest, [sequence, start, end, expires_at, power], progress) = row?;
+            let (digest, [sequence, start, end, expires_at, accepted, power], [kind, progress]) = row?;
             Ok(Dispatch {
                 instruction: Digest::from_bytes(digest),
                 sequence: number(sequence)?,
                 start: instant(start)?,
                 end: instant(end)?,
                 expires_at: instant(expires_at)?,
+                target: target(&kind, accepted)?,
                 power: Milliwatts::new(power),
                 progress: Progress::ALL
                     .into_iter()
@@ -276,6 +289,14 @@ fn acknowledge(
         &acknowledgement.seal(key)?,
         now,
     )
+}
+
+fn target(kind: &str, value: i64) -> Result<Target, OutboxError> {
+    TargetKind::ALL
+        .into_iter()
+        .find(|k| k.name() == kind)
+        .and_then(|kind| Target::from_parts(kind, value))
+        .ok_or_else(|| OutboxError::corrupt("target", format!("{kind} {value}")))
 }
 
 fn number(sequence: i64) -> Result<u64, OutboxError> {

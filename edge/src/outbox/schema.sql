@@ -41,7 +41,8 @@ CREATE TABLE refused (
     refused_at INTEGER NOT NULL
 ) STRICT;
 
--- Instructions of the engine, the accepted power in milliwatts (NULL: declined), and how far they are.
+-- Instructions of the engine: what they ask for (its kind, with a level, milliwatts, or thousandths of a percent),
+-- what of it was accepted (NULL: declined), what is offered for it, and how far they are.
 CREATE TABLE instruction (
     digest      BLOB    PRIMARY KEY CHECK (length(digest) = 32),
     sequence    INTEGER NOT NULL UNIQUE,
@@ -49,7 +50,12 @@ CREATE TABLE instruction (
     starts_at   INTEGER NOT NULL,
     ends_at     INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
-    power       INTEGER,
+    kind        TEXT    NOT NULL CHECK (kind IN ('simple', 'set_point', 'import_limit', 'export_limit', 'charge_state')),
+    asked       INTEGER NOT NULL,
+    accepted    INTEGER,
+    power       INTEGER CHECK ((power IS NULL) = (accepted IS NULL)),
+    program     TEXT,
+    price       TEXT,
     progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'stopped', 'done'))
 ) STRICT;
 

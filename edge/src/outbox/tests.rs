@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::{Message as _, Signed};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
@@ -10,6 +10,7 @@ use gridtally_protocol::report::{ClockState, Report};
 use tempfile::TempDir;
 
 use super::*;
+use crate::control::policy::Decision;
 use crate::device::Setting;
 
 const MIDNIGHT: i64 = 1_775_692_800;
@@ -76,9 +77,19 @@ fn instruction(sequence: u64) -> Signed<Instruction> {
         expires_at: at(900),
         start: at(600),
         end: at(1_200),
-        discharge: Milliwatts::new(1_000),
+        target: Target::SetPoint(Milliwatts::new(1_000)),
+        program: Some("evening_flex".parse().unwrap()),
+        price: Some("0.85".parse().unwrap()),
     };
     Instruction::open(&instruction.seal(&key(2)).unwrap()).unwrap()
+}
+
+fn opted_in(power: i64) -> Decision {
+    let power = Milliwatts::new(power);
+    Decision::OptedIn {
+        target: Target::SetPoint(power),
+        power,
+    }
 }
 
 const SETTING: Setting = Setting {
@@ -285,14 +296,8 @@ fn an_instruction_and_its_answer_are_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
     let taken = instruction(5);
-    outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(900)), at(10))
-        .unwrap();
-    assert!(
-        outbox
-            .admit(&taken, Stage::OptedIn(Milliwatts::new(900)), at(11))
-            .is_err()
-    );
+    outbox.admit(&taken, opted_in(900), at(10)).unwrap();
+    assert!(outbox.admit(&taken, opted_in(900), at(11)).is_err());
     assert_eq!(outbox.depth(), 1);
     assert!(outbox.knows_instruction(taken.digest).unwrap());
     assert_eq!(outbox.last_instruction().unwrap(), Some((5, taken.digest)));
@@ -306,7 +311,7 @@ fn an_instruction_and_its_answer_are_one() {
 
     let declined = instruction(6);
     outbox
-        .admit(&declined, Stage::OptedOut(Declined::OwnerOptOut), at(12))
+        .admit(&declined, Decision::OptedOut(Declined::OwnerOptOut), at(12))
         .unwrap();
     assert_eq!(outbox.dispatches().unwrap().len(), 1);
     assert_eq!(outbox.last_instruction().unwrap(), Some((6, declined.digest)));
@@ -325,9 +330,7 @@ fn the_first_owner_s_setting_is_the_one_that_is_kept() {
     assert_eq!(outbox.owner_setting().unwrap(), Some(SETTING));
 
     let taken = instruction(1);
-    outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(1)), at(2))
-        .unwrap();
+    outbox.admit(&taken, opted_in(1), at(2)).unwrap();
     outbox
         .advance(taken.digest, Progress::Begun, None, at(3))
         .unwrap();
@@ -345,9 +348,7 @@ fn the_same_stage_at_the_same_time_is_told_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
     let taken = instruction(1);
-    outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(1)), at(2))
-        .unwrap();
+    outbox.admit(&taken, opted_in(1), at(2)).unwrap();
     for _ in 0..2 {
         let written = Some(Stage::Written(Milliwatts::new(1)));
         outbox

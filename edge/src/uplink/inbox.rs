@@ -3,15 +3,16 @@
 //! broker, so that it does not come again.
 
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, TargetKind};
 use gridtally_protocol::message::{Message as _, MessageError};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
+use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::config::OwnerConfig;
-use crate::control::policy;
+use crate::control::policy::{self, BatteryPower, Decision, Home, Moment, Proof};
 use crate::outbox::{Outbox, OutboxError, Receipted};
 
 /// Why a message is passed over.
@@ -143,10 +144,30 @@ impl Judge {
         {
             return Ok(Handled::Ignored(Ignored::Replayed { sequence, taken }));
         }
-        let decision = policy::decide(&signed.message, &self.owner, self.battery, now);
+        let decision = self.decide(&signed.message, now);
         tracing::info!(event = %signed.message.event, ?decision, "an instruction of the engine");
         outbox.admit(&signed, decision, now)?;
         Ok(Handled::Instruction)
+    }
+
+    /// The owner's answer to an instruction whose signer, addressee and number are as they must be.
+    #[must_use]
+    pub fn decide(&self, instruction: &Instruction, now: Timestamp) -> Decision {
+        policy::decide(instruction, &self.owner, &self.home(), moment(now))
+    }
+
+    /// What [`crate::control`] can follow today: a battery that is told to discharge.
+    fn home(&self) -> Home {
+        Home {
+            battery: self.battery.map(|discharge| BatteryPower {
+                discharge,
+                charge: Milliwatts::ZERO,
+            }),
+            limits_production: false,
+            has_meter: false,
+            kinds: vec![TargetKind::SetPoint],
+            proof: Proof::Passed,
+        }
     }
 
     fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
@@ -161,5 +182,13 @@ impl Judge {
             });
         }
         Ok(())
+    }
+}
+
+const fn moment(now: Timestamp) -> Moment {
+    Moment {
+        now,
+        clock: ClockState::Synchronised,
+        opted_out_until: None,
     }
 }

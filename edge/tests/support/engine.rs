@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use gridtally_link::{Delivery, Link, LinkConfig, LinkEvent};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::{Receipt, Verdict};
@@ -40,7 +40,9 @@ pub fn instruction(gateway: Identity, sequence: u64, start: i64, end: i64) -> In
         expires_at: at(end),
         start: at(start),
         end: at(end),
-        discharge: Milliwatts::new(3_000_000),
+        target: Target::SetPoint(Milliwatts::new(3_000_000)),
+        program: None,
+        price: None,
     }
 }
 

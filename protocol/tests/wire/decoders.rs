@@ -4,7 +4,7 @@
 use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
-use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction};
+use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction, Target};
 use gridtally_protocol::message::{Message, SEQUENCE_MAX};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmount, parse_scaled};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
@@ -126,7 +126,11 @@ pub fn instruction(payload: &[u8]) {
     };
     assert!((1..=EVENT_SECONDS_MAX).contains(&instruction.end.seconds_since(instruction.start)));
     assert!(instruction.issued_at < instruction.expires_at && instruction.expires_at <= instruction.end);
-    assert!(instruction.discharge > Milliwatts::ZERO);
+    let target = instruction.target;
+    assert_eq!(Target::from_parts(target.kind(), target.value()), Some(target));
+    if let Some(price) = instruction.price {
+        assert_eq!(price.to_string().parse(), Ok(price));
+    }
     assert!((1..=64).contains(&instruction.event.as_str().len()));
 }
 
@@ -135,7 +139,7 @@ pub fn acknowledgement(payload: &[u8]) {
     let Some(acknowledgement) = accepted::<Acknowledgement>(payload) else {
         return;
     };
-    assert!((1..=6).contains(&acknowledgement.stage.code()));
+    assert!((1..=9).contains(&acknowledgement.stage.code()));
 }
 
 /// Receipts: each digest once.

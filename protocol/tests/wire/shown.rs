@@ -59,7 +59,9 @@ impl Shown for Instruction {
             "expires_at": self.expires_at,
             "start": self.start,
             "end": self.end,
-            "discharge_milliwatts": self.discharge.get().to_string(),
+            "target": { "kind": self.target.kind(), "value": self.target.value().to_string() },
+            "program": self.program,
+            "price": self.price,
         })
     }
 }
@@ -73,10 +75,14 @@ impl Shown for Acknowledgement {
         });
         match self.stage {
             Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power) => {
-                shown["discharge_milliwatts"] = power.get().to_string().into();
+                shown["milliwatts"] = power.get().to_string().into();
+            }
+            Stage::Observed { power, after_seconds } => {
+                shown["milliwatts"] = power.get().to_string().into();
+                shown["after_seconds"] = after_seconds.into();
             }
             Stage::OptedOut(why) | Stage::Stopped(why) => shown["why"] = why.name().into(),
-            Stage::Restored => {}
+            Stage::Received | Stage::Completed | Stage::Restored => {}
         }
         shown
     }
