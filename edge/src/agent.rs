@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use gridtally_link::{ConfigError as LinkConfigError, LinkEvent};
+use gridtally_link::LinkEvent;
 use gridtally_protocol::channel::{Missing, Quantity};
 use gridtally_protocol::identity::{Identity, SigningIdentity};
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
-use crate::config::{AgentConfig, DeviceKind};
+use crate::config::{AgentConfig, BrokerError, DeviceKind};
 use crate::control::Control;
 use crate::control::plan::reversion_seconds;
 use crate::device::{Device, Observations, Observed};
@@ -30,9 +30,9 @@ pub enum AgentError {
     /// Its memory failed. Without it nothing may be signed or set.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The broker's address can never work.
+    /// The broker's address, or a file for it, can never work.
     #[error(transparent)]
-    Link(#[from] LinkConfigError),
+    Broker(#[from] BrokerError),
 }
 
 /// How an agent lives.

@@ -9,7 +9,7 @@ pub mod inbox;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gridtally_link::{ConfigError, Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
+use gridtally_link::{Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::inbox::{Handled, Ignored, Judge};
+use crate::config::{BrokerConfig, BrokerError};
 use crate::outbox::{Outbox, OutboxError, Outgoing};
 
 /// At most so many messages wait for their receipts at a time.
@@ -42,13 +43,13 @@ impl Uplink {
     /// `resend_after`.
     ///
     /// # Errors
-    /// [`ConfigError`] where the broker's address can never work.
+    /// [`BrokerError`] where the broker's address, or a file for it, can never work.
     pub fn start(
-        broker: &str,
+        broker: &BrokerConfig,
         gateway: Identity,
         judge: Judge,
         resend_after: Duration,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, BrokerError> {
         let topic = |kind| Topic { gateway, kind }.to_string();
         let config = LinkConfig {
             clean_session: false,
@@ -58,9 +59,8 @@ impl Uplink {
                 payload: b"offline".to_vec(),
                 retain: true,
             }),
-            ..LinkConfig::new(broker, format!("gridtally-{}", gateway.multibase()))
+            ..broker.link(format!("gridtally-{}", gateway.multibase()))?
         };
-        config.check()?;
         let (link, events) = Link::start(config);
         Ok(Self {
             link,
