@@ -29,5 +29,6 @@ pub mod quantity;
 pub mod receipt;
 pub mod refusal;
 pub mod report;
+pub mod resend;
 pub mod time;
 pub mod topic;

@@ -4,9 +4,10 @@ use gridtally_protocol::acknowledgement::Stage;
 use gridtally_protocol::channel::Missing;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::identity::{Digest, SigningIdentity};
-use gridtally_protocol::message::Message;
+use gridtally_protocol::message::{Message, SEQUENCE_MAX};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::report::Report;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use minicbor::Encoder;
 use num_bigint::BigUint;
@@ -424,6 +425,15 @@ fn other_messages() -> Vec<Forged> {
     empty.entries.clear();
     let mut unknown = unchecked(&examples::receipt());
     *unknown.last_mut().expect("a verdict") = 0x17;
+    let resend = examples::resends()[1].1.clone();
+    let with_bitmap = |bitmap: &[u8]| ResendRequest {
+        bitmap: bitmap.to_vec(),
+        ..resend.clone()
+    };
+    let beyond = ResendRequest {
+        first_sequence: SEQUENCE_MAX,
+        ..with_bitmap(&[3])
+    };
     let by_engine = [
         (
             "an event's name in capitals",
@@ -460,6 +470,27 @@ fn other_messages() -> Vec<Forged> {
         ("an entry twice", Purpose::Receipt, unchecked(&twice)),
         ("no entry", Purpose::Receipt, unchecked(&empty)),
         ("an unknown refusal", Purpose::Receipt, unknown),
+        ("an empty bitmap", Purpose::Resend, unchecked(&with_bitmap(&[]))),
+        (
+            "a bitmap of 65 bytes",
+            Purpose::Resend,
+            unchecked(&with_bitmap(&[1; 65])),
+        ),
+        (
+            "a bitmap that ends with a zero byte",
+            Purpose::Resend,
+            unchecked(&with_bitmap(&[1, 0])),
+        ),
+        (
+            "a bitmap without its first number",
+            Purpose::Resend,
+            unchecked(&with_bitmap(&[2])),
+        ),
+        (
+            "a missed number beyond all numbers",
+            Purpose::Resend,
+            unchecked(&beyond),
+        ),
     ];
     let by_gateway = [
         ("a negative set-point", unchecked(&negative)),
