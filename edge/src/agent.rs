@@ -15,7 +15,7 @@ use crate::control::Control;
 use crate::control::plan::reversion_seconds;
 use crate::device::{Device, Observations, Observed};
 use crate::meter::{Meters, Sample};
-use crate::outbox::{Outbox, OutboxError, Pending};
+use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::uplink::Uplink;
 use crate::uplink::inbox::Judge;
 
@@ -107,6 +107,14 @@ impl Agent {
         self.outbox.depth()
     }
 
+    /// How full the outbox is, and what it had to drop.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub fn outbox_status(&self) -> Result<Status, AgentError> {
+        Ok(self.outbox.status()?)
+    }
+
     /// The start of the next interval after `now`.
     #[must_use]
     pub fn next_boundary(&self, now: Timestamp) -> Timestamp {
@@ -135,7 +143,11 @@ impl Agent {
             .iter_mut()
             .find(|d| d.config().kind == DeviceKind::BatteryInverter);
         if let Some(battery) = battery {
-            self.control.tick(&mut self.outbox, battery, charge, now).await?;
+            match self.control.tick(&mut self.outbox, battery, charge, now).await {
+                // The next tick tries again; what is on the device reverts by itself.
+                Err(error) if error.is_storage() => self.outbox.complain(&error),
+                done => done?,
+            }
         }
         self.uplink.pump(&self.outbox)?;
         Ok(())
@@ -231,14 +243,8 @@ impl Agent {
         }
         while self.outbox.seal_report(per_report, now, clock)? {}
         self.pending = (0, None);
-        let expired = self.outbox.expire(self.config.gateway.keep_days, now)?;
-        if !expired.is_empty() {
-            tracing::error!(
-                count = expired.len(),
-                "messages were not delivered in {} days and are dropped",
-                self.config.gateway.keep_days
-            );
-        }
+        let keep = Keep::new(self.config.gateway.keep_days, self.config.gateway.keep_mib);
+        self.outbox.tidy(keep, now, clock)?;
         Ok(())
     }
 

@@ -274,6 +274,7 @@ fn acknowledge(
         transaction,
         Kind::Acknowledgement,
         &acknowledgement.seal(key)?,
+        None,
         now,
     )
 }
