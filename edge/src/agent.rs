@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
-use gridtally_link::{ConfigError as LinkConfigError, LinkEvent};
+use gridtally_link::LinkEvent;
 use gridtally_protocol::channel::{Missing, Quantity};
 use gridtally_protocol::identity::{Identity, SigningIdentity};
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
-use crate::config::AgentConfig;
+use crate::config::{AgentConfig, BrokerError};
 use crate::control::Control;
 use crate::control::plan::reversion_seconds;
 use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Observed};
 use crate::meter::{Meters, Sample};
-use crate::outbox::{Outbox, OutboxError, Pending};
+use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::proxy::{Proxy, ProxyError};
 use crate::uplink::Uplink;
 use crate::uplink::inbox::Judge;
@@ -32,9 +32,9 @@ pub enum AgentError {
     /// Its memory failed. Without it nothing may be signed or set.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The broker's address can never work.
+    /// The broker's address, or a file for it, can never work.
     #[error(transparent)]
-    Link(#[from] LinkConfigError),
+    Broker(#[from] BrokerError),
     /// The certificates of a device cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -128,6 +128,14 @@ impl Agent {
         self.outbox.depth()
     }
 
+    /// How full the outbox is, and what it had to drop.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub fn outbox_status(&self) -> Result<Status, AgentError> {
+        Ok(self.outbox.status()?)
+    }
+
     /// The start of the next interval after `now`.
     #[must_use]
     pub fn next_boundary(&self, now: Timestamp) -> Timestamp {
@@ -153,7 +161,11 @@ impl Agent {
         self.seal(now, clock)?;
         let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
         if let Some(battery) = battery {
-            self.control.tick(&mut self.outbox, battery, charge, now).await?;
+            match self.control.tick(&mut self.outbox, battery, charge, now).await {
+                // The next tick tries again; what is on the device reverts by itself.
+                Err(error) if error.is_storage() => self.outbox.complain(&error),
+                done => done?,
+            }
         }
         self.uplink.pump(&self.outbox)?;
         Ok(())
@@ -249,14 +261,8 @@ impl Agent {
         }
         while self.outbox.seal_report(per_report, now, clock)? {}
         self.pending = (0, None);
-        let expired = self.outbox.expire(self.config.gateway.keep_days, now)?;
-        if !expired.is_empty() {
-            tracing::error!(
-                count = expired.len(),
-                "messages were not delivered in {} days and are dropped",
-                self.config.gateway.keep_days
-            );
-        }
+        let keep = Keep::new(self.config.gateway.keep_days, self.config.gateway.keep_mib);
+        self.outbox.tidy(keep, now, clock)?;
         Ok(())
     }
 

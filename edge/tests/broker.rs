@@ -210,6 +210,46 @@ async fn a_refused_report_is_set_aside_and_the_next_one_follows() {
 }
 
 #[tokio::test]
+async fn a_delivered_report_is_sent_again_with_the_same_bytes_when_the_engine_asks() {
+    let broker = Mosquitto::start().await;
+    let mut home = Home::start(&broker, "", NEVER).await;
+    let gateway = home.agent.identity();
+    let mut engine = Engine::start(broker.address, ENGINE, gateway).await;
+    let stranger = Engine::start(broker.address, STRANGER, gateway).await;
+    home.tick(0).await;
+    let mut reports = Vec::new();
+    for n in 1..=6 {
+        home.tick(n * 300).await;
+    }
+    let now = at(1_800);
+    for _ in 0..3 {
+        let (report, digest) = home.meanwhile(now, engine.report()).await;
+        engine.receipt(&[(digest, Ok(()))]);
+        reports.push((report, digest));
+    }
+    home.until(now, |agent| agent.outbox_depth() == 0).await;
+
+    // A stranger's wish, an old one, one from the future, and one for what was never there bring nothing.
+    stranger.ask(1_800, &[1]);
+    engine.ask(1_800 - 3_601, &[1]);
+    engine.ask(1_800 + 3_601, &[1]);
+    engine.ask(1_790, &[17, 18]);
+    engine.ask(1_800, &[1, 3, 9]);
+    // The same again, and an earlier one, are replays.
+    engine.ask(1_800, &[2]);
+    engine.ask(1_795, &[2]);
+    for expected in [0, 2] {
+        let again = home.meanwhile(now, engine.report()).await;
+        assert_eq!(again, reports[expected]);
+        engine.receipt(&[(again.1, Ok(()))]);
+    }
+    home.until(now, |agent| agent.outbox_depth() == 0).await;
+    // A later one is answered; nothing has come in between.
+    engine.ask(1_801, &[2]);
+    assert_eq!(home.meanwhile(now, engine.report()).await, reports[1]);
+}
+
+#[tokio::test]
 async fn a_hundred_reports_pass_through_the_window_in_order() {
     let broker = Mosquitto::start().await;
     let mut home = Home::start(&broker, "", NEVER).await;

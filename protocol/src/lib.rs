@@ -30,5 +30,6 @@ pub mod quantity;
 pub mod receipt;
 pub mod refusal;
 pub mod report;
+pub mod resend;
 pub mod time;
 pub mod topic;

@@ -28,7 +28,7 @@ from pycose.messages import Sign1Message
 HERE = Path(__file__).resolve().parent
 CDDL = (HERE / "../../docs/wire.cddl").read_text()
 
-CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104}
+CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106}
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
     "battery_discharge": 4, "battery_charge": 5, "state_of_charge": 6,
@@ -360,7 +360,7 @@ def write_report(shown):
     ]
 
 
-# --- instructions, acknowledgements, receipts -------------------------------------------------------------
+# --- instructions, acknowledgements, receipts, resend requests -------------------------------------------------------------
 
 def read_instruction(payload):
     version, sequence, gateway, event, issued, expires, start, end, target, program, price = row(
@@ -471,13 +471,35 @@ def write_receipt(shown):
     return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), entries]
 
 
+def read_resend(payload):
+    version, gateway, issued, first, bitmap = row(payload, 5, "a resend request")
+    whole(version, 1, 1, "version")
+    read_key(gateway)
+    whole(first, 1, SEQUENCE_MAX, "the first number")
+    need(type(bitmap) is bytes and 1 <= len(bitmap) <= 64, PAYLOAD, "a bitmap of 1 to 64 bytes")
+    need(bitmap[0] & 1 and bitmap[-1], PAYLOAD, "a bitmap from its first number to its last")
+    bits = int.from_bytes(bitmap, "little")
+    missed = [first + offset for offset in range(bits.bit_length()) if bits >> offset & 1]
+    whole(missed[-1], 1, SEQUENCE_MAX, "the last number")
+    return {
+        "gateway": did_key(gateway), "issued_at": shown_instant(issued), "sequences": [str(n) for n in missed],
+    }
+
+
+def write_resend(shown):
+    missed = [int(number) for number in shown["sequences"]]
+    bits = sum(1 << number - missed[0] for number in missed)
+    bitmap = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), missed[0], bitmap]
+
+
 READ = {
     "report": read_report, "instruction": read_instruction,
-    "acknowledgement": read_acknowledgement, "receipt": read_receipt,
+    "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
-    "acknowledgement": write_acknowledgement, "receipt": write_receipt,
+    "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
 }
 
 
@@ -547,7 +569,7 @@ def check_identity(vector):
         yield "the public key differs"
     if did_key(key) != vector["did_key"] or key_of(vector["did_key"]) != key:
         yield "the did:key differs"
-    kinds = ("report", "status", "instruction", "ack", "receipt")
+    kinds = ("report", "status", "instruction", "ack", "receipt", "resend")
     if vector["topics"] != [f"gridtally/v1/{multibase(key)}/{kind}" for kind in kinds]:
         yield "the topics differ"
 

@@ -1,6 +1,7 @@
 //! What the owner writes in `agent.toml`, read strictly: an unknown key, a number out of range or two
 //! devices of one number are errors that name the file, the line and the key.
 
+mod broker;
 pub mod device;
 mod error;
 pub mod profiles;
@@ -17,13 +18,14 @@ use gridtally_protocol::time::IntervalLength;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::broker::{BrokerConfig, BrokerError};
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
 pub use self::proxy::ProxyConfig;
 pub use self::owner::{GridBounds, OwnerConfig};
 pub use self::quiet::{QuietHours, QuietRange};
 pub use self::value::Percent;
-use self::value::{Address, Bounded};
+use self::value::Bounded;
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
@@ -33,8 +35,8 @@ pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
 pub struct AgentConfig {
     /// The box itself.
     pub gateway: GatewayConfig,
-    /// `host:port` of the broker, or `mqtt://user:password@host:port`.
-    pub broker: String,
+    /// The broker, and how it is reached.
+    pub broker: BrokerConfig,
     /// What the owner allows.
     pub owner: OwnerConfig,
     /// The devices, in the order of the file.
@@ -58,6 +60,8 @@ pub struct GatewayConfig {
     pub intervals_per_report: u16,
     /// How many days what was not delivered is kept: 1 to 365.
     pub keep_days: u16,
+    /// How many MiB the messages may take, the delivered ones included: 1 to 4096.
+    pub keep_mib: u16,
     /// Whether a message is forced to the disk before it leaves. Without, a power cut (not a crash) can
     /// make the gateway sign two reports of one number, and neither is paid.
     pub sync: bool,
@@ -87,6 +91,9 @@ impl AgentConfig {
             .map_err(|(at, problem)| error::at(path, text, at, problem))?;
         let proxies =
             proxy::check(file.proxy, &devices).map_err(|(at, problem)| error::at(path, text, at, problem))?;
+        let broker_at = file.broker.span().start;
+        let broker = file.broker.into_inner().into_config(directory);
+        let broker = broker.map_err(|problem| error::at(path, text, broker_at, problem))?;
         Ok(Self {
             gateway: GatewayConfig {
                 key: directory.join(file.gateway.key),
@@ -95,9 +102,10 @@ impl AgentConfig {
                 interval: file.gateway.interval_seconds,
                 intervals_per_report: file.gateway.intervals_per_report.0,
                 keep_days: file.gateway.keep_days.0,
+                keep_mib: file.gateway.keep_mib.0,
                 sync: file.gateway.sync,
             },
-            broker: file.broker.address.0,
+            broker,
             owner: file.owner,
             devices,
             proxies,
@@ -123,7 +131,7 @@ impl AgentConfig {
 #[serde(deny_unknown_fields)]
 struct File {
     gateway: Gateway,
-    broker: Broker,
+    broker: Spanned<broker::Broker>,
     owner: OwnerConfig,
     device: Vec<Spanned<device::Device>>,
     #[serde(default)]
@@ -142,14 +150,10 @@ struct Gateway {
     intervals_per_report: Bounded<1, 288>,
     #[serde(default = "a_month")]
     keep_days: Bounded<1, 365>,
+    #[serde(default = "sixty_four")]
+    keep_mib: Bounded<1, 4096>,
     #[serde(default = "yes")]
     sync: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Broker {
-    address: Address,
 }
 
 const fn five_minutes() -> IntervalLength {
@@ -160,6 +164,9 @@ const fn an_hour() -> Bounded<1, 288> {
 }
 const fn a_month() -> Bounded<1, 365> {
     Bounded(30)
+}
+const fn sixty_four() -> Bounded<1, 4096> {
+    Bounded(64)
 }
 const fn yes() -> bool {
     true

@@ -1,4 +1,5 @@
 use super::*;
+use gridtally_protocol::quantity::Milliwatts;
 use std::time::Duration;
 
 const GOOD: &str = r#"[gateway]

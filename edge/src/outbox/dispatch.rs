@@ -287,6 +287,7 @@ fn acknowledge(
         transaction,
         Kind::Acknowledgement,
         &acknowledgement.seal(key)?,
+        None,
         now,
     )
 }

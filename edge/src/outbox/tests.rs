@@ -276,8 +276,20 @@ fn what_is_not_delivered_in_time_goes_oldest_first_and_the_chain_goes_on() {
     seal(&mut outbox, 300);
     keep(&mut outbox, &[ended(300, &[(1, Ok(1))])]);
     seal(&mut outbox, 600);
-    assert!(outbox.expire(1, at(86_700)).unwrap().is_empty());
-    assert_eq!(outbox.expire(1, at(86_701)).unwrap().len(), 1);
+    let keep = Keep::new(1, 64);
+    assert_eq!(
+        outbox.tidy(keep, at(86_700), ClockState::Synchronised).unwrap(),
+        0
+    );
+    assert_eq!(
+        outbox.tidy(keep, at(9_999_999), ClockState::FreeRunning).unwrap(),
+        0,
+        "a clock that nobody has set does not empty the outbox"
+    );
+    assert_eq!(
+        outbox.tidy(keep, at(86_701), ClockState::Synchronised).unwrap(),
+        1
+    );
     assert_eq!((outbox.depth(), reports(&outbox)[0].message.sequence), (1, 2));
     assert_eq!(outbox.chain().unwrap().0, 2);
 }
@@ -358,3 +370,5 @@ fn the_same_stage_at_the_same_time_is_told_once() {
     assert_eq!(outbox.depth(), 2);
     assert_eq!(outbox.outgoing_after(0, 10).unwrap().len(), 2);
 }
+
+mod bounds;

@@ -8,12 +8,16 @@ use gridtally_protocol::message::{Message as _, MessageError};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::ClockState;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::config::OwnerConfig;
 use crate::control::policy::{self, BatteryPower, Decision, Home, Moment, Proof};
-use crate::outbox::{Outbox, OutboxError, Receipted};
+use crate::outbox::{Again, Outbox, OutboxError, Receipted};
+
+/// A request to send again is answered when it was issued within this time of our clock, either way.
+const FRESH_SECONDS: i64 = 3_600;
 
 /// Why a message is passed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +50,22 @@ pub enum Ignored {
     /// It was taken before.
     #[error("it was taken before")]
     Known,
+    /// A request to send again that was issued too long ago, or lies ahead.
+    #[error("it was issued at {issued_at}, and it is {now}; the clocks differ too much, or it was held back")]
+    NotFresh {
+        /// When it was issued.
+        issued_at: Timestamp,
+        /// The time here.
+        now: Timestamp,
+    },
+    /// A request to send again that is no later than the last one that was answered.
+    #[error("it was issued at {issued_at}, not after the last one that was answered, of {answered}")]
+    AskedBefore {
+        /// When it was issued.
+        issued_at: Timestamp,
+        /// When the last one was.
+        answered: Timestamp,
+    },
     /// The topic is none that this gateway listens to.
     #[error("nothing is expected on topic {topic}")]
     Topic {
@@ -67,6 +87,8 @@ pub enum Handled {
     Receipt(Receipted),
     /// An instruction, answered.
     Instruction,
+    /// A request to send again: what is to be sent.
+    Again(Again),
     /// Nothing.
     Ignored(Ignored),
 }
@@ -105,6 +127,7 @@ impl Judge {
                 Ok(receipt) => Ok(Handled::Receipt(outbox.receipt(&receipt.entries, now)?)),
                 Err(ignored) => Ok(Handled::Ignored(ignored)),
             },
+            Some(TopicKind::Resend) => self.send_again(outbox, payload, now),
             Some(TopicKind::Instruction) => self.take_instruction(outbox, payload, now),
             _ => Ok(Handled::Ignored(Ignored::Topic {
                 topic: topic.chars().take(120).collect(),
@@ -114,6 +137,34 @@ impl Judge {
 
     fn open_receipt(&self, gateway: Identity, payload: &[u8]) -> Result<Receipt, Ignored> {
         let signed = Receipt::open(payload)?;
+        self.check(signed.signer, signed.message.gateway, gateway)?;
+        Ok(signed.message)
+    }
+
+    fn send_again(
+        &self,
+        outbox: &mut Outbox,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Handled, OutboxError> {
+        let request = match self.open_resend(outbox.identity(), payload) {
+            Ok(request) => request,
+            Err(ignored) => return Ok(Handled::Ignored(ignored)),
+        };
+        let issued_at = request.issued_at;
+        if now.seconds_since(issued_at).abs() > FRESH_SECONDS {
+            return Ok(Handled::Ignored(Ignored::NotFresh { issued_at, now }));
+        }
+        match outbox.last_asked()? {
+            Some(answered) if issued_at <= answered => {
+                Ok(Handled::Ignored(Ignored::AskedBefore { issued_at, answered }))
+            }
+            _ => Ok(Handled::Again(outbox.ask_again(&request)?)),
+        }
+    }
+
+    fn open_resend(&self, gateway: Identity, payload: &[u8]) -> Result<ResendRequest, Ignored> {
+        let signed = ResendRequest::open(payload)?;
         self.check(signed.signer, signed.message.gateway, gateway)?;
         Ok(signed.message)
     }

@@ -9,7 +9,7 @@ pub mod inbox;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gridtally_link::{ConfigError, Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
+use gridtally_link::{Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::inbox::{Handled, Ignored, Judge};
+use crate::config::{BrokerConfig, BrokerError};
 use crate::outbox::{Outbox, OutboxError, Outgoing};
 
 /// At most so many messages wait for their receipts at a time.
@@ -42,25 +43,26 @@ impl Uplink {
     /// `resend_after`.
     ///
     /// # Errors
-    /// [`ConfigError`] where the broker's address can never work.
+    /// [`BrokerError`] where the broker's address, or a file for it, can never work.
     pub fn start(
-        broker: &str,
+        broker: &BrokerConfig,
         gateway: Identity,
         judge: Judge,
         resend_after: Duration,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, BrokerError> {
         let topic = |kind| Topic { gateway, kind }.to_string();
         let config = LinkConfig {
             clean_session: false,
-            subscriptions: vec![topic(TopicKind::Instruction), topic(TopicKind::Receipt)],
+            subscriptions: [TopicKind::Instruction, TopicKind::Receipt, TopicKind::Resend]
+                .map(topic)
+                .to_vec(),
             last_will: Some(LastWill {
                 topic: topic(TopicKind::Status),
                 payload: b"offline".to_vec(),
                 retain: true,
             }),
-            ..LinkConfig::new(broker, format!("gridtally-{}", gateway.multibase()))
+            ..broker.link(format!("gridtally-{}", gateway.multibase()))?
         };
-        config.check()?;
         let (link, events) = Link::start(config);
         Ok(Self {
             link,
@@ -102,10 +104,12 @@ impl Uplink {
                 tracing::warn!(%reason, "no connection to the broker");
                 self.forget_connection();
             }
-            LinkEvent::Message(delivery) => {
-                self.receive(&delivery, outbox, now)?;
-                self.link.acknowledge(&delivery);
-            }
+            LinkEvent::Message(delivery) => match self.receive(&delivery, outbox, now) {
+                Ok(()) => self.link.acknowledge(&delivery),
+                // Not acknowledged: the broker, or the engine itself, delivers it again.
+                Err(error) if error.is_storage() => outbox.complain(&error),
+                Err(error) => return Err(error),
+            },
         }
         self.pump(outbox)
     }
@@ -135,6 +139,17 @@ impl Uplink {
                 }
             }
             Handled::Instruction => {}
+            Handled::Again(again) => {
+                tracing::info!(
+                    reports = again.ids.len(),
+                    gone = again.gone,
+                    postponed = again.postponed,
+                    "the engine asks for reports again"
+                );
+                if let Some(first) = again.ids.first() {
+                    self.sent_to = self.sent_to.min(first.saturating_sub(1));
+                }
+            }
             Handled::Ignored(Ignored::Known) => {
                 tracing::debug!(topic = %delivery.topic, "an instruction that was taken before");
             }
@@ -177,9 +192,12 @@ impl Uplink {
         if room == 0 || outbox.depth() == 0 {
             return Ok(());
         }
-        for message in outbox.outgoing_after(self.sent_to, room)? {
+        // After a request to send again, some that are in flight come by a second time.
+        let look = room.saturating_add(self.in_flight.len());
+        for message in outbox.outgoing_after(self.sent_to, look)? {
             let id = message.id;
-            if !self.publish(message, now) {
+            let full = self.in_flight.len() >= IN_FLIGHT_MAX;
+            if !self.in_flight.contains_key(&id) && (full || !self.publish(message, now)) {
                 break;
             }
             self.sent_to = id;

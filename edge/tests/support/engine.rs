@@ -10,6 +10,7 @@ use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::{Receipt, Verdict};
 use gridtally_protocol::report::Report;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use tokio::sync::mpsc::Receiver;
@@ -94,6 +95,12 @@ impl Engine {
             entries,
         };
         self.say(TopicKind::Receipt, receipt.seal(&self.key).unwrap());
+    }
+
+    /// Asks for reports again, at so many seconds after midnight.
+    pub fn ask(&self, issued_at: i64, sequences: &[u64]) {
+        let request = ResendRequest::of(self.gateway, at(issued_at), sequences.iter().copied()).unwrap();
+        self.say(TopicKind::Resend, request.seal(&self.key).unwrap());
     }
 
     /// The next message of the gateway of this kind; others are passed over.

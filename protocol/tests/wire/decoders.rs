@@ -9,18 +9,20 @@ use gridtally_protocol::message::{Message, SEQUENCE_MAX};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmount, parse_scaled};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::report::{Report, SAMPLES_MAX, SERIES_MAX};
+use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
 use gridtally_protocol::topic::Topic;
 
 /// A body: bytes in, panic where a law is broken.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 8] = [
+pub const ALL: [(&str, Body); 9] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
     ("acknowledgement", acknowledgement),
     ("receipt", receipt),
+    ("resend", resend),
     ("topic", topic),
     ("identity", identity),
     ("quantity", quantity),
@@ -54,6 +56,7 @@ pub fn envelope(bytes: &[u8]) {
         Instruction::open(bytes).is_ok(),
         Acknowledgement::open(bytes).is_ok(),
         Receipt::open(bytes).is_ok(),
+        ResendRequest::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -149,6 +152,18 @@ pub fn receipt(payload: &[u8]) {
     };
     assert!((1..=ENTRIES_MAX).contains(&receipt.entries.len()));
     assert!(receipt.entries.windows(2).all(|pair| pair[0].0 < pair[1].0));
+}
+
+/// Resend requests: at least the first number, in ascending order, each within the numbers there are.
+pub fn resend(payload: &[u8]) {
+    let Some(resend) = accepted::<ResendRequest>(payload) else {
+        return;
+    };
+    let sequences: Vec<u64> = resend.sequences().collect();
+    assert_eq!(sequences.first(), Some(&resend.first_sequence));
+    assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(sequences.len() <= 8 * BITMAP_LEN_MAX);
+    assert!(sequences.iter().all(|n| (1..=SEQUENCE_MAX).contains(n)));
 }
 
 /// Topics: one text each.

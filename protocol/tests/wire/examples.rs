@@ -9,6 +9,7 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, Sample, Series};
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 
 pub const GATEWAY_SEED: [u8; 32] = [0x11; 32];
@@ -279,6 +280,28 @@ pub fn acknowledgements() -> Vec<(&'static str, Acknowledgement)> {
         .chain(reasons)
         .map(|(name, stage)| (name, acknowledgement(stage)))
         .collect()
+}
+
+/// Resend requests with their names.
+pub fn resends() -> Vec<(&'static str, ResendRequest)> {
+    let request = |missed: &[u64]| {
+        ResendRequest::of(
+            gateway().identity(),
+            instant("2026-04-23T15:10:00Z"),
+            missed.iter().copied(),
+        )
+        .expect("something is missed")
+    };
+    let whole: Vec<u64> = (4_321..4_321 + 512).collect();
+    vec![
+        ("one report", request(&[17])),
+        ("reports here and there", request(&[1, 2, 9, 30])),
+        ("as many as one request holds", request(&whole)),
+        (
+            "the last number there is",
+            request(&[SEQUENCE_MAX - 1, SEQUENCE_MAX]),
+        ),
+    ]
 }
 
 /// Receipts with their names.

@@ -5,6 +5,7 @@ use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
+use gridtally_protocol::resend::ResendRequest;
 use serde_json::{Value, json};
 
 /// A message as the vectors show it.
@@ -85,6 +86,17 @@ impl Shown for Acknowledgement {
             Stage::Received | Stage::Completed | Stage::Restored => {}
         }
         shown
+    }
+}
+
+impl Shown for ResendRequest {
+    fn shown(&self) -> Value {
+        let sequences: Vec<String> = self.sequences().map(|n| n.to_string()).collect();
+        json!({
+            "gateway": self.gateway,
+            "issued_at": self.issued_at,
+            "sequences": sequences,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{
     ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, SERIES_MAX, Sample, Series,
 };
+use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -212,5 +213,22 @@ pub fn receipt() -> impl Strategy<Value = Receipt> {
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .collect(),
+    })
+}
+
+pub fn resend() -> impl Strategy<Value = ResendRequest> {
+    let first = magnitude(SEQUENCE_MAX - 512).prop_map(|n| n.max(1));
+    let bitmap = prop_oneof![9 => 1_usize..8, 1 => Just(BITMAP_LEN_MAX)]
+        .prop_flat_map(|len| prop::collection::vec(any::<u8>(), len));
+    (identity(), unix(), first, bitmap).prop_map(|(gateway, issued_at, first_sequence, mut bitmap)| {
+        bitmap[0] |= 1;
+        let last = bitmap.len() - 1;
+        bitmap[last] |= 1;
+        ResendRequest {
+            gateway,
+            issued_at: instant(issued_at),
+            first_sequence,
+            bitmap,
+        }
     })
 }

@@ -3,7 +3,9 @@
 use gridtally_protocol::acknowledgement::Stage;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::instruction::Target;
+use gridtally_protocol::message::SEQUENCE_MAX;
 use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::resend::ResendRequest;
 
 use super::{Forged, moved, replaced, sealed, unchecked};
 use crate::examples::{self, engine, gateway};
@@ -50,6 +52,23 @@ pub(super) fn forgeries() -> Vec<Forged> {
     empty.entries.clear();
     let mut unknown = unchecked(&examples::receipt());
     *unknown.last_mut().expect("a verdict") = 0x17;
+    let resend = examples::resends()[1].1.clone();
+    let with_bitmap = |bitmap: &[u8]| ResendRequest {
+        bitmap: bitmap.to_vec(),
+        ..resend.clone()
+    };
+    let beyond = ResendRequest {
+        first_sequence: SEQUENCE_MAX,
+        ..with_bitmap(&[3])
+    };
+    let resends = [
+        ("an empty bitmap", with_bitmap(&[])),
+        ("a bitmap of 65 bytes", with_bitmap(&[1; 65])),
+        ("a bitmap that ends with a zero byte", with_bitmap(&[1, 0])),
+        ("a bitmap without its first number", with_bitmap(&[2])),
+        ("a missed number beyond all numbers", beyond),
+    ]
+    .map(|(name, message)| (name, Purpose::Resend, unchecked(&message)));
     let by_engine = [
         (
             "an event's name in capitals",
@@ -138,8 +157,10 @@ pub(super) fn forgeries() -> Vec<Forged> {
     ];
     let engine = engine();
     let mut all: Vec<Forged> = by_engine
+        .into_iter()
+        .chain(resends)
         .map(|(name, purpose, payload)| (name, purpose, sealed(&payload, purpose, &engine)))
-        .to_vec();
+        .collect();
     all.extend(by_gateway.map(|(name, payload)| {
         (
             name,
