@@ -5,6 +5,7 @@ mod error;
 mod owner;
 mod quiet;
 mod value;
+mod zone;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use self::owner::{GridBounds, OwnerConfig};
 pub use self::quiet::{QuietHours, QuietRange};
 pub use self::value::Percent;
 use self::value::{Address, Bounded, Name, Watts};
+pub use self::zone::{Zone, ZoneError};
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
