@@ -9,6 +9,7 @@ mod proxy;
 mod owner;
 mod quiet;
 mod value;
+mod zone;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ pub use self::owner::{GridBounds, OwnerConfig};
 pub use self::quiet::{QuietHours, QuietRange};
 pub use self::value::Percent;
 use self::value::Bounded;
+pub use self::zone::{Zone, ZoneError};
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");

@@ -7,8 +7,9 @@ use gridtally_protocol::price::Price;
 use gridtally_protocol::quantity::Milliwatts;
 use serde::Deserialize;
 
-use super::quiet::{QuietHours, QuietRange, Zone};
+use super::quiet::{QuietHours, QuietRange};
 use super::value::{Percent, Watts, WattsFromZero};
+use super::zone::Zone;
 
 /// What the owner allows. What he wants only for now (the one-tap opt-out) is state, and not here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -129,7 +130,7 @@ impl TryFrom<Raw> for OwnerConfig {
         }
         let quiet = match (raw.quiet_hours.is_empty(), raw.time_zone) {
             (true, _) => QuietHours::NONE,
-            (false, Some(Zone(zone))) => QuietHours::new(zone, raw.quiet_hours),
+            (false, Some(zone)) => QuietHours::new(zone, raw.quiet_hours),
             (false, None) => return Err(OwnerError::NoZone),
         };
         Ok(Self {

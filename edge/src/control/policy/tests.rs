@@ -2,7 +2,7 @@ use gridtally_protocol::identity::SigningIdentity;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{GridBounds, Percent, QuietHours, QuietRange};
+use crate::config::{GridBounds, Percent, QuietHours, QuietRange, Zone};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(1_775_692_800 + seconds).unwrap() // 2026-04-09T00:00:00Z
@@ -69,7 +69,7 @@ fn opted_in(target: Target, power: i64) -> Decision {
 
 fn quiet(from: u16, to: u16) -> QuietHours {
     QuietHours::new(
-        chrono_tz::Tz::UTC,
+        Zone::load("UTC").unwrap(),
         vec![QuietRange::from_minutes(from, to).unwrap()],
     )
 }
@@ -316,7 +316,7 @@ prop_compose! {
             export: bounds(always[1]),
             quiet: quiet
                 .and_then(|(from, to)| QuietRange::from_minutes(from, to))
-                .map_or(QuietHours::NONE, |range| QuietHours::new(chrono_tz::Tz::UTC, vec![range])),
+                .map_or(QuietHours::NONE, |range| QuietHours::new(Zone::load("UTC").unwrap(), vec![range])),
             ..OwnerConfig::with_reserve(Percent::from_thousandths(reserve).unwrap())
         }
     }
