@@ -107,6 +107,10 @@ pub struct DeviceConfig {
     pub export_is_positive: bool,
     /// Whether a grid meter counts its import where its export should stand.
     pub counters_are_swapped: bool,
+    /// Whether an event may charge its battery from the grid.
+    pub grid_charging: bool,
+    /// Whether an event may limit its production.
+    pub limits_production: bool,
     /// The certificates of a connection within TLS.
     pub tls: Option<TlsFiles>,
 }
@@ -146,6 +150,10 @@ pub(super) struct Device {
     positive_power: Option<Spanned<Direction>>,
     #[serde(default)]
     counters_swapped: bool,
+    #[serde(default)]
+    grid_charging: bool,
+    #[serde(default)]
+    production_limit: bool,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -242,6 +250,8 @@ impl Device {
                 .positive_power
                 .is_some_and(|direction| direction.into_inner() == Direction::Export),
             counters_are_swapped: self.counters_swapped,
+            grid_charging: self.grid_charging,
+            limits_production: self.production_limit,
             tls,
             profile,
         })

@@ -11,7 +11,8 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Kind, Outbox, OutboxError, delivery, instant, json};
 use crate::control::policy::Decision;
-use crate::device::Setting;
+use crate::device::Hand;
+use crate::device::controls::Saved;
 
 /// How far an accepted instruction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,18 +25,21 @@ pub enum Progress {
     Written,
     /// The device gave the set-point back.
     Held,
-    /// It ended before its time; the owner's setting may not be back yet.
+    /// What was asked for was seen.
+    Observed,
+    /// It ended; the owner's setting may not be back yet.
     Stopped,
     /// Nothing is left to do.
     Done,
 }
 
 impl Progress {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Waiting,
         Self::Begun,
         Self::Written,
         Self::Held,
+        Self::Observed,
         Self::Stopped,
         Self::Done,
     ];
@@ -46,6 +50,7 @@ impl Progress {
             Self::Begun => "begun",
             Self::Written => "written",
             Self::Held => "held",
+            Self::Observed => "observed",
             Self::Stopped => "stopped",
             Self::Done => "done",
         }
@@ -198,10 +203,10 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError`].
-    pub fn owner_setting(&self) -> Result<Option<Setting>, OutboxError> {
+    pub fn owner_setting(&self, hand: Hand) -> Result<Option<Saved>, OutboxError> {
         self.connection
-            .prepare_cached("SELECT setting FROM owner_setting")?
-            .query_row([], |row| row.get::<_, String>(0))
+            .prepare_cached("SELECT setting FROM owner_setting WHERE hand = ?1")?
+            .query_row([hand.name()], |row| row.get::<_, String>(0))
             .optional()?
             .map(|text| serde_json::from_str(&text).map_err(|e| OutboxError::corrupt("setting", e)))
             .transpose()
@@ -212,13 +217,24 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError`].
-    pub fn keep_owner_setting(&mut self, setting: Setting, now: Timestamp) -> Result<(), OutboxError> {
+    pub fn keep_owner_setting(&mut self, hand: Hand, setting: Saved, now: Timestamp) -> Result<(), OutboxError> {
         let text = json("setting", &setting)?;
         self.durably(|transaction, _| {
             transaction.execute(
-                "INSERT OR IGNORE INTO owner_setting (one, setting, saved_at) VALUES (1, ?1, ?2)",
-                params![text, now.unix()],
+                "INSERT OR IGNORE INTO owner_setting (hand, setting, saved_at) VALUES (?1, ?2, ?3)",
+                params![hand.name(), text, now.unix()],
             )?;
+            Ok(())
+        })
+    }
+
+    /// The owner has set the device anew: what was kept of his is not to be put back any more.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn forget_owner_setting(&mut self, hand: Hand) -> Result<(), OutboxError> {
+        self.durably(|transaction, _| {
+            transaction.execute("DELETE FROM owner_setting WHERE hand = ?1", [hand.name()])?;
             Ok(())
         })
     }
@@ -244,15 +260,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// The owner's setting is back: forgets it, and ends the instructions that had displaced it.
+    /// The owner's setting is back: forgets it, and where it was the last, closes the instructions that were
+    /// stopped and tells so.
     ///
     /// # Errors
     /// [`OutboxError`]; nothing is changed then.
-    pub fn restored(&mut self, instructions: &[Digest], now: Timestamp) -> Result<(), OutboxError> {
+    pub fn restored(&mut self, hand: Hand, now: Timestamp) -> Result<(), OutboxError> {
+        let stopped = self.stopped()?;
         let added = self.durably(|transaction, key| {
-            transaction.execute("DELETE FROM owner_setting", [])?;
+            transaction.execute("DELETE FROM owner_setting WHERE hand = ?1", [hand.name()])?;
             let mut added = 0_u64;
-            for &instruction in instructions {
+            if is_anything_displaced(transaction)? {
+                return Ok(added);
+            }
+            for &instruction in &stopped {
                 step(transaction, instruction, Progress::Done)?;
                 added =
                     added.saturating_add(acknowledge(transaction, key, instruction, Stage::Restored, now)?);
@@ -262,6 +283,35 @@ impl Outbox {
         self.depth = self.depth.saturating_add(added);
         Ok(())
     }
+
+    /// Closes the instructions that were stopped, where nothing of the owner's is displaced.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn close_stopped(&mut self) -> Result<(), OutboxError> {
+        let stopped = self.stopped()?;
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        self.durably(|transaction, _| {
+            if is_anything_displaced(transaction)? {
+                return Ok(());
+            }
+            stopped
+                .iter()
+                .try_for_each(|instruction| step(transaction, *instruction, Progress::Done))
+        })
+    }
+
+    fn stopped(&self) -> Result<Vec<Digest>, OutboxError> {
+        let dispatches = self.dispatches()?.into_iter();
+        let stopped = dispatches.filter(|d| d.progress == Progress::Stopped);
+        Ok(stopped.map(|d| d.instruction).collect())
+    }
+}
+
+fn is_anything_displaced(transaction: &Transaction<'_>) -> Result<bool, OutboxError> {
+    Ok(transaction.query_row("SELECT EXISTS (SELECT 1 FROM owner_setting)", [], |row| row.get(0))?)
 }
 
 fn step(transaction: &Transaction<'_>, instruction: Digest, progress: Progress) -> Result<(), OutboxError> {

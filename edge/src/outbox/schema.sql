@@ -80,12 +80,12 @@ CREATE TABLE instruction (
     power       INTEGER CHECK ((power IS NULL) = (accepted IS NULL)),
     program     TEXT,
     price       TEXT,
-    progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'stopped', 'done'))
+    progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'observed', 'stopped', 'done'))
 ) STRICT;
 
--- The owner's own storage setting, saved before an event overwrote it; absent when nothing is overwritten.
+-- The owner's own settings of what an event has overwritten; absent when nothing is overwritten.
 CREATE TABLE owner_setting (
-    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    hand     TEXT    PRIMARY KEY CHECK (hand IN ('battery', 'production')),
     setting  TEXT    NOT NULL,
     saved_at INTEGER NOT NULL
 ) STRICT;

@@ -168,6 +168,15 @@ impl Controls {
         self
     }
 
+    /// The SunSpec model that it is of; `None` for a profile, whose offsets are addresses.
+    #[must_use]
+    pub const fn model(&self) -> Option<u16> {
+        match self.source {
+            Source::Model(model) | Source::Reserve(model) => Some(model),
+            Source::Profile(_) => None,
+        }
+    }
+
     /// What the owner had set before the event: where the device can return to more than "off", it returns
     /// to this, and a release restores it.
     #[must_use]
