@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use gridtally_link::LinkEvent;
-use gridtally_protocol::channel::{Missing, Quantity};
+use gridtally_protocol::channel::Missing;
 use gridtally_protocol::identity::{Identity, SigningIdentity};
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
 use crate::config::{AgentConfig, BrokerError};
-use crate::control::Control;
-use crate::control::plan::reversion_seconds;
+use crate::control::plan::{Bounds, reversion_seconds};
+use crate::control::policy::{Home, Moment};
+use crate::control::{Control, Scene};
 use crate::device::bus::tls::TlsError;
-use crate::device::{self, Device, Observations, Observed};
+use crate::device::{self, Device, Observations, Snapshot};
+use crate::home;
 use crate::meter::{Meters, Sample};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::proxy::{Proxy, ProxyError};
@@ -62,6 +64,8 @@ pub struct Agent {
     boundary: Option<Timestamp>,
     devices: Vec<Device>,
     _proxies: Vec<Proxy>,
+    home: Home,
+    bounds: Bounds,
     control: Control,
     uplink: Uplink,
     /// How many intervals wait for their report, and the end of the last one.
@@ -83,19 +87,23 @@ impl Agent {
         };
         let waiting = outbox.pending()?;
         let pending = (waiting.len(), waiting.last().map(|p| p.interval.end()));
+        let home = home::home(&config, &outbox)?;
         let judge = Judge {
             engine: config.gateway.engine,
             owner: config.owner.clone(),
-            battery: config.battery().map(|b| b.nameplate),
+            home: home.clone(),
+            clock: ClockState::Unknown,
         };
         let uplink = Uplink::start(&config.broker, outbox.identity(), judge, pace.resend_after)?;
-        let control = Control::new(config.owner.reserve, reversion_seconds(pace.tick_seconds));
+        let reversion = reversion_seconds(pace.tick_seconds);
+        let control = Control::new(reversion);
         let devices = device::start(&config.devices)?;
         for line in
             device::overloaded_lines(&config.devices, Duration::from_secs(u64::from(pace.tick_seconds)))
         {
             tracing::warn!("{line}");
         }
+        let bounds = home::bounds(&config);
         let mut proxies = Vec::new();
         for proxy in &config.proxies {
             if let Some(device) = devices.iter().find(|device| device.config().name == proxy.device) {
@@ -109,6 +117,8 @@ impl Agent {
             meters,
             boundary,
             devices,
+            home,
+            bounds,
             control,
             uplink,
             pending,
@@ -150,22 +160,30 @@ impl Agent {
     /// # Errors
     /// [`AgentError`] where the memory fails; what devices and the broker do wrong is no error.
     pub async fn tick(&mut self, now: Timestamp, clock: ClockState) -> Result<(), AgentError> {
-        let charge = match self.boundary_due(now) {
-            Some(boundary) => {
-                let observations = self.observe(now).await;
-                self.count(boundary, &observations)?;
-                charge_in(&observations)
-            }
-            None => None,
-        };
+        self.uplink.trust_clock(clock);
+        let boundary = self.boundary_due(now);
+        let snapshots = self.observe(now, boundary.is_some()).await;
+        if let Some(boundary) = boundary {
+            let observations: Observations = snapshots.iter().flat_map(|s| s.channels.clone()).collect();
+            self.count(boundary, &observations)?;
+        }
         self.seal(now, clock)?;
-        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
-        if let Some(battery) = battery {
-            match self.control.tick(&mut self.outbox, battery, charge, now).await {
-                // The next tick tries again; what is on the device reverts by itself.
-                Err(error) if error.is_storage() => self.outbox.complain(&error),
-                done => done?,
-            }
+        let shown = self.config.devices.iter().zip(&snapshots);
+        let scene = Scene {
+            owner: &self.config.owner,
+            home: &self.home,
+            bounds: &self.bounds,
+            measured: home::measured(shown.map(|(device, snapshot)| (device, snapshot.live))),
+            moment: Moment {
+                now,
+                clock,
+                opted_out_until: self.outbox.opted_out_until()?,
+            },
+        };
+        match self.control.tick(&mut self.outbox, &mut self.devices, scene).await {
+            // The next tick tries again; what is on the device reverts by itself.
+            Err(error) if error.is_storage() => self.outbox.complain(&error),
+            done => done?,
         }
         self.uplink.pump(&self.outbox)?;
         Ok(())
@@ -183,18 +201,19 @@ impl Agent {
         (is_new && now.seconds_since(boundary) <= LATENESS_SECONDS_MAX).then_some(boundary)
     }
 
-    /// Reads all devices at once.
-    async fn observe(&mut self, now: Timestamp) -> Observations {
+    /// Reads all devices at once, in the order of the config. At a boundary those are asked too that were
+    /// silent.
+    async fn observe(&mut self, now: Timestamp, must: bool) -> Vec<Snapshot> {
         let observing: Vec<_> = self
             .devices
             .iter_mut()
-            .map(|device| device.observe(now, true))
+            .map(|device| device.observe(now, must))
             .collect();
-        let mut observations = Observations::new();
+        let mut snapshots = Vec::with_capacity(observing.len());
         for device in observing {
-            observations.extend(device.finish().await.channels);
+            snapshots.push(device.finish().await);
         }
-        observations
+        snapshots
     }
 
     /// Turns a boundary's readings into the samples of the interval that ends there, and keeps them.
@@ -298,22 +317,11 @@ impl Agent {
     /// # Errors
     /// [`AgentError`].
     pub async fn stop(mut self, now: Option<Timestamp>) -> Result<(), AgentError> {
-        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
-        if let (Some(battery), Some(now)) = (battery, now) {
-            self.control.stop(&mut self.outbox, battery, now).await?;
+        if let Some(now) = now {
+            self.control.stop(&mut self.outbox, &mut self.devices, now).await?;
             self.uplink.pump(&self.outbox)?;
         }
         self.uplink.stop().await;
         Ok(())
     }
-}
-
-/// The state of charge among the observations, in thousandths of a percent.
-fn charge_in(observations: &Observations) -> Option<i64> {
-    observations
-        .iter()
-        .find_map(|(channel, observed)| match (channel.quantity, observed) {
-            (Quantity::StateOfCharge, Ok(Observed::Level(level))) => Some(*level),
-            _ => None,
-        })
 }

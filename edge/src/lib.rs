@@ -9,6 +9,7 @@
 //! * [`uplink`]: MQTT out and in.
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
 //! * [`proxy`]: a door for other software in the house.
+//! * [`home`]: what the home is, by its config and by what its devices have shown.
 //! * [`stepped`], [`real_time`]: the two ways in which time passes; [`cli`]: what a person types.
 
 pub mod agent;
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod home;
 pub mod identity;
 pub mod meter;
 pub mod outbox;

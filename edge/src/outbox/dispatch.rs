@@ -217,8 +217,8 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError`].
-    pub fn keep_owner_setting(&mut self, hand: Hand, setting: Saved, now: Timestamp) -> Result<(), OutboxError> {
-        let text = json("setting", &setting)?;
+    pub fn keep_owner_setting(&mut self, hand: Hand, setting: &Saved, now: Timestamp) -> Result<(), OutboxError> {
+        let text = json("setting", setting)?;
         self.durably(|transaction, _| {
             transaction.execute(
                 "INSERT OR IGNORE INTO owner_setting (hand, setting, saved_at) VALUES (?1, ?2, ?3)",

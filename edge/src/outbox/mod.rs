@@ -17,6 +17,7 @@ mod again;
 mod delivery;
 mod dispatch;
 mod keep;
+mod owner;
 mod report;
 mod schema;
 

@@ -89,3 +89,19 @@ CREATE TABLE owner_setting (
     setting  TEXT    NOT NULL,
     saved_at INTEGER NOT NULL
 ) STRICT;
+
+-- The owner's one tap: until then he takes no part. One row, or none.
+CREATE TABLE opt_out (
+    one   INTEGER PRIMARY KEY CHECK (one = 1),
+    until INTEGER NOT NULL
+) STRICT;
+
+-- What a device showed when it was commissioned: whether it obeys, and goes back when the agent falls silent.
+CREATE TABLE commission (
+    device   INTEGER NOT NULL,
+    hand     TEXT    NOT NULL CHECK (hand IN ('battery', 'production')),
+    passed   INTEGER NOT NULL CHECK (passed IN (0, 1)),
+    at       INTEGER NOT NULL,
+    envelope BLOB    NOT NULL,
+    PRIMARY KEY (device, hand)
+) STRICT;

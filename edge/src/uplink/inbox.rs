@@ -3,9 +3,8 @@
 //! broker, so that it does not come again.
 
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::instruction::{Instruction, TargetKind};
+use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message as _, MessageError};
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::resend::ResendRequest;
@@ -13,7 +12,7 @@ use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::config::OwnerConfig;
-use crate::control::policy::{self, BatteryPower, Decision, Home, Moment, Proof};
+use crate::control::policy::{self, Decision, Home, Moment};
 use crate::outbox::{Again, Outbox, OutboxError, Receipted};
 
 /// A request to send again is answered when it was issued within this time of our clock, either way.
@@ -100,8 +99,10 @@ pub struct Judge {
     pub engine: Identity,
     /// What the owner allows.
     pub owner: OwnerConfig,
-    /// The battery's greatest power, where there is a battery.
-    pub battery: Option<Milliwatts>,
+    /// What the home has.
+    pub home: Home,
+    /// How far the clock is trusted.
+    pub clock: ClockState,
 }
 
 impl Judge {
@@ -195,7 +196,7 @@ impl Judge {
         {
             return Ok(Handled::Ignored(Ignored::Replayed { sequence, taken }));
         }
-        let decision = self.decide(&signed.message, now);
+        let decision = self.decide(&signed.message, outbox.opted_out_until()?, now);
         tracing::info!(event = %signed.message.event, ?decision, "an instruction of the engine");
         outbox.admit(&signed, decision, now)?;
         Ok(Handled::Instruction)
@@ -203,22 +204,18 @@ impl Judge {
 
     /// The owner's answer to an instruction whose signer, addressee and number are as they must be.
     #[must_use]
-    pub fn decide(&self, instruction: &Instruction, now: Timestamp) -> Decision {
-        policy::decide(instruction, &self.owner, &self.home(), moment(now))
-    }
-
-    /// What [`crate::control`] can follow today: a battery that is told to discharge.
-    fn home(&self) -> Home {
-        Home {
-            battery: self.battery.map(|discharge| BatteryPower {
-                discharge,
-                charge: Milliwatts::ZERO,
-            }),
-            limits_production: false,
-            has_meter: false,
-            kinds: vec![TargetKind::SetPoint],
-            proof: Proof::Passed,
-        }
+    pub fn decide(
+        &self,
+        instruction: &Instruction,
+        opted_out_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Decision {
+        let moment = Moment {
+            now,
+            clock: self.clock,
+            opted_out_until,
+        };
+        policy::decide(instruction, &self.owner, &self.home, moment)
     }
 
     fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
@@ -233,13 +230,5 @@ impl Judge {
             });
         }
         Ok(())
-    }
-}
-
-const fn moment(now: Timestamp) -> Moment {
-    Moment {
-        now,
-        clock: ClockState::Synchronised,
-        opted_out_until: None,
     }
 }

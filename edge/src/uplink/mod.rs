@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gridtally_link::{Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
 use gridtally_protocol::identity::Identity;
+use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use tokio::sync::mpsc;
@@ -74,6 +75,11 @@ impl Uplink {
             in_flight: BTreeMap::new(),
             resend_after,
         })
+    }
+
+    /// How far the clock is trusted from now on.
+    pub const fn trust_clock(&mut self, clock: ClockState) {
+        self.judge.clock = clock;
     }
 
     /// Waits for the next event of the link; `None` where the link has ended, which it does not by itself.

@@ -7,7 +7,7 @@ use gridtally_protocol::time::Timestamp;
 
 use super::{Driver, DriverError, Source};
 use crate::device::bus::{BusError, Query, Table};
-use crate::device::controls::{Command, ControlError, Controls, Ratings, Write};
+use crate::device::controls::{Command, Controls, Ratings, Write};
 use crate::device::sunspec::{ModelPlace, SunSpecError};
 
 /// What of a device is controlled.
