@@ -92,7 +92,7 @@ impl Agent {
             engine: config.gateway.engine,
             owner: config.owner.clone(),
             home: home.clone(),
-            clock: ClockState::Unknown,
+            clock: ClockState::FreeRunning,
         };
         let uplink = Uplink::start(&config.broker, outbox.identity(), judge, pace.resend_after)?;
         let reversion = reversion_seconds(pace.tick_seconds);
@@ -180,7 +180,11 @@ impl Agent {
                 opted_out_until: self.outbox.opted_out_until()?,
             },
         };
-        match self.control.tick(&mut self.outbox, &mut self.devices, scene).await {
+        match self
+            .control
+            .tick(&mut self.outbox, &mut self.devices, scene)
+            .await
+        {
             // The next tick tries again; what is on the device reverts by itself.
             Err(error) if error.is_storage() => self.outbox.complain(&error),
             done => done?,
@@ -318,7 +322,9 @@ impl Agent {
     /// [`AgentError`].
     pub async fn stop(mut self, now: Option<Timestamp>) -> Result<(), AgentError> {
         if let Some(now) = now {
-            self.control.stop(&mut self.outbox, &mut self.devices, now).await?;
+            self.control
+                .stop(&mut self.outbox, &mut self.devices, now)
+                .await?;
             self.uplink.pump(&self.outbox)?;
         }
         self.uplink.stop().await;

@@ -23,7 +23,10 @@ pub fn home(config: &AgentConfig, outbox: &Outbox) -> Result<Home, OutboxError> 
     Ok(Home {
         battery: config.battery().map(nameplate),
         limits_production: config.devices.iter().any(|device| device.limits_production),
-        has_meter: config.devices.iter().any(|device| device.kind == DeviceKind::GridMeter),
+        has_meter: config
+            .devices
+            .iter()
+            .any(|device| device.kind == DeviceKind::GridMeter),
         kinds: TargetKind::ALL.to_vec(),
         proof,
     })
@@ -34,7 +37,9 @@ pub fn home(config: &AgentConfig, outbox: &Outbox) -> Result<Home, OutboxError> 
 pub fn bounds(config: &AgentConfig) -> Bounds {
     let owner = &config.owner;
     Bounds {
-        power: config.battery().map(|battery| battery_power(owner, nameplate(battery))),
+        power: config
+            .battery()
+            .map(|battery| battery_power(owner, nameplate(battery))),
         reserve: owner.reserve,
         ceiling: owner.ceiling,
         capacity: config.battery().and_then(|battery| battery.capacity),

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use gridtally_edge::agent::{Agent, Pace};
+use gridtally_edge::home;
 use gridtally_edge::outbox::Outbox;
 use gridtally_edge::uplink::inbox::{Handled, Ignored, Judge};
 use gridtally_protocol::acknowledgement::{Declined, Stage};
@@ -323,7 +324,8 @@ fn replayed_foreign_and_misdirected_instructions_are_ignored_with_a_reason() {
     let judge = Judge {
         engine: config.gateway.engine,
         owner: config.owner.clone(),
-        battery: config.battery().map(|b| b.nameplate),
+        home: home::home(&config, &outbox).unwrap(),
+        clock: ClockState::Synchronised,
     };
     let topic = Topic {
         gateway,

@@ -26,7 +26,7 @@ impl House {
     async fn open(writable: Vec<std::ops::RangeInclusive<u16>>) -> Self {
         let device = Device::serve(map::inverter(1_000)).await;
         let config = configured("pv_inverter", &device.address(), "");
-        let agent = device::start(&[config.clone()]).unwrap();
+        let agent = device::start(std::slice::from_ref(&config)).unwrap();
         let config = ProxyConfig {
             device: config.name,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -117,7 +117,7 @@ impl Home {
         let directory = tempfile::tempdir().unwrap();
         let text = format!(
             "[gateway]\nkey = \"gateway.key\"\ndata = \"state\"\nengine = \"{}\"\nintervals_per_report = 3\n\n\
-             [broker]\naddress = \"{}\"\n\n[owner]\nreserve_percent = 20\n\n{}",
+             [broker]\naddress = \"{}\"\n\n[owner]\nreserve_percent = 20\naccept_unproven_control = true\n\n{}",
             key(ENGINE).identity(),
             broker.address,
             devices(&meter.address(), &pv.address(), &battery.address())
@@ -388,7 +388,10 @@ async fn an_event_survives_a_kill_in_each_of_its_steps() {
         }
     }
     let names: Vec<_> = stages.iter().map(|s| s.name()).collect();
-    assert_eq!(names, ["opted_in", "written", "read_back", "restored"]);
+    assert_eq!(
+        names,
+        ["opted_in", "written", "read_back", "completed", "restored"]
+    );
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@
 mod broker;
 pub mod device;
 mod error;
+mod owner;
 pub mod profiles;
 mod proxy;
-mod owner;
 mod quiet;
 mod value;
 mod zone;
@@ -22,11 +22,11 @@ use toml::Spanned;
 pub use self::broker::{BrokerConfig, BrokerError};
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
-pub use self::proxy::ProxyConfig;
 pub use self::owner::{GridBounds, OwnerConfig};
+pub use self::proxy::ProxyConfig;
 pub use self::quiet::{QuietHours, QuietRange};
-pub use self::value::Percent;
 use self::value::Bounded;
+pub use self::value::Percent;
 pub use self::zone::{Zone, ZoneError};
 
 /// The documented example, which `init` writes with the names filled in.

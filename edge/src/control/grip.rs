@@ -114,7 +114,10 @@ impl Grip {
             Ok(plan) => plan,
             Err(error) => {
                 let reason = error.to_string();
-                return Ok(Outcome::Refused { written: None, reason });
+                return Ok(Outcome::Refused {
+                    written: None,
+                    reason,
+                });
             }
         };
         if saved.is_none() {
@@ -192,13 +195,20 @@ impl Grip {
                 Ok(true)
             }
             Err(error) => {
-                self.complain(&format!("the owner's setting cannot be put back yet, trying again: {error}"));
+                self.complain(&format!(
+                    "the owner's setting cannot be put back yet, trying again: {error}"
+                ));
                 Ok(false)
             }
         }
     }
 
-    async fn put_back(&self, saved: &Saved, device: &mut Device, now: Timestamp) -> Result<Kept, DeviceError> {
+    async fn put_back(
+        &self,
+        saved: &Saved,
+        device: &mut Device,
+        now: Timestamp,
+    ) -> Result<Kept, DeviceError> {
         let shown = device.controls(self.hand, now).await?;
         let writes = saved.restore(&shown).map_err(DriverError::from)?;
         if !writes.is_empty() {
@@ -222,13 +232,15 @@ impl Grip {
 fn sort(error: DeviceError, written: Option<Milliwatts>) -> Outcome {
     let is_final = match &error {
         DeviceError::Driver(DriverError::Control(_) | DriverError::NotInProfile { .. }) => true,
-        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(exception)))) => matches!(
-            exception,
-            ExceptionCode::IllegalFunction
-                | ExceptionCode::IllegalDataAddress
-                | ExceptionCode::IllegalDataValue
-                | ExceptionCode::ServerDeviceFailure
-        ),
+        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(exception)))) => {
+            matches!(
+                exception,
+                ExceptionCode::IllegalFunction
+                    | ExceptionCode::IllegalDataAddress
+                    | ExceptionCode::IllegalDataValue
+                    | ExceptionCode::ServerDeviceFailure
+            )
+        }
         _ => false,
     };
     if is_final {

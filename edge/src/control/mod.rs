@@ -126,13 +126,26 @@ impl Control {
         }
         let is_done = match told.battery {
             Told::Wait(why) => {
-                self.wait(outbox, &live, &format!("{why}"), why, now)?;
+                self.wait(outbox, &live, why.name(), why, now)?;
+                let is_given_up = Live::of(&outbox.dispatches()?, now).iter().next().is_none();
+                if is_given_up {
+                    self.release(outbox, &mut reach, Hand::Battery, now).await?;
+                    self.release(outbox, &mut reach, Hand::Production, now).await?;
+                }
                 false
             }
             Told::Hold(power) => {
                 let command = Command::Hold(power);
-                self.bring_about(outbox, &mut reach, &live, Hand::Battery, command, &scene.measured, now)
-                    .await?
+                self.bring_about(
+                    outbox,
+                    &mut reach,
+                    &live,
+                    Hand::Battery,
+                    command,
+                    &scene.measured,
+                    now,
+                )
+                .await?
             }
             Told::Release => {
                 begin(outbox, &live, now)?;
@@ -145,8 +158,16 @@ impl Control {
         match told.production {
             Some(limit) => {
                 let command = Command::LimitProduction(limit);
-                self.bring_about(outbox, &mut reach, &live, Hand::Production, command, &scene.measured, now)
-                    .await?;
+                self.bring_about(
+                    outbox,
+                    &mut reach,
+                    &live,
+                    Hand::Production,
+                    command,
+                    &scene.measured,
+                    now,
+                )
+                .await?;
             }
             None if matches!(told.battery, Told::Wait(_)) => {}
             None => drop(self.release(outbox, &mut reach, Hand::Production, now).await?),
@@ -165,7 +186,11 @@ impl Control {
         now: Timestamp,
     ) -> Result<(), OutboxError> {
         let mut reach = Reach(devices);
-        for under_way in outbox.dispatches()?.into_iter().filter(|d| d.progress > Progress::Waiting) {
+        for under_way in outbox
+            .dispatches()?
+            .into_iter()
+            .filter(|d| d.progress > Progress::Waiting)
+        {
             end(outbox, under_way, Declined::GatewayStopping, now)?;
         }
         for hand in [Hand::Battery, Hand::Production] {
@@ -182,7 +207,10 @@ impl Control {
     }
 
     /// Brings a command about and tells of each stage once; returns whether the device has it.
-    #[expect(clippy::too_many_arguments, reason = "the command, whose it is, and what it is measured by")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the command, whose it is, and what it is measured by"
+    )]
     async fn bring_about(
         &mut self,
         outbox: &mut Outbox,
@@ -220,12 +248,16 @@ impl Control {
                 if let Some(power) = written {
                     step(outbox, live, Progress::Written, Stage::Written(power), now)?;
                 }
-                self.grip(hand).complain(&format!("the device does not do what it is told: {reason}"));
+                self.grip(hand)
+                    .complain(&format!("the device does not do what it is told: {reason}"));
                 self.end_all(outbox, live, Declined::DeviceFault, now)?;
                 self.release(outbox, reach, hand, now).await?;
             }
             Outcome::Overruled => {
-                tracing::warn!(?hand, "somebody set the device by hand during an event; it stays as he set it");
+                tracing::warn!(
+                    ?hand,
+                    "somebody set the device by hand during an event; it stays as he set it"
+                );
                 self.grip(hand).holding = None;
                 outbox.forget_owner_setting(hand)?;
                 self.end_all(outbox, live, Declined::OwnerOptOut, now)?;
@@ -278,9 +310,14 @@ impl Control {
                 Seen::Partly | Seen::Unknown => {}
             }
         }
-        self.ignored = if is_ignored { self.ignored.saturating_add(1) } else { 0 };
+        self.ignored = if is_ignored {
+            self.ignored.saturating_add(1)
+        } else {
+            0
+        };
         if self.ignored >= 2 && age >= PATIENCE_SECONDS {
-            self.battery.complain("the device shows what it was told and goes on as before");
+            self.battery
+                .complain("the device shows what it was told and goes on as before");
             self.end_all(outbox, live, Declined::ObservedOtherwise, now)?;
         }
         Ok(())
@@ -295,7 +332,8 @@ impl Control {
         why: Declined,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
-        self.battery.complain(&format!("what is asked cannot be brought about: {reason}"));
+        self.battery
+            .complain(&format!("what is asked cannot be brought about: {reason}"));
         let refreshed = self.battery.holding.as_ref().map(|holding| holding.refreshed_at);
         let since = refreshed.unwrap_or_else(|| *self.failing_since.get_or_insert(now));
         if now.seconds_since(since) < self.battery.reversion_seconds() {
@@ -304,7 +342,13 @@ impl Control {
         self.end_all(outbox, live, why, now)
     }
 
-    fn end_all(&mut self, outbox: &mut Outbox, live: &Live, why: Declined, now: Timestamp) -> Result<(), OutboxError> {
+    fn end_all(
+        &mut self,
+        outbox: &mut Outbox,
+        live: &Live,
+        why: Declined,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
         self.failing_since = None;
         self.ignored = 0;
         for dispatch in live.iter() {
@@ -320,7 +364,12 @@ fn end(outbox: &mut Outbox, dispatch: Dispatch, why: Declined, now: Timestamp) -
         return Ok(());
     }
     tracing::info!(instruction = %dispatch.instruction, %why, "the event ends early");
-    outbox.advance(dispatch.instruction, Progress::Stopped, Some(Stage::Stopped(why)), now)
+    outbox.advance(
+        dispatch.instruction,
+        Progress::Stopped,
+        Some(Stage::Stopped(why)),
+        now,
+    )
 }
 
 /// The time of these has come, and the agent is there for them.

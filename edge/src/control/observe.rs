@@ -56,7 +56,11 @@ fn battery(told: Milliwatts, before: &Measured, now: &Measured) -> Seen {
     };
     let asked = told.get().saturating_sub(was.get());
     let moved = battery.get().saturating_sub(was.get());
-    if is_half_of(moved, asked) { Seen::Partly } else { Seen::Ignored }
+    if is_half_of(moved, asked) {
+        Seen::Partly
+    } else {
+        Seen::Ignored
+    }
 }
 
 fn arrives_at_the_meter(battery: Milliwatts, before: &Measured, now: &Measured) -> bool {
@@ -111,17 +115,29 @@ mod tests {
             assert_eq!(judged(before, now), expected, "{now:?}");
         }
         let without_meter = measured(None, 0);
-        assert_eq!(judged(without_meter, measured(None, 3_000)), Seen::Obeyed(mw(3_000)));
+        assert_eq!(
+            judged(without_meter, measured(None, 3_000)),
+            Seen::Obeyed(mw(3_000))
+        );
     }
 
     #[test]
     fn a_limit_shows_at_the_meter() {
         let before = measured(6_000, 0);
         let import = Target::ImportLimit(mw(4_000));
-        assert_eq!(seen(import, mw(2_000), &before, &measured(4_000, 2_000)), Seen::Obeyed(mw(4_000)));
-        assert_eq!(seen(import, mw(2_000), &before, &measured(4_001, 2_000)), Seen::Partly);
+        assert_eq!(
+            seen(import, mw(2_000), &before, &measured(4_000, 2_000)),
+            Seen::Obeyed(mw(4_000))
+        );
+        assert_eq!(
+            seen(import, mw(2_000), &before, &measured(4_001, 2_000)),
+            Seen::Partly
+        );
         let export = Target::ExportLimit(mw(1_000));
-        assert_eq!(seen(export, mw(0), &before, &measured(-1_000, 0)), Seen::Obeyed(mw(-1_000)));
+        assert_eq!(
+            seen(export, mw(0), &before, &measured(-1_000, 0)),
+            Seen::Obeyed(mw(-1_000))
+        );
         assert_eq!(seen(export, mw(0), &before, &measured(-1_001, 0)), Seen::Partly);
         assert_eq!(seen(export, mw(0), &before, &measured(None, 0)), Seen::Unknown);
     }

@@ -16,7 +16,6 @@ mod step;
 
 use std::num::NonZeroU32;
 
-
 pub use self::limit::{Limits, MARGIN};
 pub use self::live::{CHARGE_TOLERANCE, Live};
 pub use self::step::{Bounds, Command, Measured, Plan, State, plan};

@@ -86,7 +86,12 @@ enum Ask {
     Observe(Timestamp, bool, oneshot::Sender<Snapshot>),
     Charge(Timestamp, oneshot::Sender<Result<i64, DriverError>>),
     Controls(Hand, Timestamp, oneshot::Sender<Result<Controls, DriverError>>),
-    Write(Controls, Vec<Write>, Timestamp, oneshot::Sender<Result<(), DriverError>>),
+    Write(
+        Box<Controls>,
+        Vec<Write>,
+        Timestamp,
+        oneshot::Sender<Result<(), DriverError>>,
+    ),
 }
 
 /// The task of a device has ended; it is started anew for the next question.
@@ -173,7 +178,7 @@ impl Device {
         now: Timestamp,
     ) -> Result<(), DeviceError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Write(controls.clone(), writes, now, reply));
+        self.ask(Ask::Write(Box::new(controls.clone()), writes, now, reply));
         Ok(answer.await.map_err(|_| TaskEnded)??)
     }
 

@@ -151,7 +151,9 @@ impl Outbox {
                     progress.name()
                 ],
             )?;
-            acknowledge(transaction, key, signed.digest, decision.stage(), now)
+            let received = acknowledge(transaction, key, signed.digest, Stage::Received, now)?;
+            let decided = acknowledge(transaction, key, signed.digest, decision.stage(), now)?;
+            Ok(received.saturating_add(decided))
         })?;
         self.depth = self.depth.saturating_add(added);
         Ok(())
@@ -217,7 +219,12 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError`].
-    pub fn keep_owner_setting(&mut self, hand: Hand, setting: &Saved, now: Timestamp) -> Result<(), OutboxError> {
+    pub fn keep_owner_setting(
+        &mut self,
+        hand: Hand,
+        setting: &Saved,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
         let text = json("setting", setting)?;
         self.durably(|transaction, _| {
             transaction.execute(
@@ -311,7 +318,11 @@ impl Outbox {
 }
 
 fn is_anything_displaced(transaction: &Transaction<'_>) -> Result<bool, OutboxError> {
-    Ok(transaction.query_row("SELECT EXISTS (SELECT 1 FROM owner_setting)", [], |row| row.get(0))?)
+    Ok(
+        transaction.query_row("SELECT EXISTS (SELECT 1 FROM owner_setting)", [], |row| {
+            row.get(0)
+        })?,
+    )
 }
 
 fn step(transaction: &Transaction<'_>, instruction: Digest, progress: Progress) -> Result<(), OutboxError> {

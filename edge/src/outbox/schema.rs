@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::{OutboxError, sequence_column};
 
 const SCHEMA: &str = include_str!("schema.sql");
+const CONTROL: &str = include_str!("control.sql");
 pub(super) const VERSION: i64 = 2;
 
 /// From the first layout, which forgot a report at its receipt and whatever it dropped.
@@ -29,6 +30,8 @@ CREATE TABLE asked (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     issued_at INTEGER NOT NULL
 ) STRICT;
+DROP TABLE instruction;
+DROP TABLE owner_setting;
 ";
 
 /// Makes the tables of a new file, brings those of an old one up to date, and checks whose they are.
@@ -38,13 +41,16 @@ pub(super) fn prepare(connection: &mut Connection, gateway: Identity) -> Result<
     match version {
         0 => {
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(CONTROL)?;
             transaction.execute(
                 "INSERT INTO chain (one, gateway, sequence, digest) VALUES (1, ?1, 0, ?2)",
                 params![gateway.to_string(), Digest::NONE.as_bytes()],
             )?;
         }
         1 => {
+            // What was under way at that moment is given up: devices go back by their own timers.
             transaction.execute_batch(FROM_1)?;
+            transaction.execute_batch(CONTROL)?;
             number_reports(&transaction)?;
         }
         VERSION => {}

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::control::policy::Decision;
-use crate::device::Setting;
+use crate::device::Hand;
+use crate::device::controls::{Controls, Ratings, Saved};
 
 const MIDNIGHT: i64 = 1_775_692_800;
 
@@ -92,14 +93,15 @@ fn opted_in(power: i64) -> Decision {
     }
 }
 
-const SETTING: Setting = Setting {
-    mode: 1,
-    out_rate: 100,
-    in_rate: 50,
-    window: 0,
-    reversion: 0,
-    ramp: u16::MAX,
-};
+/// Controls of model 124 with this discharge rate, as their owner has them.
+fn setting(out_rate: u16) -> Saved {
+    let mut words = vec![0; 26];
+    words[0] = 124;
+    words[1] = 24;
+    words[2] = 5_000;
+    words[12] = out_rate;
+    Controls::of_model(&words, Ratings::default()).unwrap().saved()
+}
 
 #[test]
 fn reports_are_chained_and_hold_every_interval_once() {
@@ -310,7 +312,7 @@ fn an_instruction_and_its_answer_are_one() {
     let taken = instruction(5);
     outbox.admit(&taken, opted_in(900), at(10)).unwrap();
     assert!(outbox.admit(&taken, opted_in(900), at(11)).is_err());
-    assert_eq!(outbox.depth(), 1);
+    assert_eq!(outbox.depth(), 2, "received, and opted in");
     assert!(outbox.knows_instruction(taken.digest).unwrap());
     assert_eq!(outbox.last_instruction().unwrap(), Some((5, taken.digest)));
     let [dispatch] = outbox.dispatches().unwrap()[..] else {
@@ -333,21 +335,32 @@ fn an_instruction_and_its_answer_are_one() {
 fn the_first_owner_s_setting_is_the_one_that_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
-    outbox.keep_owner_setting(SETTING, at(0)).unwrap();
+    let (first, second) = (setting(100), setting(50));
+    assert_ne!(first, second);
+    outbox.keep_owner_setting(Hand::Battery, &first, at(0)).unwrap();
+    outbox.keep_owner_setting(Hand::Battery, &second, at(1)).unwrap();
     outbox
-        .keep_owner_setting(Setting { mode: 3, ..SETTING }, at(1))
+        .keep_owner_setting(Hand::Production, &second, at(1))
         .unwrap();
     drop(outbox);
     let mut outbox = open(&directory);
-    assert_eq!(outbox.owner_setting().unwrap(), Some(SETTING));
+    assert_eq!(outbox.owner_setting(Hand::Battery).unwrap(), Some(first));
+    assert_eq!(outbox.owner_setting(Hand::Production).unwrap(), Some(second));
 
     let taken = instruction(1);
     outbox.admit(&taken, opted_in(1), at(2)).unwrap();
     outbox
-        .advance(taken.digest, Progress::Begun, None, at(3))
+        .advance(taken.digest, Progress::Stopped, None, at(3))
         .unwrap();
-    outbox.restored(&[taken.digest], at(4)).unwrap();
-    assert_eq!(outbox.owner_setting().unwrap(), None);
+    outbox.restored(Hand::Production, at(4)).unwrap();
+    outbox.close_stopped().unwrap();
+    assert_eq!(
+        outbox.dispatches().unwrap().len(),
+        1,
+        "the battery is displaced still"
+    );
+    outbox.restored(Hand::Battery, at(4)).unwrap();
+    assert_eq!(outbox.owner_setting(Hand::Battery).unwrap(), None);
     assert!(outbox.dispatches().unwrap().is_empty());
     let last = outbox.outgoing_after(0, 10).unwrap().pop().unwrap();
     assert_eq!(last.kind, Kind::Acknowledgement);
@@ -367,8 +380,8 @@ fn the_same_stage_at_the_same_time_is_told_once() {
             .advance(taken.digest, Progress::Written, written, at(3))
             .unwrap();
     }
-    assert_eq!(outbox.depth(), 2);
-    assert_eq!(outbox.outgoing_after(0, 10).unwrap().len(), 2);
+    assert_eq!(outbox.depth(), 3, "received, opted in, and written once");
+    assert_eq!(outbox.outgoing_after(0, 10).unwrap().len(), 3);
 }
 
 mod bounds;

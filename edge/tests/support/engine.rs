@@ -149,7 +149,17 @@ impl Engine {
     }
 
     /// The next acknowledgement, receipted.
+    /// The next stage that is told after the receipt of the instruction.
     pub async fn stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
+        loop {
+            let (stage, at) = self.any_stage(of).await;
+            if stage != Stage::Received {
+                return (stage, at);
+            }
+        }
+    }
+
+    async fn any_stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
         let signed = Acknowledgement::open(&self.next(TopicKind::Acknowledgement).await.payload).unwrap();
         assert_eq!(signed.signer, self.gateway);
         assert_eq!(signed.message.instruction, Digest::of(of));

@@ -91,14 +91,13 @@ impl Line {
 
     fn wait_is_over(&self, exchange: &Exchange) -> Result<(), BusError> {
         let unit = self.units.get(&exchange.unit).copied().unwrap_or_default();
-        let closed = self
-            .context
-            .is_none()
-            .then_some(self.connecting)
-            .unwrap_or_default();
+        let connecting = match self.context {
+            None => self.connecting,
+            Some(_) => Backoff::default(),
+        };
         let next = unit
             .waits_until(exchange.now)
-            .max(closed.waits_until(exchange.now));
+            .max(connecting.waits_until(exchange.now));
         next.map_or(Ok(()), |next| {
             Err(BusError::BackingOff {
                 endpoint: self.endpoint.to_string(),

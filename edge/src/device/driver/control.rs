@@ -85,7 +85,11 @@ impl Driver {
             Ok(image) => image,
         };
         // The percentages of 123 and 124 are of what the models themselves say.
-        let ratings = if model == 704 { self.ratings() } else { Ratings::default() };
+        let ratings = if model == 704 {
+            self.ratings()
+        } else {
+            Ratings::default()
+        };
         let controls = Controls::of_model(&image.words(), ratings)?;
         Ok(controls.allowing_grid_charging(self.config.grid_charging))
     }
@@ -112,7 +116,12 @@ impl Driver {
     ///
     /// # Errors
     /// [`DriverError`]; after a time-out it is unknown what the device took.
-    pub async fn write(&mut self, controls: &Controls, writes: &[Write], now: Timestamp) -> Result<(), DriverError> {
+    pub async fn write(
+        &mut self,
+        controls: &Controls,
+        writes: &[Write],
+        now: Timestamp,
+    ) -> Result<(), DriverError> {
         self.reader.begin(now, false);
         let base = match controls.model() {
             None => 0,
@@ -127,7 +136,10 @@ impl Driver {
                 count: write.words.len(),
             })?;
             let words = write.words.clone();
-            self.reader.unit().write(Query::Write { address, words }, now).await?;
+            self.reader
+                .unit()
+                .write(Query::Write { address, words }, now)
+                .await?;
         }
         Ok(())
     }
