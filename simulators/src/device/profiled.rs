@@ -54,6 +54,7 @@ fn literals(control: &Control) -> Vec<(u16, Vec<u16>)> {
     let literal = |write: &&Write| matches!(write.value, Written::Literal(_));
     let fixed = Control {
         writes: control.writes.iter().filter(literal).cloned().collect(),
+        joined: false,
         reverts_after: None,
         notes: None,
     };
