@@ -22,7 +22,7 @@ fn the_vocabulary_is_the_one_of_the_code() {
     let row = |quantity: &Quantity| {
         let measure = match quantity.measure() {
             Measure::Text => "text".to_owned(),
-            Measure::Identity => "text, or number without unit".to_owned(),
+            Measure::Identity => "text, or whole number without unit".to_owned(),
             Measure::Code => "number without unit".to_owned(),
             Measure::In(units) => units
                 .iter()

@@ -8,7 +8,7 @@ mod homes;
 mod properties;
 
 use gridtally_registers::profile::{
-    Action, Argument, Arguments, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
+    Action, Argument, Arguments, PointName, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
 };
 use gridtally_simulators::{Answer, Device, DeviceSpec, Energies, Energy, Flow, Home, Role, Server};
 use homes::{
@@ -173,8 +173,35 @@ async fn every_shipped_profile_reads_back_what_the_physics_says() {
                 );
                 checked.insert(quantity);
             }
-            if let Some(serial) = read.get("serial_number") {
-                assert_eq!(*serial, Value::Text("SN-4711".to_owned()));
+            for sum in &profile.sums {
+                checked.insert(sum.name);
+                let truth = truth(sum.name, &home, home.flow(), home.energies()).expect("a power");
+                let watts = |name: &PointName| {
+                    let Value::Number(number) = read[&name.to_string()] else {
+                        panic!("{}: {name} has no number", profile.name)
+                    };
+                    profile.point(name)?.unit?.to_base(number)
+                };
+                let shown = sum.watts(watts).expect("every part has a value");
+                // Each part is cut to a whole step.
+                let steps: Decimal = sum
+                    .parts()
+                    .filter_map(|(name, _)| {
+                        let point = profile.point(name)?;
+                        point.unit?.to_base(point.encoding.scale())
+                    })
+                    .sum();
+                assert!(
+                    (shown - truth).abs() < steps,
+                    "{}: {:?} shows {shown} in place of {truth}",
+                    profile.name,
+                    sum.name
+                );
+            }
+            match read.get("serial_number") {
+                None => {}
+                Some(Value::Number(number)) => assert_eq!(*number, decimal(4_711), "{}", profile.name),
+                Some(other) => assert_eq!(*other, Value::Text("SN-4711".to_owned()), "{}", profile.name),
             }
             if let Some(Value::Number(hertz)) = read.get("frequency") {
                 let swing = (*hertz - decimal(50)).abs();

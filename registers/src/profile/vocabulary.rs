@@ -101,7 +101,7 @@ pub enum Measure {
     Code,
     /// Text.
     Text,
-    /// Text, or a number without a unit.
+    /// Text, or a whole number without a unit.
     Identity,
 }
 
