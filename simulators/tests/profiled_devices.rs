@@ -8,7 +8,7 @@ mod homes;
 mod properties;
 
 use gridtally_registers::profile::{
-    Action, Argument, Arguments, PointName, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
+    Action, Argument, Arguments, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
 };
 use gridtally_simulators::{Answer, Device, DeviceSpec, Energies, Energy, Flow, Home, Role, Server};
 use homes::{
@@ -176,13 +176,8 @@ async fn every_shipped_profile_reads_back_what_the_physics_says() {
             for sum in &profile.sums {
                 checked.insert(sum.name);
                 let truth = truth(sum.name, &home, home.flow(), home.energies()).expect("a power");
-                let watts = |name: &PointName| {
-                    let Value::Number(number) = read[&name.to_string()] else {
-                        panic!("{}: {name} has no number", profile.name)
-                    };
-                    profile.point(name)?.unit?.to_base(number)
-                };
-                let shown = sum.watts(watts).expect("every part has a value");
+                let shown = sum.watts(profile, |point| read.get(&point.name.to_string()).cloned());
+                let shown = shown.expect("every part has a value");
                 // Each part is cut to a whole step.
                 let steps: Decimal = sum
                     .parts()

@@ -74,12 +74,7 @@ fn recipe_of(mut section: Section<'_, '_>, action: Action, points: &Points<'_>) 
             reverts_after.as_ref().and_then(Option::as_ref),
         );
     }
-    let joined = if section.has("joined") {
-        section.boolean("joined")
-    } else {
-        section.know("joined");
-        Some(false)
-    };
+    let joined = section.flag("joined");
     let control = Control {
         writes,
         joined: joined.unwrap_or_default(),

@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use super::Profile;
+use super::codec::Value;
 use super::mistake::Problem;
 use super::point::{Point, Poll};
 use super::reader::Section;
@@ -19,6 +21,8 @@ pub struct Sum {
     pub plus: Vec<PointName>,
     /// What is taken off.
     pub minus: Vec<PointName>,
+    /// Whether a part that the device says to have no value counts nothing: an input that is not there.
+    pub absent_is_zero: bool,
     /// What a person should know.
     pub note: Option<String>,
 }
@@ -30,12 +34,25 @@ impl Sum {
         plus.chain(self.minus.iter().map(|name| (name, true)))
     }
 
-    /// The power in watts, from the parts in watts; `None` where a part has no value. Half a sum is another one.
-    pub fn watts(&self, mut part: impl FnMut(&PointName) -> Option<Decimal>) -> Option<Decimal> {
-        self.parts().try_fold(Decimal::ZERO, |sum, (name, is_minus)| {
-            let watts = part(name)?;
-            sum.checked_add(if is_minus { -watts } else { watts })
-        })
+    /// The power in watts, from the values of its points in the sum's profile; `None` where one was not read, and
+    /// where one is not available but counts, for half a sum is another one, and where none is available.
+    pub fn watts(
+        &self,
+        profile: &Profile,
+        mut value: impl FnMut(&Point) -> Option<Value>,
+    ) -> Option<Decimal> {
+        let mut sum = None;
+        for (name, is_minus) in self.parts() {
+            let point = profile.point(name)?;
+            let watts = match value(point)? {
+                Value::Number(number) => point.unit?.to_base(number)?,
+                Value::NotAvailable if self.absent_is_zero => continue,
+                _ => return None,
+            };
+            let signed = if is_minus { -watts } else { watts };
+            sum = Some(sum.unwrap_or(Decimal::ZERO).checked_add(signed)?);
+        }
+        sum
     }
 }
 
@@ -68,6 +85,7 @@ fn sum_of(mut section: Section<'_, '_>, points: &[Point], broken: &[String]) -> 
         section.know("minus");
         Some(Vec::new())
     };
+    let absent_is_zero = section.flag("absent_is_zero");
     let note = section.optional_text("note").map(|note| note.value);
     let sum = plus.zip(minus).and_then(|(plus, minus)| {
         let plus = parts(&mut section, "plus", &plus, points, broken)?;
@@ -77,6 +95,7 @@ fn sum_of(mut section: Section<'_, '_>, points: &[Point], broken: &[String]) -> 
             name,
             plus,
             minus,
+            absent_is_zero: absent_is_zero?,
             note,
         })
     });

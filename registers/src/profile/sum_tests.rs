@@ -25,15 +25,40 @@ fn a_sum_adds_and_takes_off_and_is_none_without_one_of_its_parts() {
     let sum = profile.sum(Quantity::BatteryPower).expect("the sum");
     assert_eq!(profile.sum(Quantity::GridPower), None);
     assert_eq!(profile.quantity(Quantity::BatteryPower), None);
-    let of = |charge: Option<i64>| {
-        sum.watts(|name| match name.to_string().as_str() {
-            "vendor:charge" => charge.map(Decimal::from),
-            _ => Some(Decimal::from(20)),
+    let of = |charge: Option<Value>| {
+        sum.watts(&profile, |point| match point.name.to_string().as_str() {
+            "vendor:charge" => charge.clone(),
+            _ => Some(Value::Number(20.into())),
         })
     };
-    assert_eq!(of(Some(500)), Some(Decimal::from(-480)));
+    assert_eq!(
+        of(Some(Value::Number(2.into()))),
+        Some(Decimal::from(-1_980)),
+        "2 kW"
+    );
+    assert_eq!(of(Some(Value::NotAvailable)), None);
+    assert_eq!(of(Some(Value::Text("2".into()))), None);
     assert_eq!(of(None), None);
-    assert_eq!(sum.watts(|_| Some(Decimal::MAX)), Some(Decimal::ZERO));
+    assert_eq!(sum.watts(&profile, |_| Some(Value::Number(Decimal::MAX))), None);
+}
+
+#[test]
+fn an_input_that_is_not_there_counts_nothing_where_the_sum_says_so() {
+    let text =
+        with_sum("name = \"pv_power\"\nplus = [\"vendor:discharge\", \"load_power\"]\nabsent_is_zero = true");
+    let profile = Profile::parse(&text, "t").unwrap_or_else(|errors| panic!("{errors}"));
+    let sum = profile.sum(Quantity::PvPower).expect("the sum");
+    let of = |first: Option<Value>, other: Value| {
+        sum.watts(&profile, |point| match point.name {
+            PointName::Vendor(_) => first.clone(),
+            PointName::Quantity(_) => Some(other.clone()),
+        })
+    };
+    let watts = |watts: i64| Value::Number(watts.into());
+    assert_eq!(of(Some(Value::NotAvailable), watts(7)), Some(7.into()));
+    assert_eq!(of(Some(watts(5)), watts(7)), Some(12.into()));
+    assert_eq!(of(None, watts(7)), None, "not read");
+    assert_eq!(of(Some(Value::NotAvailable), Value::NotAvailable), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Profiles, and homes with one device of one.
 
-use gridtally_registers::profile::{Point, PointName, Profile, Quantity, Table, Value};
+use gridtally_registers::profile::{Point, Profile, Quantity, Table, Value};
 use gridtally_simulators::{Answer, BatterySpec, Device, DeviceSpec, Home, HomeSpec, RegisterMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -87,14 +87,8 @@ pub fn charge(home: &Home) {
 pub fn number(device: &Device, profile: &Profile, quantity: Quantity) -> Value {
     let map = device.seen_registers();
     if let Some(sum) = profile.sum(quantity) {
-        let watts = |name: &PointName| {
-            let point = profile.point(name)?;
-            match seen(&map, point) {
-                Value::Number(number) => point.unit?.to_base(number),
-                _ => None,
-            }
-        };
-        return sum.watts(watts).map_or(Value::NotAvailable, Value::Number);
+        let watts = sum.watts(profile, |point| Some(seen(&map, point)));
+        return watts.map_or(Value::NotAvailable, Value::Number);
     }
     seen(&map, profile.quantity(quantity).expect("a point"))
 }
