@@ -70,6 +70,7 @@ fn every_point_that_is_polled_is_in_exactly_one_request_and_whole() {
     for (file, profile) in shipped() {
         for point in profile.points.iter().filter(|point| point.poll != Poll::Never) {
             let blocks = profile.blocks(point.poll);
+            assert!(blocks.iter().all(|block| block.count <= profile.max_registers));
             let answers = blocks
                 .iter()
                 .map(|block| (block, vec![0; usize::from(block.count)]));

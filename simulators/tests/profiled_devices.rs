@@ -6,6 +6,8 @@ mod faults;
 mod homes;
 #[path = "profiled/properties.rs"]
 mod properties;
+#[path = "profiled/stranger.rs"]
+mod stranger;
 
 use gridtally_registers::profile::{
     Action, Argument, Arguments, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
