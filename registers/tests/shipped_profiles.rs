@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gridtally_registers::profile::{
-    Access, Action, Argument, Arguments, DeviceKind, Poll, Profile, Quantity, Value,
+    Access, Action, Argument, Arguments, DeviceKind, Poll, Profile, Quantity, RegisterWrite, Value,
 };
 
 fn shipped() -> Vec<(PathBuf, Profile)> {
@@ -122,10 +122,16 @@ fn every_recipe_gives_whole_registers_for_an_ordinary_request() {
         for (action, control) in &profile.controls {
             let writes = control.render(&ordinary);
             let writes = writes.unwrap_or_else(|error| panic!("{}, {action}: {error}", file.display()));
-            let lengths = control.writes.iter().map(|write| write.encoding().length());
-            let written: usize = writes.iter().map(|write| write.registers.len()).sum();
-            assert_eq!(written, lengths.map(usize::from).sum::<usize>());
-            assert_eq!(writes.len() < control.writes.len(), control.joined);
+            assert_eq!(writes.len(), control.writes.len());
+            let registers = |writes: &[RegisterWrite]| -> Vec<u16> {
+                writes
+                    .iter()
+                    .flat_map(|write| write.registers.iter().copied())
+                    .collect()
+            };
+            let requests = control.requests(writes.clone());
+            assert_eq!(registers(&requests), registers(&writes));
+            assert_eq!(requests.len() < writes.len(), control.joined);
             assert!(*action == Action::Release || control.takes(Argument::Watts));
         }
         let settings = profile

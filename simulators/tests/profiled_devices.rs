@@ -81,8 +81,9 @@ async fn settings(context: &mut Context, profile: &Profile) -> BTreeMap<String, 
 }
 
 async fn command(context: &mut Context, profile: &Profile, action: Action, arguments: &Arguments) {
-    let writes = profile.controls[&action].render(arguments).expect("a recipe");
-    for write in writes {
+    let control = &profile.controls[&action];
+    let writes = control.render(arguments).expect("a recipe");
+    for write in control.requests(writes) {
         let answer = within(context.write_multiple_registers(write.address, &write.registers)).await;
         answer
             .expect("a connection")

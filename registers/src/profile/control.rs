@@ -198,15 +198,21 @@ impl Control {
             .any(|write| write.value == Written::Argument(argument))
     }
 
-    /// The requests to send, in their order. Nothing is rounded.
+    /// The registers of each write, in their order. Nothing is rounded. [`Control::requests`] sends them.
     ///
     /// # Errors
     /// [`ControlError`] for the first write that cannot be made. Then none may be sent: half a recipe is
     /// another one.
     pub fn render(&self, arguments: &Arguments) -> Result<Vec<RegisterWrite>, ControlError> {
+        self.writes.iter().map(|write| write.render(arguments)).collect()
+    }
+
+    /// The requests that send what [`Control::render`] has made: one for each write, or where the recipe is
+    /// [`joined`](Self::joined), one for those to registers in a row.
+    #[must_use]
+    pub fn requests(&self, rendered: Vec<RegisterWrite>) -> Vec<RegisterWrite> {
         let mut requests: Vec<RegisterWrite> = Vec::new();
-        for write in &self.writes {
-            let next = write.render(arguments)?;
+        for next in rendered {
             match requests.last_mut() {
                 Some(last) if self.joined && last.is_before(next.address) => {
                     last.registers.extend(next.registers);
@@ -214,7 +220,7 @@ impl Control {
                 _ => requests.push(next),
             }
         }
-        Ok(requests)
+        requests
     }
 
     /// How many registers each request writes.

@@ -128,10 +128,11 @@ fn writes_to_registers_in_a_row_are_one_request_where_the_recipe_says_so() {
             watts,
             ..Arguments::default()
         };
-        let writes = profile.controls[&Action::ForceCharge]
-            .render(&arguments)
-            .expect("a recipe");
-        writes
+        let control = &profile.controls[&Action::ForceCharge];
+        let writes = control.render(&arguments).expect("a recipe");
+        assert_eq!(writes.len(), control.writes.len());
+        control
+            .requests(writes)
             .into_iter()
             .map(|write| (write.address, write.registers))
             .collect::<Vec<_>>()
