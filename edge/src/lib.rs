@@ -8,6 +8,7 @@
 //! * [`outbox`]: the durable memory; a report leaves it when the engine has signed for it.
 //! * [`uplink`]: MQTT out and in.
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
+//! * [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
 //! * [`stepped`], [`real_time`]: the two ways in which time passes; [`cli`]: what a person types.
 
 pub mod agent;
@@ -15,9 +16,12 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod history;
+pub mod home_assistant;
 pub mod identity;
 pub mod meter;
 pub mod outbox;
+pub mod page;
 pub mod real_time;
 pub mod stepped;
 pub mod uplink;
