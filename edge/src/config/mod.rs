@@ -2,6 +2,8 @@
 //! devices of one number are errors that name the file, the line and the key.
 
 mod error;
+mod home_assistant;
+mod page;
 mod value;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use self::error::ConfigError;
+pub use self::home_assistant::HomeAssistantConfig;
+pub use self::page::PageConfig;
 pub use self::value::Percent;
 use self::value::{Address, Bounded, Name, Watts};
 
@@ -34,6 +38,10 @@ pub struct AgentConfig {
     pub broker: String,
     /// What the owner allows.
     pub owner: OwnerConfig,
+    /// The homeowner's page, where it is wanted.
+    pub page: Option<PageConfig>,
+    /// The owner's Home Assistant, where there is one.
+    pub home_assistant: Option<HomeAssistantConfig>,
     /// The devices, in the order of the file.
     pub devices: Vec<DeviceConfig>,
 }
@@ -162,6 +170,8 @@ impl AgentConfig {
                 reserve: file.owner.reserve_percent,
                 discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
             },
+            page: file.page,
+            home_assistant: file.home_assistant,
             devices: file.device.into_iter().map(|d| d.into_inner().into()).collect(),
         })
     }
@@ -189,6 +199,8 @@ struct File {
     gateway: Gateway,
     broker: Broker,
     owner: Owner,
+    page: Option<PageConfig>,
+    home_assistant: Option<HomeAssistantConfig>,
     device: Vec<Spanned<Device>>,
 }
 
