@@ -19,8 +19,8 @@ pub struct Series {
 }
 
 /// The drawing: 360 wide, bars from `LEFT` to 356, the ground at `GROUND`.
-const LEFT: usize = 40;
-const WIDTH: usize = 316;
+const LEFT: usize = 46;
+const WIDTH: usize = 310;
 const TOP: i64 = 12;
 const GROUND: i64 = 152;
 
@@ -92,7 +92,7 @@ pub fn chart(bars: &[Bar], series: &[Series]) -> Html {
     let names: Vec<_> = series.iter().map(|s| s.name).collect();
     html!(
         "<svg class=\"chart\" viewBox=\"0 0 360 174\" role=\"img\" aria-label=\"" (names.join(" and ")) ", as bars\">"
-        [rule(TOP, top)] [rule((TOP + GROUND) / 2, top / 2)] [rule(GROUND, 0)] [drawn] [labels] "</svg>"
+        [rule(TOP, top, top)] [rule((TOP + GROUND) / 2, top / 2, top)] [rule(GROUND, 0, top)] [drawn] [labels] "</svg>"
         "<ul class=\"legend\">" [legend] "</ul>"
     )
 }
@@ -107,10 +107,19 @@ fn column(left: usize, width: usize, height: i64, class: &'static str) -> Html {
     )
 }
 
-fn rule(y: i64, value: i64) -> Html {
+/// A line at a value, in the unit of the topmost one.
+fn rule(y: i64, value: i64, top: i64) -> Html {
+    let (unit, name) = if top < 1_000_000 {
+        (1000, "Wh")
+    } else {
+        (1_000_000, "kWh")
+    };
+    let tenths = value / (unit / 10);
+    let fraction = (tenths % 10 != 0).then(|| html!("."(tenths % 10)));
+    let name = (value == top).then(|| html!(" "(name)));
     html!(
-        "<path class=\"rule\" d=\"M40 " (y) "H356\"/><text class=\"left\" x=\"34\" y=\"" (y + 4) "\">"
-        (words::energy(MilliwattHours::new(value)).replace(" kWh", "k").replace(" Wh", "")) "</text>"
+        "<path class=\"rule\" d=\"M46 " (y) "H356\"/><text class=\"left\" x=\"41\" y=\"" (y + 4) "\">"
+        (tenths / 10) [fraction] [name] "</text>"
     )
 }
 
@@ -123,11 +132,11 @@ fn height(value: i64, top: i64) -> i64 {
         .min(GROUND - TOP)
 }
 
-/// The next of 2, 4, 6, 10 × a power of ten, from a watt-hour up: half of it is a round number too.
+/// The next of 1, 2, 3, 4, 5, 6, 8 × a power of ten, from a watt-hour up: half of it is short too.
 fn ceiling(value: i64) -> i64 {
-    let mut unit = 1000_i64;
+    let mut unit = 1000_i64; // 1 Wh
     while let Some(next) = unit.checked_mul(10) {
-        if let Some(top) = [2, 4, 6, 10]
+        if let Some(top) = [1, 2, 3, 4, 5, 6, 8, 10]
             .iter()
             .map(|m| unit.saturating_mul(*m))
             .find(|top| *top >= value)
@@ -151,10 +160,11 @@ mod tests {
     #[test]
     fn the_ceiling_is_round() {
         for (value, top) in [
-            (0, 2000),
+            (0, 1000),
+            (1001, 2000),
             (2000, 2000),
-            (2001, 4000),
-            (60_001, 100_000),
+            (2001, 3000),
+            (80_001, 100_000),
             (i64::MAX, i64::MAX),
         ] {
             assert_eq!(ceiling(value), top);

@@ -26,6 +26,16 @@ pub fn flow(home: &HomeState) -> Html {
     let (solar, solar_way) = net(power.solar, None);
     let (house, house_way) = net(None, power.house());
     let has_battery = battery.is_some() || home.battery.is_some();
+    let grid_label = match grid_way {
+        Way::In => "From the grid",
+        Way::Out => "To the grid",
+        Way::None => "Grid",
+    };
+    let charge = home.battery.as_ref().and_then(|b| b.state_of_charge);
+    let battery_label = charge.map_or_else(
+        || "Battery".to_owned(),
+        |c| format!("Battery {}", words::percent(c)),
+    );
     let battery_node = has_battery.then(|| {
         html!(
             [line(
@@ -38,7 +48,7 @@ pub fn flow(home: &HomeState) -> Html {
                 html!("translate(180 256)"),
                 battery_icon(),
                 battery,
-                "Battery",
+                &battery_label,
                 html!("y=\"62\"")
             )]
         )
@@ -50,7 +60,7 @@ pub fn flow(home: &HomeState) -> Html {
         [line("grid", grid_way, html!("M92 150H180"), html!("M180 150H92"))]
         [line("house", house_way, html!("M268 150H180"), html!("M180 150H268"))]
         [node("solar", html!("translate(180 52)"), solar_icon(), solar, "Roof", html!("x=\"50\" y=\"-18\" class=\"side\""))]
-        [node("grid", html!("translate(52 150)"), grid_icon(), grid, "Grid", html!("y=\"62\""))]
+        [node("grid", html!("translate(52 150)"), grid_icon(), grid, grid_label, html!("y=\"62\""))]
         [node("house", html!("translate(308 150)"), house_icon(), house, "House", html!("y=\"62\""))]
         [battery_node]
         "<circle class=\"crossing\" cx=\"180\" cy=\"150\" r=\"6\"/></svg>"
@@ -89,7 +99,7 @@ fn node(
     place: Html,
     icon: Html,
     value: Option<Milliwatts>,
-    label: &'static str,
+    label: &str,
     at: Html,
 ) -> Html {
     html!(

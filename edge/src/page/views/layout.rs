@@ -104,6 +104,12 @@ pub fn card(heading: &'static str, content: Html) -> Html {
     html!("<section class=\"card\"><h2>" (heading) "</h2>" [content] "</section>")
 }
 
+/// A card that comes after the others on a narrow screen.
+#[must_use]
+pub fn later_card(heading: &'static str, content: Html) -> Html {
+    html!("<section class=\"card later\"><h2>" (heading) "</h2>" [content] "</section>")
+}
+
 /// A number that one sees from across the room.
 #[must_use]
 pub fn figure(label: &str, value: &str, class: &'static str) -> Html {

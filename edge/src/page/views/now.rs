@@ -4,7 +4,7 @@ use gridtally_protocol::quantity::Overflow;
 
 use super::events::{event_card, opt_out_card};
 use super::flow::{flow, headline, sentence};
-use super::layout::{Tab, card, figure, page};
+use super::layout::{Tab, card, figure, later_card, page};
 use super::{View, energy};
 use crate::history::chart::Bar;
 use crate::page::html::{Html, html};
@@ -30,11 +30,11 @@ pub fn now(view: View<'_>, said: Option<Html>, today: &[Bar]) -> Result<Html, Ov
         "<p class=\"muted\">" (words::time(home.time, home.time, view.zone)) " · " (sentence(home)) ".</p></div>"
         "<div class=\"columns\"><div>"
         "<section class=\"card\"><h2 class=\"hidden\">Power flow</h2>" [flow(home)] "</section>"
+        [later_card("Today", html!([energy::figures(today)?] "<p><a href=\"/energy\">See the charts</a></p>"))]
         "</div><div>"
         [event.map(|event| event_card(view, event))]
         [opt_out_card(view)]
         [home.battery.as_ref().map(|b| battery_card(b, &home.power))]
-        [card("Today", html!([energy::figures(today)?] "<p><a href=\"/energy\">See the charts</a></p>"))]
         "</div></div>"
     );
     Ok(page(Tab::Now, "Now", main))
