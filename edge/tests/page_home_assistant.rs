@@ -24,10 +24,11 @@ async fn heard(
 ) -> Delivery {
     let hear = async {
         loop {
-            if let LinkEvent::Message(delivery) = events.recv().await.expect("the link goes on") {
-                if delivery.topic == topic && check(&delivery) {
-                    return delivery;
-                }
+            if let LinkEvent::Message(delivery) = events.recv().await.expect("the link goes on")
+                && delivery.topic == topic
+                && check(&delivery)
+            {
+                return delivery;
             }
         }
     };

@@ -183,8 +183,14 @@ fn the_page_and_home_assistant_are_off_until_they_are_named() {
         ("[page]\nzone = \"Mars/Olympus\"", "no time zone"),
         ("[page]\nport = 80", "unknown field"),
         ("[home_assistant]\nbroker = \"nowhere\"", "host:port"),
-        ("[home_assistant]\nbroker = \"a:1\"\ndiscovery_prefix = \"#\"", "no prefix"),
-        ("[home_assistant]\nbroker = \"a:1\"\ninterval_seconds = 0", "not within"),
+        (
+            "[home_assistant]\nbroker = \"a:1\"\ndiscovery_prefix = \"#\"",
+            "no prefix",
+        ),
+        (
+            "[home_assistant]\nbroker = \"a:1\"\ninterval_seconds = 0",
+            "not within",
+        ),
     ] {
         let error = with(tables).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");

@@ -28,6 +28,13 @@ pub fn energy(energy: MilliwattHours) -> String {
     scaled(energy.get(), "Wh", "kWh")
 }
 
+/// `4.83 kWh`: every digit, as a statement has it.
+#[must_use]
+pub fn exact_energy(energy: MilliwattHours) -> String {
+    let digits = energy.to_string();
+    format!("{} kWh", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// `640 Wh`, `2.4 kWh`, `312 kWh`, or a dash.
 #[must_use]
 pub fn energy_or_dash(value: Option<MilliwattHours>) -> String {
@@ -129,6 +136,9 @@ mod tests {
         assert_eq!(shown(99_949_000), "99.9 kW");
         assert_eq!(shown(99_950_000), "100 kW");
         assert_eq!(energy(MilliwattHours::new(312_400_000)), "312 kWh");
+        assert_eq!(exact_energy(MilliwattHours::new(4_830_001)), "4.830001 kWh");
+        assert_eq!(exact_energy(MilliwattHours::new(-10_000_000)), "-10 kWh");
+        assert_eq!(exact_energy(MilliwattHours::ZERO), "0 kWh");
         assert_eq!(percent(72_500), "73 %");
         assert_eq!(
             (bytes(1), bytes(3_600_000)),

@@ -63,10 +63,10 @@ impl Browser {
             let mut message = Vec::new();
             while out.read_until(0, &mut message).is_ok_and(|n| n > 0) {
                 message.pop();
-                if let Ok(value) = serde_json::from_slice(&message) {
-                    if into.send(value).is_err() {
-                        return;
-                    }
+                if let Ok(value) = serde_json::from_slice(&message)
+                    && into.send(value).is_err()
+                {
+                    return;
                 }
                 message.clear();
             }
@@ -139,8 +139,7 @@ impl Browser {
     }
 
     pub fn size(&mut self, width: u32, height: u32, dark: bool) {
-        let metrics =
-            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);
         let scheme = json!([{"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }}]);
         self.call("Emulation.setEmulatedMedia", json!({"features": scheme}));
@@ -172,10 +171,12 @@ impl Browser {
 
     /// The whole page as a PNG in `target/page/`.
     pub fn screenshot(&mut self, name: &str) {
-        let shot = self.call(
-            "Page.captureScreenshot",
-            json!({"format": "png", "captureBeyondViewport": true}),
-        );
+        // As tall as the page, so that what is fixed to the bottom is at the bottom.
+        let size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]");
+        let metrics = json!({"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.until(&format!("innerHeight === {}", size[1]));
+        let shot = self.call("Page.captureScreenshot", json!({"format": "png"}));
         let png = base64(shot["data"].as_str().unwrap());
         assert!(png.starts_with(b"\x89PNG"), "the screenshot is no PNG");
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))

@@ -39,7 +39,7 @@ fn line(view: View<'_>, line: &EarningLine) -> Html {
         .map(|why| html!("<p><strong class=\"chip no\">Why nothing</strong> " (why) "</p>"));
     html!(
         "<li class=\"card\"><h2>" (line.event) "</h2><p class=\"muted\">" (words::time(line.start, view.home.time, view.zone)) "</p>"
-        "<p class=\"big\">" (line.tokens) "</p><dl class=\"pairs\"><div><dt>Delivered</dt><dd>" (words::energy(line.delivered))
-        "</dd></div><div><dt>Baseline</dt><dd>" (words::energy(line.baseline)) "</dd></div></dl>" [zero] "</li>"
+        "<p class=\"big\">" (line.tokens) "</p><dl class=\"pairs\"><div><dt>Delivered</dt><dd>" (words::exact_energy(line.delivered))
+        "</dd></div><div><dt>Baseline</dt><dd>" (words::exact_energy(line.baseline)) "</dd></div></dl>" [zero] "</li>"
     )
 }
