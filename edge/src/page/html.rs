@@ -1,6 +1,6 @@
 //! HTML as text, escaped in this one place.
 //!
-//! [`html!`](crate::page::html::html) takes literals as they stand, `(expression)` escaped, and
+//! The macro `html!` takes literals as they stand, `(expression)` escaped, and
 //! `[expression]` for a finished [`Html`]. Nothing but a literal of this program gets in unescaped.
 
 use std::fmt::{self, Display, Write};
@@ -79,7 +79,7 @@ impl Write for Escape<'_> {
     }
 }
 
-/// Puts a piece of a page together; see the [module](self).
+/// Puts a piece of a page together; see the module.
 macro_rules! html {
     (@part $out:ident $markup:literal) => { $out.raw($markup) };
     (@part $out:ident ($value:expr)) => { $out.text(&$value) };
