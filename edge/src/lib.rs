@@ -10,6 +10,7 @@
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
 //! * [`proxy`]: a door for other software in the house.
 //! * [`home`]: what the home is, by its config and by what its devices have shown.
+//! * [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
 //! * [`stepped`], [`real_time`]: the two ways in which time passes; [`cli`]: what a person types.
 
 pub mod agent;
@@ -17,10 +18,13 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod history;
 pub mod home;
+pub mod home_assistant;
 pub mod identity;
 pub mod meter;
 pub mod outbox;
+pub mod page;
 pub mod proxy;
 pub mod real_time;
 pub mod stepped;

@@ -4,7 +4,9 @@
 mod broker;
 pub mod device;
 mod error;
+mod home_assistant;
 mod owner;
+mod page;
 pub mod profiles;
 mod proxy;
 mod quiet;
@@ -26,6 +28,8 @@ pub use self::owner::{GridBounds, OwnerConfig};
 pub use self::proxy::ProxyConfig;
 pub use self::quiet::{QuietHours, QuietRange};
 use self::value::Bounded;
+pub use self::home_assistant::HomeAssistantConfig;
+pub use self::page::PageConfig;
 pub use self::value::Percent;
 pub use self::zone::{Zone, ZoneError};
 
@@ -41,6 +45,10 @@ pub struct AgentConfig {
     pub broker: BrokerConfig,
     /// What the owner allows.
     pub owner: OwnerConfig,
+    /// The homeowner's page, where it is wanted.
+    pub page: Option<PageConfig>,
+    /// The owner's Home Assistant, where there is one.
+    pub home_assistant: Option<HomeAssistantConfig>,
     /// The devices, in the order of the file.
     pub devices: Vec<DeviceConfig>,
     /// The doors for other software in the house.
@@ -109,6 +117,8 @@ impl AgentConfig {
             },
             broker,
             owner: file.owner,
+            page: file.page,
+            home_assistant: file.home_assistant,
             devices,
             proxies,
         })
@@ -135,6 +145,8 @@ struct File {
     gateway: Gateway,
     broker: Spanned<broker::Broker>,
     owner: OwnerConfig,
+    page: Option<PageConfig>,
+    home_assistant: Option<HomeAssistantConfig>,
     device: Vec<Spanned<device::Device>>,
     #[serde(default)]
     proxy: Vec<proxy::Proxy>,
