@@ -10,6 +10,7 @@ use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
+use crate::at_home::{self, AtHome, AtHomeError, Facts};
 use crate::config::{AgentConfig, BrokerError};
 use crate::control::plan::{Bounds, reversion_seconds};
 use crate::control::policy::{Home, Moment};
@@ -19,6 +20,7 @@ use crate::device::{self, Device, Observations, Snapshot};
 use crate::home;
 use crate::meter::{Meters, Sample};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
+use crate::page::OwnerRequest;
 use crate::proxy::{Proxy, ProxyError};
 use crate::uplink::Uplink;
 use crate::uplink::inbox::Judge;
@@ -40,6 +42,9 @@ pub enum AgentError {
     /// The certificates of a device cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The owner's page cannot be served.
+    #[error(transparent)]
+    AtHome(#[from] AtHomeError),
     /// A door for other software cannot be opened.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -54,9 +59,28 @@ pub struct Pace {
     pub resend_after: Duration,
 }
 
+/// What comes between two steps.
+#[derive(Debug)]
+pub enum Event {
+    /// Something of the link.
+    Link(LinkEvent),
+    /// The owner's word.
+    Owner(OwnerRequest),
+}
+
+/// What an event asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the next step is due at its time.
+    Wait,
+    /// A step at once.
+    Tick,
+}
+
 /// The agent.
 #[derive(Debug)]
 pub struct Agent {
+    at_home: Option<AtHome>,
     config: AgentConfig,
     outbox: Outbox,
     meters: Meters,
@@ -111,6 +135,7 @@ impl Agent {
             }
         }
         Ok(Self {
+            at_home: AtHome::start(&config, outbox.identity().to_string())?,
             _proxies: proxies,
             config,
             outbox,
@@ -189,8 +214,30 @@ impl Agent {
             Err(error) if error.is_storage() => self.outbox.complain(&error),
             done => done?,
         }
+        self.show(now, clock, &snapshots)?;
         self.uplink.pump(&self.outbox)?;
         Ok(())
+    }
+
+    fn show(&self, now: Timestamp, clock: ClockState, snapshots: &[Snapshot]) -> Result<(), OutboxError> {
+        let Some(at_home) = &self.at_home else {
+            return Ok(());
+        };
+        let facts = Facts {
+            now,
+            clock,
+            config: &self.config,
+            snapshots,
+            link: self.uplink.state(),
+            last_receipt: self.uplink.last_receipt(),
+        };
+        at_home.show(&facts, &self.outbox)
+    }
+
+    /// Where the owner's page listens.
+    #[must_use]
+    pub fn page_address(&self) -> Option<std::net::SocketAddr> {
+        self.at_home.as_ref()?.address()
     }
 
     /// The boundary to read at `now`, if there is one that was not read.
@@ -228,6 +275,9 @@ impl Agent {
         }
         let ended = self.ended_intervals(boundary, samples);
         self.outbox.keep_intervals(boundary, &self.meters, &ended)?;
+        if let Some(at_home) = &self.at_home {
+            at_home.record(&ended);
+        }
         self.boundary = Some(boundary);
         if let Some(last) = ended.last() {
             self.pending = (
@@ -289,17 +339,37 @@ impl Agent {
         Ok(())
     }
 
-    /// Waits for the next event of the link.
-    pub async fn next_event(&mut self) -> Option<LinkEvent> {
-        self.uplink.next().await
+    /// Waits for what comes next, from the link or from the owner.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        let of_owner = async {
+            match &mut self.at_home {
+                Some(at_home) => at_home.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = self.uplink.next() => event.map(Event::Link),
+            request = of_owner => request.map(Event::Owner),
+        }
     }
 
     /// Takes an event of the link.
     ///
     /// # Errors
     /// [`AgentError`].
-    pub fn take(&mut self, event: LinkEvent, now: Timestamp) -> Result<(), AgentError> {
-        Ok(self.uplink.take(event, &mut self.outbox, now)?)
+    pub fn take(&mut self, event: Event, now: Timestamp) -> Result<Next, AgentError> {
+        match event {
+            Event::Link(event) => {
+                self.uplink.take(event, &mut self.outbox, now)?;
+                Ok(Next::Wait)
+            }
+            Event::Owner(request) => {
+                let answer = at_home::obey(&request.command, &mut self.outbox)?;
+                // He may have gone.
+                drop(request.answer.send(answer));
+                Ok(Next::Tick)
+            }
+        }
     }
 
     /// When something is to be sent again; [`Agent::resend`] does it.

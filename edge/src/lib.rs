@@ -10,10 +10,11 @@
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
 //! * [`proxy`]: a door for other software in the house.
 //! * [`home`]: what the home is, by its config and by what its devices have shown.
-//! * [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
+//! * [`at_home`], [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
 //! * [`stepped`], [`real_time`]: the two ways in which time passes; [`cli`]: what a person types.
 
 pub mod agent;
+pub mod at_home;
 pub mod cli;
 pub mod config;
 pub mod control;

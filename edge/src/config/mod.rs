@@ -24,12 +24,12 @@ use toml::Spanned;
 pub use self::broker::{BrokerConfig, BrokerError};
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
+pub use self::home_assistant::HomeAssistantConfig;
 pub use self::owner::{GridBounds, OwnerConfig};
+pub use self::page::PageConfig;
 pub use self::proxy::ProxyConfig;
 pub use self::quiet::{QuietHours, QuietRange};
 use self::value::Bounded;
-pub use self::home_assistant::HomeAssistantConfig;
-pub use self::page::PageConfig;
 pub use self::value::Percent;
 pub use self::zone::{Zone, ZoneError};
 

@@ -211,6 +211,7 @@ impl Observing {
                     .map(|channel| (channel, Err(Missing::Unreachable)))
                     .collect(),
                 live: Live::default(),
+                complaint: Some(TaskEnded.to_string()),
             },
         }
     }

@@ -13,6 +13,8 @@ CREATE TABLE instruction (
     power       INTEGER CHECK ((power IS NULL) = (accepted IS NULL)),
     program     TEXT,
     price       TEXT,
+    -- Why it was declined, or ended early.
+    because     TEXT,
     progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'observed', 'stopped', 'done'))
 ) STRICT;
 

@@ -1,7 +1,7 @@
 //! Instructions and what was done about them, with the owner's setting that they displaced. Each step is
 //! kept together with the acknowledgement that tells of it.
 
-use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Instruction, ProgramId, Target, TargetKind};
 use gridtally_protocol::message::{Message as _, Signed};
@@ -44,6 +44,11 @@ impl Progress {
         Self::Done,
     ];
 
+    fn named(name: &str) -> Result<Self, OutboxError> {
+        let named = Self::ALL.into_iter().find(|progress| progress.name() == name);
+        named.ok_or_else(|| OutboxError::corrupt("progress", name))
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -78,7 +83,55 @@ pub struct Dispatch {
     pub progress: Progress,
 }
 
+/// An event as the owner is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Its name.
+    pub event: String,
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+    /// What is asked for.
+    pub target: Target,
+    /// Whether the home takes part.
+    pub is_accepted: bool,
+    /// How far it is.
+    pub progress: Progress,
+    /// Why it was declined, or ended early.
+    pub because: Option<Declined>,
+}
+
 impl Outbox {
+    /// The events that begin last, the latest first.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn events(&self, limit: u16) -> Result<Vec<EventRecord>, OutboxError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT event, starts_at, ends_at, asked, kind, accepted IS NOT NULL, progress, because \
+             FROM instruction ORDER BY starts_at DESC, sequence DESC LIMIT ?1",
+        )?;
+        let rows = statement.query_map([limit], |row| {
+            let times = [row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?];
+            let names = [row.get::<_, String>(0)?, row.get(4)?, row.get(6)?];
+            Ok((times, names, row.get(5)?, row.get::<_, Option<String>>(7)?))
+        })?;
+        rows.map(|row| {
+            let ([start, end, asked], [event, kind, progress], is_accepted, because) = row?;
+            Ok(EventRecord {
+                event,
+                start: instant(start)?,
+                end: instant(end)?,
+                target: target(&kind, asked)?,
+                is_accepted,
+                progress: Progress::named(&progress)?,
+                because: because.and_then(|name| Declined::ALL.into_iter().find(|why| why.name() == name)),
+            })
+        })
+        .collect()
+    }
+
     /// The highest number of an instruction that was ever taken, and the digest of it.
     ///
     /// # Errors
@@ -128,13 +181,17 @@ impl Outbox {
             }
             Decision::OptedOut(_) => (None, None, Progress::Done),
         };
+        let because = match decision {
+            Decision::OptedOut(why) => Some(why.name()),
+            Decision::OptedIn { .. } => None,
+        };
         let sequence =
             i64::try_from(instruction.sequence).map_err(|e| OutboxError::corrupt("sequence number", e))?;
         let added = self.durably(|transaction, key| {
             transaction.execute(
                 "INSERT INTO instruction (digest, sequence, event, starts_at, ends_at, expires_at, kind, asked, \
-                 accepted, power, program, price, progress) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 accepted, power, program, price, progress, because) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                 params![
                     signed.digest.as_bytes(),
                     sequence,
@@ -148,7 +205,8 @@ impl Outbox {
                     power,
                     instruction.program.as_ref().map(ProgramId::as_str),
                     instruction.price.map(|price| price.to_string()),
-                    progress.name()
+                    progress.name(),
+                    because,
                 ],
             )?;
             let received = acknowledge(transaction, key, signed.digest, Stage::Received, now)?;
@@ -192,10 +250,7 @@ impl Outbox {
                 expires_at: instant(expires_at)?,
                 target: target(&kind, accepted)?,
                 power: Milliwatts::new(power),
-                progress: Progress::ALL
-                    .into_iter()
-                    .find(|p| p.name() == progress)
-                    .ok_or_else(|| OutboxError::corrupt("progress", progress))?,
+                progress: Progress::named(&progress)?,
             })
         })
         .collect()
@@ -259,6 +314,11 @@ impl Outbox {
     ) -> Result<(), OutboxError> {
         let added = self.durably(|transaction, key| {
             step(transaction, instruction, progress)?;
+            if let Some(Stage::Stopped(why)) = stage {
+                transaction
+                    .prepare_cached("UPDATE instruction SET because = ?2 WHERE digest = ?1")?
+                    .execute(params![instruction.as_bytes(), why.name()])?;
+            }
             stage.map_or(Ok(0), |stage| {
                 acknowledge(transaction, key, instruction, stage, now)
             })

@@ -31,7 +31,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 pub use self::again::{AGAIN_MAX, Again};
 pub use self::delivery::{Kind, Outgoing, Receipted};
-pub use self::dispatch::{Dispatch, Progress};
+pub use self::dispatch::{Dispatch, EventRecord, Progress};
 pub use self::keep::{DELIVERED_DAYS, DropReason, Dropped, Keep, Status};
 use crate::meter::{Meters, Sample};
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use self::inbox::{Handled, Ignored, Judge};
 use crate::config::{BrokerConfig, BrokerError};
 use crate::outbox::{Outbox, OutboxError, Outgoing};
+use crate::page::state::LinkState;
 
 /// At most so many messages wait for their receipts at a time.
 const IN_FLIGHT_MAX: usize = 64;
@@ -32,6 +33,11 @@ pub struct Uplink {
     gateway: Identity,
     judge: Judge,
     online: bool,
+    /// Since when, or why not.
+    connected_since: Option<Timestamp>,
+    complaint: Option<String>,
+    last_receipt: Option<Timestamp>,
+    broker: String,
     /// The place in the outbox up to which everything was published on this connection.
     sent_to: i64,
     /// What was published and is not receipted, with the time of publication.
@@ -71,10 +77,35 @@ impl Uplink {
             gateway,
             judge,
             online: false,
+            connected_since: None,
+            complaint: None,
+            last_receipt: None,
+            broker: broker.address.clone(),
             sent_to: 0,
             in_flight: BTreeMap::new(),
             resend_after,
         })
+    }
+
+    /// The link as the owner is told of it.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        // Whatever stands before the host is the password's.
+        let broker = self
+            .broker
+            .rsplit_once('@')
+            .map_or(self.broker.as_str(), |(_, host)| host);
+        LinkState {
+            broker: broker.to_owned(),
+            connected_since: self.connected_since,
+            complaint: self.complaint.clone(),
+        }
+    }
+
+    /// When the engine last signed for something.
+    #[must_use]
+    pub const fn last_receipt(&self) -> Option<Timestamp> {
+        self.last_receipt
     }
 
     /// How far the clock is trusted from now on.
@@ -104,11 +135,14 @@ impl Uplink {
                 tracing::info!("connected to the broker");
                 self.forget_connection();
                 self.online = true;
+                self.connected_since = Some(now);
+                self.complaint = None;
                 self.say("online");
             }
             LinkEvent::Disconnected { reason } => {
                 tracing::warn!(%reason, "no connection to the broker");
                 self.forget_connection();
+                self.complaint = Some(reason.to_string());
             }
             LinkEvent::Message(delivery) => match self.receive(&delivery, outbox, now) {
                 Ok(()) => self.link.acknowledge(&delivery),
@@ -134,6 +168,7 @@ impl Uplink {
         };
         match handled {
             Handled::Receipt(receipted) => {
+                self.last_receipt = Some(now);
                 for id in &receipted.ids {
                     self.in_flight.remove(id);
                 }
@@ -255,6 +290,7 @@ impl Uplink {
 
     fn forget_connection(&mut self) {
         self.online = false;
+        self.connected_since = None;
         self.sent_to = 0;
         self.in_flight.clear();
     }

@@ -86,6 +86,8 @@ pub struct Snapshot {
     pub channels: Observations,
     /// What it does at this moment.
     pub live: Live,
+    /// What is wrong with it, in a sentence.
+    pub complaint: Option<String>,
 }
 
 /// What a map's driver found for each quantity that was asked for.
@@ -151,10 +153,15 @@ impl Driver {
                 return Snapshot {
                     channels: channels.collect(),
                     live: Live::default(),
+                    complaint: Some(error.to_string()),
                 };
             }
         };
         let device = self.config.number;
+        let complaint = found
+            .values
+            .iter()
+            .find_map(|(_, value)| Some(value.as_ref().err()?.to_string()));
         let channels = found.values.into_iter().map(|(quantity, value)| {
             let value = match value {
                 Ok(value) => {
@@ -168,6 +175,7 @@ impl Driver {
         Snapshot {
             channels: channels.collect(),
             live: found.live,
+            complaint,
         }
     }
 
