@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod driver;
+pub mod reading;
 pub mod storage;
 pub mod sunspec;
 
