@@ -200,6 +200,7 @@ impl Agent {
             .map(|sample| Sample {
                 channel: sample.channel,
                 value: Err(Missing::NoStart),
+                quality: None,
             })
             .collect();
         let starts = (1..=told).rev().filter_map(|back| {

@@ -5,7 +5,7 @@ mod counter;
 
 use std::collections::BTreeMap;
 
-use gridtally_protocol::channel::{Channel, Missing, Quantity};
+use gridtally_protocol::channel::{Channel, Missing, Quality, Quantity};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct Sample {
     /// Its value, or why there is none.
     #[serde(rename = "v")]
     pub value: Result<MilliwattHours, Missing>,
+    /// What is to be known of the value.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
 }
 
 /// The meters of all energy channels; what has to survive a restart.
@@ -51,7 +54,11 @@ impl Meters {
                     .find(|(of, _)| *of == channel)
                     .map_or(Err(Missing::Unreachable), |(_, seen)| *seen);
                 let value = self.sample(channel, nameplate, config.gateway.interval, at, seen);
-                Sample { channel, value }
+                Sample {
+                    channel,
+                    value,
+                    quality: None,
+                }
             })
             .collect();
         samples.sort_unstable_by_key(|s| s.channel);

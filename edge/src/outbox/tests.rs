@@ -41,6 +41,7 @@ fn ended(start: i64, values: &[(u8, Result<i64, Missing>)]) -> Pending {
             .map(|&(device, value)| Sample {
                 channel: channel(device),
                 value: value.map(MilliwattHours::new),
+                quality: None,
             })
             .collect(),
     }

@@ -274,6 +274,7 @@ impl Home {
             },
             resolution: 0,
             samples: vec![Ok(mwh)],
+            qualities: BTreeMap::new(),
         };
         let next = Report {
             sequence: 1,
