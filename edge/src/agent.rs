@@ -170,9 +170,6 @@ impl Agent {
     /// Turns a boundary's readings into the samples of the interval that ends there, and keeps them.
     fn count(&mut self, boundary: Timestamp, observations: &Observations) -> Result<(), OutboxError> {
         let samples = self.meters.observe(&self.config, boundary, observations);
-        for sample in samples.iter().filter(|s| s.value == Err(Missing::CounterFault)) {
-            tracing::warn!(channel = %sample.channel, %boundary, "the counter jumped or went back; the interval has no value");
-        }
         let ended = self.ended_intervals(boundary, samples);
         self.outbox.keep_intervals(boundary, &self.meters, &ended)?;
         self.boundary = Some(boundary);

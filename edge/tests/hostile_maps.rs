@@ -2,11 +2,16 @@
 
 mod support;
 
-use gridtally_edge::device::{Counter, Driver, Observed};
+use gridtally_edge::device::{Count, Counter, Driver, Observed, Step};
 use gridtally_protocol::channel::Missing;
 use support::at;
 use support::driver::{configured, driver, energy};
 use support::map::{self, BASE, Device, Registers, Seen};
+
+fn counted(count: u64, scale: i16) -> Observed {
+    let count = Count::integer(count, 32, Step::of_scale(scale).unwrap()).unwrap();
+    Observed::Counter(Counter { count, device: None })
+}
 
 #[tokio::test]
 async fn a_value_and_its_scale_factor_come_in_one_request_with_the_header() {
@@ -15,7 +20,7 @@ async fn a_value_and_its_scale_factor_come_in_one_request_with_the_header() {
     driver.observe(at(0)).await;
     device.lock().seen.clear();
     let observations = driver.observe(at(300)).await;
-    let counter = |count| Ok(Observed::Counter(Counter { count, scale: -1 }));
+    let counter = |count| Ok(counted(count, -1));
     assert_eq!(
         observations.iter().map(|o| o.1).collect::<Vec<_>>(),
         [counter(1_000), counter(2_000)]
@@ -32,7 +37,7 @@ async fn a_scale_factor_that_changes_is_taken_from_the_same_reply() {
     device.lock().set32(103, 24, 100);
     device.lock().set(103, 26, 0);
     let observed = driver.observe(at(300)).await[0].1;
-    assert_eq!(observed, Ok(Observed::Counter(Counter { count: 100, scale: 0 })));
+    assert_eq!(observed, Ok(counted(100, 0)));
 }
 
 #[tokio::test]

@@ -11,18 +11,10 @@ use sunspec::models::model802::Model802;
 use sunspec::{Group, Model};
 
 use super::bus::{Bus, BusError};
+use super::reading::Observed;
 use super::storage::{Setting, StorageState};
-use super::sunspec::{Block, Counter, Map, ModelPlace, SunSpecError, discover, scaled};
+use super::sunspec::{Block, Map, ModelPlace, SunSpecError, discover, scaled};
 use crate::config::{DeviceConfig, DeviceKind};
-
-/// What a device showed of one channel at a boundary, or why nothing of it counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// A lifetime counter of energy.
-    Counter(Counter),
-    /// A level in thousandths of a percent.
-    Level(i64),
-}
 
 /// The channels of a device at one instant.
 pub type Observations = Vec<(Channel, Result<Observed, Missing>)>;

@@ -14,9 +14,10 @@ use gridtally_protocol::channel::Missing;
 use gridtally_protocol::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::driver::{Driver, Observations, Observed};
+pub use self::driver::{Driver, Observations};
+pub use self::reading::{Count, Counter, Integrated, Observed, Step};
 pub use self::storage::{Setting, StorageState};
-pub use self::sunspec::{Counter, SunSpecError};
+pub use self::sunspec::SunSpecError;
 use crate::config::DeviceConfig;
 
 /// What is asked of a device's task.

@@ -8,6 +8,7 @@
 use sunspec::{Group, Model, Point, Value};
 
 use super::bus::{Bus, BusError, READ_MAX};
+use super::reading::{Count, Counter, Step};
 
 /// Where maps start (§6.2.1), in the order of likelihood.
 pub const BASES: [u16; 3] = [40_000, 0, 50_000];
@@ -245,7 +246,15 @@ impl<M: Model + Group> Block<M> {
         if count == u32::MAX {
             return Err(Self::bad(name, i64::from(count)));
         }
-        Ok(Counter { count, scale })
+        let step = Step::of_scale(scale).ok_or(Self::bad(name, i64::from(scale)))?;
+        Ok(Counter {
+            count: Count::Integer {
+                count: u64::from(count),
+                bits: 32,
+                step,
+            },
+            device: None,
+        })
     }
 
     /// An unsigned number, all ones excepted.
@@ -269,15 +278,6 @@ impl<M: Model + Group> Block<M> {
             value => Ok(value),
         }
     }
-}
-
-/// A lifetime counter as it was read: `count × 10^scale` watt-hours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
-    /// The accumulator.
-    pub count: u32,
-    /// The scale factor of the same reply.
-    pub scale: i16,
 }
 
 /// `value × 10^(scale + decimals)` in integers, rounded down; `None` where it does not fit.

@@ -1,16 +1,20 @@
-//! From lifetime counters to the energy of each interval: exact where the counter is healthy, nothing
-//! where it is not, and never more than the device moved.
+//! From counters to the energy of each interval: exact where the counter is healthy, nothing where it is
+//! not, and never more than the device moved. Where a device has no counter, its power is integrated.
 
+mod classification;
 mod counter;
+pub mod integrated;
+mod stored;
 
 use std::collections::BTreeMap;
 
-use gridtally_protocol::channel::{Channel, Missing, Quality, Quantity};
+use gridtally_protocol::channel::{Channel, Missing, Quality};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::counter::CounterMeter;
+pub use self::classification::Classification;
+pub use self::counter::{CounterMeter, Metered};
 use crate::config::AgentConfig;
 use crate::device::{Observations, Observed};
 
@@ -18,7 +22,7 @@ use crate::device::{Observations, Observed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Which channel.
-    #[serde(rename = "c", with = "channel_code")]
+    #[serde(rename = "c", with = "stored::channel_code")]
     pub channel: Channel,
     /// Its value, or why there is none.
     #[serde(rename = "v")]
@@ -31,13 +35,13 @@ pub struct Sample {
 /// The meters of all energy channels; what has to survive a restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meters {
-    #[serde(with = "by_channel")]
+    #[serde(with = "stored::by_channel")]
     counters: BTreeMap<Channel, CounterMeter>,
 }
 
 impl Meters {
     /// Takes what the devices showed at the boundary `at`, and gives the samples of the interval that
-    /// ends there, one for each configured channel, in order.
+    /// ends there, one for each configured channel, in order. What happened to a counter is logged.
     pub fn observe(
         &mut self,
         config: &AgentConfig,
@@ -53,12 +57,7 @@ impl Meters {
                     .iter()
                     .find(|(of, _)| *of == channel)
                     .map_or(Err(Missing::Unreachable), |(_, seen)| *seen);
-                let value = self.sample(channel, nameplate, config.gateway.interval, at, seen);
-                Sample {
-                    channel,
-                    value,
-                    quality: None,
-                }
+                self.sample(channel, nameplate, config.gateway.interval, at, seen)
             })
             .collect();
         samples.sort_unstable_by_key(|s| s.channel);
@@ -72,62 +71,29 @@ impl Meters {
         interval: IntervalLength,
         at: Timestamp,
         seen: Result<Observed, Missing>,
-    ) -> Result<MilliwattHours, Missing> {
-        match (channel.quantity, seen) {
-            (Quantity::StateOfCharge, Ok(Observed::Level(level))) => Ok(MilliwattHours::new(level)),
-            (Quantity::StateOfCharge, seen) => Err(seen.err().unwrap_or(Missing::BadSample)),
-            (_, seen) => {
-                let seen = match seen {
-                    Ok(Observed::Counter(counter)) => Ok(counter),
-                    Ok(Observed::Level(_)) => Err(Missing::BadSample),
-                    Err(missing) => Err(missing),
-                };
-                let meter = self.counters.entry(channel).or_default();
-                meter.observe(nameplate, interval, at, seen)
+    ) -> Sample {
+        let sample = |value, quality| Sample {
+            channel,
+            value,
+            quality,
+        };
+        let seen = match (channel.quantity.is_energy(), seen) {
+            (false, Ok(Observed::Level(level))) => return sample(Ok(MilliwattHours::new(level)), None),
+            (false, seen) => return sample(Err(seen.err().unwrap_or(Missing::BadSample)), None),
+            (true, Ok(Observed::Energy(integrated))) => {
+                let value = integrated.judged(nameplate, interval);
+                return sample(value, value.ok().map(|_| Quality::Integrated));
             }
+            (true, Ok(Observed::Counter(counter))) => Ok(counter),
+            (true, Ok(Observed::Level(_))) => Err(Missing::BadSample),
+            (true, Err(missing)) => Err(missing),
+        };
+        let meter = self.counters.entry(channel).or_default();
+        let metered = meter.observe(nameplate, interval, at, seen);
+        if metered.classification.is_notable() {
+            let value = metered.value.map(MilliwattHours::get);
+            tracing::warn!(%channel, boundary = %at, found = metered.classification.name(), ?value, "the counter");
         }
-    }
-}
-
-/// Channels as `[device, quantity]` numbers: state that is written every interval is kept short.
-mod channel_code {
-    use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
-        (channel.device.0, channel.quantity.code()).serialize(serializer)
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
-        let (device, code) = Deserialize::deserialize(deserializer)?;
-        let quantity = Quantity::from_code(code).ok_or_else(|| D::Error::custom("an unknown quantity"))?;
-        Ok(Channel {
-            device: DeviceNumber(device),
-            quantity,
-        })
-    }
-}
-
-/// A map whose keys are no texts, as a list of pairs.
-mod by_channel {
-    use super::{BTreeMap, Channel, CounterMeter, channel_code};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Entry(#[serde(with = "channel_code")] Channel, CounterMeter);
-
-    pub fn serialize<S: Serializer>(
-        map: &BTreeMap<Channel, CounterMeter>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map.iter().map(|(channel, meter)| Entry(*channel, meter.clone())))
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Channel, CounterMeter>, D::Error> {
-        let entries = Vec::<Entry>::deserialize(deserializer)?;
-        Ok(entries
-            .into_iter()
-            .map(|Entry(channel, meter)| (channel, meter))
-            .collect())
+        sample(metered.value, metered.quality)
     }
 }

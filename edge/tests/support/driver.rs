@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gridtally_edge::config::{AgentConfig, DeviceConfig};
-use gridtally_edge::device::{Counter, Driver, Observed};
+use gridtally_edge::device::{Count, Counter, Driver, Observed};
 use gridtally_protocol::channel::Missing;
 use tokio::time::timeout;
 
@@ -27,12 +27,15 @@ pub fn driver(kind: &str, address: &str) -> Driver {
     Driver::new(configured(kind, address, ""))
 }
 
-pub async fn energy(driver: &mut Driver, now: i64) -> Result<u32, Missing> {
+pub async fn energy(driver: &mut Driver, now: i64) -> Result<u64, Missing> {
     let observations = timeout(DEADLINE, driver.observe(at(now)))
         .await
         .expect("an end in time");
     observations[0].1.map(|observed| match observed {
-        Observed::Counter(Counter { count, .. }) => count,
-        Observed::Level(level) => panic!("a level of {level} for an energy"),
+        Observed::Counter(Counter {
+            count: Count::Integer { count, .. },
+            ..
+        }) => count,
+        other => panic!("{other:?} for an energy"),
     })
 }
