@@ -97,3 +97,6 @@ impl Meters {
         sample(metered.value, metered.quality)
     }
 }
+
+#[cfg(test)]
+mod tests;

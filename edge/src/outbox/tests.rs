@@ -150,6 +150,20 @@ fn everything_is_there_again_after_a_restart_and_the_chain_goes_on() {
 }
 
 #[test]
+fn counters_whose_state_cannot_be_read_start_anew_and_end_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut outbox = open(&directory);
+    keep(&mut outbox, &[ended(0, &[(1, Ok(1))])]);
+    for state in ["", "null", "{\"counters\":7}", "[1"] {
+        outbox
+            .connection
+            .execute("UPDATE meters SET state = ?1", [state])
+            .unwrap();
+        assert_eq!(outbox.meters().unwrap(), Some((at(300), Meters::default())));
+    }
+}
+
+#[test]
 fn a_transaction_that_was_not_committed_leaves_no_trace() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);

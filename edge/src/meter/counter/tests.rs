@@ -4,6 +4,7 @@
 use super::*;
 use crate::device::reading::{Count, Step};
 
+mod display;
 mod pitfalls;
 mod truths;
 
