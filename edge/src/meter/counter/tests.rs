@@ -205,3 +205,15 @@ fn a_counter_that_fits_no_integer_is_a_bad_sample() {
     assert_eq!(metered.value, Err(Missing::BadSample));
     assert_eq!(metered.classification, Classification::Unfit);
 }
+
+#[test]
+fn a_false_high_that_passed_for_true_is_counted_once_and_never_again() {
+    let mut bench = started(1_000);
+    // The device is at 1,010; what it answered it could have come to.
+    let mut signed = bench.count(4_000).unwrap();
+    for truth in (1_020..=6_000).step_by(10) {
+        signed += bench.count(truth).unwrap_or(0);
+        assert!(signed <= 100 * i64::from(truth.max(4_000) - 1_000), "{truth}");
+    }
+    assert!((490_000..=500_000).contains(&signed), "{signed}");
+}
