@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 quantity,
             },
             value: Ok(MilliwattHours::new(n * 7_919 % 400_000)),
+            quality: None,
         });
         let ended = [Pending {
             interval,

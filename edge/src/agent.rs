@@ -18,7 +18,7 @@ use crate::control::{Control, Scene};
 use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Snapshot};
 use crate::home;
-use crate::meter::{Meters, Sample};
+use crate::meter::{Boundary, Meters, Sample, Shown};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::page::OwnerRequest;
 use crate::proxy::{Proxy, ProxyError};
@@ -188,8 +188,10 @@ impl Agent {
         self.uplink.trust_clock(clock);
         let boundary = self.boundary_due(now);
         let snapshots = self.observe(now, boundary.is_some()).await;
+        let integrated = self.integrate(now, boundary, &snapshots);
         if let Some(boundary) = boundary {
-            let observations: Observations = snapshots.iter().flat_map(|s| s.channels.clone()).collect();
+            let mut observations = integrated;
+            observations.extend(snapshots.iter().flat_map(|s| s.channels.clone()));
             self.count(boundary, &observations)?;
         }
         self.seal(now, clock)?;
@@ -267,12 +269,37 @@ impl Agent {
         snapshots
     }
 
+    /// Sums up the powers of the devices that have no counters. What is found for a channel comes before what
+    /// its device showed of it, which is nothing.
+    fn integrate(
+        &mut self,
+        now: Timestamp,
+        boundary: Option<Timestamp>,
+        snapshots: &[Snapshot],
+    ) -> Observations {
+        let length = i64::from(self.config.gateway.interval.seconds());
+        let boundary = boundary.map(|at| Boundary {
+            at,
+            follows: self.boundary.is_some_and(|last| at.seconds_since(last) == length),
+        });
+        let mut observations = Observations::new();
+        for (device, Snapshot { live, .. }) in self.config.devices.iter().zip(snapshots) {
+            if device.integrates_power {
+                let power = live.grid.or(live.battery).or(live.pv);
+                let shown = Shown {
+                    device,
+                    at: now,
+                    power,
+                };
+                observations.extend(self.meters.integrate(shown, boundary));
+            }
+        }
+        observations
+    }
+
     /// Turns a boundary's readings into the samples of the interval that ends there, and keeps them.
     fn count(&mut self, boundary: Timestamp, observations: &Observations) -> Result<(), OutboxError> {
         let samples = self.meters.observe(&self.config, boundary, observations);
-        for sample in samples.iter().filter(|s| s.value == Err(Missing::CounterFault)) {
-            tracing::warn!(channel = %sample.channel, %boundary, "the counter jumped or went back; the interval has no value");
-        }
         let ended = self.ended_intervals(boundary, samples);
         self.outbox.keep_intervals(boundary, &self.meters, &ended)?;
         if let Some(at_home) = &self.at_home {
@@ -303,6 +330,7 @@ impl Agent {
             .map(|sample| Sample {
                 channel: sample.channel,
                 value: Err(Missing::NoStart),
+                quality: None,
             })
             .collect();
         let starts = (1..=told).rev().filter_map(|back| {

@@ -76,7 +76,7 @@ impl Home {
             while !done(&self.agent) {
                 let resend_at = self.agent.resend_at();
                 tokio::select! {
-                    event = self.agent.next_event() => self.agent.take(event.unwrap(), now).unwrap(),
+                    event = self.agent.next_event() => drop(self.agent.take(event.unwrap(), now).unwrap()),
                     () = sleep_until(resend_at) => self.agent.resend().unwrap(),
                 }
             }
@@ -91,7 +91,7 @@ impl Home {
             let resend_at = self.agent.resend_at();
             tokio::select! {
                 value = &mut other => return value,
-                event = self.agent.next_event() => self.agent.take(event.unwrap(), now).unwrap(),
+                event = self.agent.next_event() => drop(self.agent.take(event.unwrap(), now).unwrap()),
                 () = sleep_until(resend_at) => self.agent.resend().unwrap(),
             }
         }

@@ -135,15 +135,24 @@ pub enum Missing {
     NoStart,
     /// The counter went backwards, or further than the device can: no energy is made of it.
     CounterFault,
+    /// Another device answers than before: its counter says nothing of this interval.
+    DeviceReplaced,
+    /// The counter began anew.
+    CounterReset,
+    /// There is no counter, and samples of the power cover less than nine tenths of the interval.
+    NotCovered,
 }
 
 impl Missing {
     /// Every reason there is.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Unreachable,
         Self::BadSample,
         Self::NoStart,
         Self::CounterFault,
+        Self::DeviceReplaced,
+        Self::CounterReset,
+        Self::NotCovered,
     ];
 
     /// Its number on the wire.
@@ -154,6 +163,9 @@ impl Missing {
             Self::BadSample => 2,
             Self::NoStart => 3,
             Self::CounterFault => 4,
+            Self::DeviceReplaced => 5,
+            Self::CounterReset => 6,
+            Self::NotCovered => 7,
         }
     }
 
@@ -171,11 +183,80 @@ impl Missing {
             Self::BadSample => "bad_sample",
             Self::NoStart => "no_start",
             Self::CounterFault => "counter_fault",
+            Self::DeviceReplaced => "device_replaced",
+            Self::CounterReset => "counter_reset",
+            Self::NotCovered => "not_covered",
         }
     }
 }
 
 impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What is to be known of a value. Most values have none of these: they are the difference of two readings
+/// of a healthy counter.
+///
+/// On the wire they share one list of marks with [`Missing`], so no number is in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// Integrated from samples of the power, because the device has no counter.
+    Integrated,
+    /// The counter went over the end of its register in the interval.
+    Rollover,
+    /// The counter is a floating point number that has grown coarser than a watt-hour.
+    FloatQuantum,
+    /// The unit of the counter changed in the interval, and the counter with it.
+    ScaleChanged,
+    /// The counter is still below where it was before it stepped back: nothing is counted twice.
+    HeldBack,
+}
+
+impl Quality {
+    /// Every quality there is.
+    pub const ALL: [Self; 5] = [
+        Self::Integrated,
+        Self::Rollover,
+        Self::FloatQuantum,
+        Self::ScaleChanged,
+        Self::HeldBack,
+    ];
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Integrated => 16,
+            Self::Rollover => 17,
+            Self::FloatQuantum => 18,
+            Self::ScaleChanged => 19,
+            Self::HeldBack => 20,
+        }
+    }
+
+    /// The quality of a number, where there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|q| q.code() == code)
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Integrated => "integrated",
+            Self::Rollover => "rollover",
+            Self::FloatQuantum => "float_quantum",
+            Self::ScaleChanged => "scale_changed",
+            Self::HeldBack => "held_back",
+        }
+    }
+}
+
+impl fmt::Display for Quality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -219,7 +300,10 @@ mod tests {
                 (1, "unreachable"),
                 (2, "bad_sample"),
                 (3, "no_start"),
-                (4, "counter_fault")
+                (4, "counter_fault"),
+                (5, "device_replaced"),
+                (6, "counter_reset"),
+                (7, "not_covered"),
             ]
         );
         for missing in Missing::ALL {
@@ -229,6 +313,31 @@ mod tests {
         assert_eq!(
             (0..=u8::MAX).filter_map(Missing::from_code).count(),
             Missing::ALL.len()
+        );
+    }
+
+    #[test]
+    fn codes_and_names_of_qualities_are_unique_never_change_and_are_no_reasons() {
+        let table = Quality::ALL.map(|q| (q.code(), q.name()));
+        assert_eq!(
+            table,
+            [
+                (16, "integrated"),
+                (17, "rollover"),
+                (18, "float_quantum"),
+                (19, "scale_changed"),
+                (20, "held_back"),
+            ]
+        );
+        for quality in Quality::ALL {
+            assert_eq!(Quality::from_code(quality.code()), Some(quality));
+            assert_eq!(Missing::from_code(quality.code()), None);
+            assert_eq!(serde_json::to_value(quality).unwrap(), quality.name());
+            assert_eq!(quality.to_string(), quality.name());
+        }
+        assert_eq!(
+            (0..=u8::MAX).filter_map(Quality::from_code).count(),
+            Quality::ALL.len()
         );
     }
 

@@ -3,18 +3,23 @@
 //! Samples are counted in steps of `10^resolution` of the quantity's smallest unit (milliwatt-hours, or
 //! thousandths of a percent), and written as the difference from the sample before (the first from zero),
 //! zigzag-mapped, in the shortest base-128 varint. A missing sample repeats the one before it (a zero byte)
-//! and is named, with its reason, in the marks. Five channels at five minutes so cost at most ten bytes an
+//! and is named, with its reason, in the marks; values that are to be taken with care are named there, too. Five channels at five minutes so cost at most ten bytes an
 //! interval where no power swings by more than 9.8 kW at a resolution of 0.1 Wh.
+
+mod series;
 
 use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
-use crate::channel::{Channel, DeviceNumber, Missing, Quantity};
+use crate::channel::{Channel, Missing, Quality};
 use crate::envelope::Purpose;
 use crate::identity::Digest;
 use crate::message::{self, Message};
 use crate::quantity::MilliwattHours;
 use crate::time::{Interval, IntervalLength, Timestamp};
+
+use self::series::to_smallest_unit;
+pub use self::series::{Sample, Series};
 
 /// At most a day of five-minute intervals in one report.
 pub const SAMPLES_MAX: usize = 288;
@@ -22,8 +27,6 @@ pub const SAMPLES_MAX: usize = 288;
 pub const SERIES_MAX: usize = 32;
 /// The coarsest step is `10^9` of the smallest unit (1 MWh; 1 kWh is `10^6` mWh).
 pub const RESOLUTION_MAX: u8 = 9;
-/// A varint of 64 bits takes at most ten bytes.
-const VARINT_LEN_MAX: usize = 10;
 
 /// How far the gateway trusts its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,20 +49,6 @@ impl ClockState {
             Self::Synchronised => 2,
         }
     }
-}
-
-/// One interval's value in steps of the series' resolution, or why there is none.
-pub type Sample = Result<i64, Missing>;
-
-/// The samples of one channel, one for each interval of the report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Series {
-    /// What was measured.
-    pub channel: Channel,
-    /// A step is `10^resolution` of the quantity's smallest unit.
-    pub resolution: u8,
-    /// One for each interval.
-    pub samples: Vec<Sample>,
 }
 
 /// What a gateway measured, from `start` on, in intervals of `interval`.
@@ -90,6 +79,8 @@ pub struct Reading {
     pub interval: Interval,
     /// Milliwatt-hours (thousandths of a percent for the state of charge), or why there is none.
     pub value: Result<MilliwattHours, Missing>,
+    /// What is to be known of the value; `None` where it is as good as a reading can be.
+    pub quality: Option<Quality>,
 }
 
 impl Report {
@@ -117,9 +108,9 @@ impl Report {
             series
                 .samples
                 .iter()
-                .zip(0_i64..)
+                .zip(0_u16..)
                 .filter_map(move |(sample, index)| {
-                    let start = self.start.checked_add(index.checked_mul(length)?)?;
+                    let start = self.start.checked_add(i64::from(index).checked_mul(length)?)?;
                     let interval = Interval::new(start, self.interval).ok()?;
                     let value = match sample {
                         Ok(steps) => Ok(MilliwattHours::new(to_smallest_unit(*steps, series.resolution)?)),
@@ -129,14 +120,11 @@ impl Report {
                         channel: series.channel,
                         interval,
                         value,
+                        quality: series.qualities.get(&index).copied(),
                     })
                 })
         })
     }
-}
-
-fn to_smallest_unit(steps: i64, resolution: u8) -> Option<i64> {
-    steps.checked_mul(10_i64.checked_pow(u32::from(resolution))?)
 }
 
 impl Message for Report {
@@ -220,161 +208,6 @@ fn read_clock(d: &mut Decoder<'_>) -> Result<ClockState, decode::Error> {
         .into_iter()
         .find(|c| c.code() == code)
         .ok_or_else(|| decode::Error::message("the clock state is 0, 1 or 2"))
-}
-
-impl Series {
-    fn check(&self, count: usize) -> Result<(), &'static str> {
-        if self.samples.len() != count {
-            return Err("every channel has a sample for every interval");
-        }
-        if self.resolution > RESOLUTION_MAX {
-            return Err("the resolution is 0 to 9");
-        }
-        let fits = |sample: &Sample| sample.map_or(true, |v| to_smallest_unit(v, self.resolution).is_some());
-        if !self.samples.iter().all(fits) {
-            return Err("every value fits 64 bits in its smallest unit");
-        }
-        Ok(())
-    }
-
-    fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        let marks = self.marks();
-        e.array(if marks.is_empty() { 4 } else { 5 })?;
-        e.u8(self.channel.device.0)?
-            .u8(self.channel.quantity.code())?
-            .u8(self.resolution)?;
-        e.bytes(&pack(&self.samples))?;
-        if !marks.is_empty() {
-            e.array(u64::try_from(marks.len()).unwrap_or(u64::MAX))?;
-            for (first, run, missing) in marks {
-                e.array(3)?.u16(first)?.u16(run)?.u8(missing.code())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn read(d: &mut Decoder<'_>, count: usize) -> Result<Self, decode::Error> {
-        let len = cbor::array_len(d, 4, 5, "a series is an array of four or five")?;
-        let device = DeviceNumber(d.u8()?);
-        let quantity =
-            Quantity::from_code(d.u8()?).ok_or_else(|| decode::Error::message("an unknown quantity"))?;
-        let resolution = d.u8()?;
-        let mut samples = unpack(d.bytes()?, count)?;
-        if len == 5 {
-            read_marks(d, &mut samples)?;
-        }
-        Ok(Self {
-            channel: Channel { device, quantity },
-            resolution,
-            samples,
-        })
-    }
-
-    /// The runs of missing samples: first index, length, reason.
-    fn marks(&self) -> Vec<(u16, u16, Missing)> {
-        let mut marks: Vec<(u16, u16, Missing)> = Vec::new();
-        for (sample, index) in self.samples.iter().zip(0_u16..) {
-            let Err(missing) = *sample else { continue };
-            match marks.last_mut() {
-                Some((first, run, reason)) if *reason == missing && first.saturating_add(*run) == index => {
-                    *run = run.saturating_add(1);
-                }
-                _ => marks.push((index, 1, missing)),
-            }
-        }
-        marks
-    }
-}
-
-fn read_marks(d: &mut Decoder<'_>, samples: &mut [Sample]) -> Result<(), decode::Error> {
-    let outside = || decode::Error::message("a mark outside of the intervals, or not after the one before");
-    // Each mark begins after the one before, so that the work stays linear whatever a sender writes.
-    let mut free_from = 0_usize;
-    let len = cbor::array_len(
-        d,
-        1,
-        samples.len(),
-        "a series has at most a mark for each interval",
-    )?;
-    for _ in 0..len {
-        cbor::expect(d.array()? == Some(3), "a mark is an array of three")?;
-        let first = usize::from(d.u16()?);
-        let run = usize::from(d.u16()?);
-        let missing =
-            Missing::from_code(d.u8()?).ok_or_else(|| decode::Error::message("an unknown reason"))?;
-        cbor::expect(run > 0, "a mark without an interval")?;
-        let end = first
-            .checked_add(run)
-            .filter(|_| first >= free_from)
-            .ok_or_else(outside)?;
-        samples
-            .get_mut(first..end)
-            .ok_or_else(outside)?
-            .fill(Err(missing));
-        free_from = end;
-    }
-    Ok(())
-}
-
-/// Differences from the sample before, zigzag, base 128. A missing sample is a difference of zero.
-///
-/// Differences wrap in 64 bits, and wrap back when they are read: the pair is exact for every `i64`.
-fn pack(samples: &[Sample]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(samples.len().saturating_mul(2));
-    let mut before = 0_i64;
-    for sample in samples {
-        let value = sample.unwrap_or(before);
-        let difference = value.wrapping_sub(before);
-        let zigzag = (difference.wrapping_shl(1) ^ difference.wrapping_shr(63)).cast_unsigned();
-        push_varint(&mut bytes, zigzag);
-        before = value;
-    }
-    bytes
-}
-
-fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value = value.wrapping_shr(7);
-        if value == 0 {
-            bytes.push(low & 0x7f);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
-fn unpack(bytes: &[u8], count: usize) -> Result<Vec<Sample>, decode::Error> {
-    let mut rest = bytes.iter().copied();
-    let mut before = 0_i64;
-    let mut samples = Vec::with_capacity(count);
-    for _ in 0..count {
-        let zigzag = take_varint(&mut rest)?;
-        let magnitude = zigzag.wrapping_shr(1).cast_signed();
-        let difference = if zigzag & 1 == 0 { magnitude } else { !magnitude };
-        before = before.wrapping_add(difference);
-        samples.push(Ok(before));
-    }
-    cbor::expect(rest.next().is_none(), "more sample bytes than intervals")?;
-    Ok(samples)
-}
-
-fn take_varint(bytes: &mut impl Iterator<Item = u8>) -> Result<u64, decode::Error> {
-    let mut value = 0_u64;
-    for shift in (0_u32..).step_by(7).take(VARINT_LEN_MAX) {
-        let byte = bytes
-            .next()
-            .ok_or_else(|| decode::Error::message("fewer sample bytes than intervals"))?;
-        let low = u64::from(byte & 0x7f);
-        let placed = low
-            .checked_shl(shift)
-            .filter(|placed| placed.wrapping_shr(shift) == low);
-        value |= placed.ok_or_else(|| decode::Error::message("a sample exceeds 64 bits"))?;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(decode::Error::message("a sample exceeds 64 bits"))
 }
 
 #[cfg(test)]

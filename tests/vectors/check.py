@@ -33,7 +33,11 @@ QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
     "battery_discharge": 4, "battery_charge": 5, "state_of_charge": 6,
 }
-MISSING = {"unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4}
+MISSING = {
+    "unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4, "device_replaced": 5, "counter_reset": 6,
+    "not_covered": 7,
+}
+QUALITIES = {"integrated": 16, "rollover": 17, "float_quantum": 18, "scale_changed": 19, "held_back": 20}
 CLOCKS = {"unknown": 0, "free_running": 1, "synchronised": 2}
 STAGES = {
     "opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6, "received": 7,
@@ -281,21 +285,21 @@ def pack(steps):
 
 
 def read_marks(marks, steps):
-    """The reasons of missing samples by interval."""
+    """By interval: the reason why a sample is missing, or the quality of its value."""
     need(type(marks) is list and 1 <= len(marks) <= len(steps), PAYLOAD, "1 to 288 marks")
-    reasons, last = [None] * len(steps), None
+    names, last = [None] * len(steps), None
     for mark in marks:
         first, run, code = row(mark, 3, "a mark")
         whole(first, 0, len(steps) - 1, "first")
         whole(run, 1, len(steps) - first, "run")
-        reason = name_of(MISSING, code, "reason")
+        name = name_of(MISSING | QUALITIES, code, "reason or quality")
         if last is not None:
-            need(first > last[0] or (first == last[0] and reason != last[1]), PAYLOAD, "marks out of order or not merged")
+            need(first > last[0] or (first == last[0] and name != last[1]), PAYLOAD, "marks out of order or not merged")
         for index in range(first, first + run):
-            need(steps[index][0] == 0, PAYLOAD, "a value under a mark")
-            reasons[index] = reason
-        last = (first + run, reason)
-    return reasons
+            need(name in QUALITIES or steps[index][0] == 0, PAYLOAD, "a value under a mark of a missing sample")
+            names[index] = name
+        last = (first + run, name)
+    return names
 
 
 def read_series(series, count):
@@ -305,12 +309,15 @@ def read_series(series, count):
     whole(resolution, 0, 9, "resolution")
     need(type(samples) is bytes, PAYLOAD, "samples")
     steps = unpack(samples, count)
-    reasons = read_marks(series[4], steps) if len(series) == 5 else [None] * count
+    marks = read_marks(series[4], steps) if len(series) == 5 else [None] * count
     values = []
-    for (_, step), reason in zip(steps, reasons):
+    for (_, step), mark in zip(steps, marks):
         value = step * 10**resolution
-        need(reason or -(2**63) <= value < 2**63, PAYLOAD, "a value beyond 64 bits")
-        values.append({"missing": reason} if reason else {"value": str(value)})
+        need(mark in MISSING or -(2**63) <= value < 2**63, PAYLOAD, "a value beyond 64 bits")
+        if mark in MISSING:
+            values.append({"missing": mark})
+        else:
+            values.append({"value": str(value)} | ({"quality": mark} if mark else {}))
     return {
         "device": device, "quantity": name_of(QUANTITIES, quantity, "quantity"), "resolution": resolution,
         "samples": values,
@@ -342,12 +349,13 @@ def write_series(shown):
     steps = [int(s["value"]) // 10 ** shown["resolution"] if "value" in s else None for s in shown["samples"]]
     marks = []
     for index, sample in enumerate(shown["samples"]):
-        if "missing" in sample:
-            reason = MISSING[sample["missing"]]
-            if marks and sum(marks[-1][:2]) == index and marks[-1][2] == reason:
-                marks[-1][1] += 1
-            else:
-                marks.append([index, 1, reason])
+        code = MISSING.get(sample.get("missing")) or QUALITIES.get(sample.get("quality"))
+        if code is None:
+            continue
+        if marks and sum(marks[-1][:2]) == index and marks[-1][2] == code:
+            marks[-1][1] += 1
+        else:
+            marks.append([index, 1, code])
     series = [shown["device"], QUANTITIES[shown["quantity"]], shown["resolution"], pack(steps)]
     return series + [marks] if marks else series
 

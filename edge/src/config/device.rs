@@ -107,6 +107,8 @@ pub struct DeviceConfig {
     pub export_is_positive: bool,
     /// Whether a grid meter counts its import where its export should stand.
     pub counters_are_swapped: bool,
+    /// Whether its energies are summed up from its power, because it counts none.
+    pub integrates_power: bool,
     /// What fits into its battery, where the owner says it.
     pub capacity: Option<MilliwattHours>,
     /// By how much an event may change its power in a second, where the owner bounds it.
@@ -154,6 +156,8 @@ pub(super) struct Device {
     positive_power: Option<Spanned<Direction>>,
     #[serde(default)]
     counters_swapped: bool,
+    #[serde(default)]
+    integrate_power: bool,
     capacity_watt_hours: Option<Watts>,
     ramp_watts_per_second: Option<Watts>,
     #[serde(default)]
@@ -256,6 +260,7 @@ impl Device {
                 .positive_power
                 .is_some_and(|direction| direction.into_inner() == Direction::Export),
             counters_are_swapped: self.counters_swapped,
+            integrates_power: self.integrate_power,
             capacity: self.capacity_watt_hours.map(|w| MilliwattHours::new(w.0.get())),
             ramp_per_second: self.ramp_watts_per_second.map(|w| w.0),
             grid_charging: self.grid_charging,

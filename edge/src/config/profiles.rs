@@ -14,7 +14,20 @@ macro_rules! shipped {
     };
 }
 
-shipped!("eastron-sdm630", "huawei-sun2000", "sungrow-shxrt");
+shipped!(
+    "abb-b23",
+    "carlo-gavazzi-em340",
+    "deye-sg04lp3",
+    "eastron-sdm630",
+    "goodwe-et",
+    "growatt-min-tl-xh",
+    "huawei-sun2000",
+    "janitza-umg96",
+    "sma-smart-energy",
+    "sofar-hyd-g3",
+    "solax-hybrid-g4",
+    "sungrow-shxrt",
+);
 
 /// A profile that comes with the agent, by its name, or one in a file, by its path.
 ///

@@ -26,7 +26,7 @@ use self::controls::{Controls, Write};
 pub use self::driver::{Driver, DriverError, Hand, Observations, Snapshot};
 use self::endpoint::Endpoint;
 pub use self::live::Live;
-pub use self::reading::{Counter, Observed};
+pub use self::reading::{Count, Counter, Integrated, Observed, Step};
 pub use self::sunspec::SunSpecError;
 use crate::config::DeviceConfig;
 use crate::config::device::reads_of_a_round;

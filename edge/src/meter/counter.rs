@@ -1,12 +1,14 @@
-//! One lifetime counter, from boundary to boundary.
+//! One counter, from boundary to boundary.
 //!
 //! ```text
-//!            in step with the anchor                 six readings in step with one another
-//!          ┌────────────────────────┐                ┌──────────────────────────────┐
-//!          ▼                        │                │                              ▼
-//!     ┌─────────┐  zero, backstep,  │          ┌───────────┐                  new anchor: a
-//!     │ healthy │ ───────────────── ┴ ───────▶ │ suspected │                  device was replaced
-//!     └─────────┘  jump, no reading            └───────────┘                  or reset
+//!            in step with the anchor                 readings in step with one another: three
+//!          ┌────────────────────────┐                near zero, six elsewhere
+//!          ▼                        │                ┌──────────────────────────────┐
+//!     ┌─────────┐  zero, backstep,  │          ┌───────────┐                        ▼
+//!     │ healthy │ ───────────────── ┴ ───────▶ │ suspected │                   new anchor
+//!     └─────────┘  jump, no reading            └───────────┘                        ▲
+//!          └────────────────────────────────────────────────────────────────────────┘
+//!                              another device answers
 //! ```
 //!
 //! The anchor is the highest value that was believed. An interval has a value only where the readings at
@@ -15,28 +17,33 @@
 //! counter, which is never more than the device moved, plus one step of the counter:
 //!
 //! `Σ signed ≤ Σ moved + quantum`
+//!
+//! What a meter cannot know is a false reading that a true one might be, too: ahead of the truth by no more
+//! than the device moves in an interval. It passes, but nothing is counted again until the device has come as
+//! far, so that in the end nothing is counted that was not moved.
+//!
+//! The way from one anchor to the next is never counted: a counter that was reset, that starts over earlier
+//! than its register, or that belongs to another device costs the intervals until it is believed, and
+//! nothing else.
 
-use gridtally_protocol::channel::Missing;
+mod level;
+
+use gridtally_protocol::channel::{Missing, Quality};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::device::sunspec::scaled;
-/// shim
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
-    /// c
-    pub count: u32,
-    /// s
-    pub scale: i16,
-}
+use self::level::{Advance, Bounds, Form, Level};
+use super::classification::Classification;
+use crate::device::reading::Counter;
 
-/// So many readings in step with one another, far from the anchor, and the device was replaced or reset.
+/// So many readings in step with one another, far from the anchor, and another counter is believed.
 const CONFIRMATIONS: u8 = 6;
-/// An accumulator of 32 bits starts over after so many counts.
-const ROLLOVER: i128 = 1 << 32;
-/// Scale factors from here up give whole milliwatt-hours.
-const EXACT_SCALE_MIN: i16 = -3;
+/// So many where they begin near zero: that is where a counter that was reset begins, and not where a reply
+/// that is late, shifted or old is likely to lie.
+const CONFIRMATIONS_NEAR_ZERO: u8 = 3;
+/// A float that is coarser than a watt-hour is told: it is so from 2^24 Wh on.
+const FLOAT_QUANTUM_MAX: i128 = 1_000;
 
 /// The meter of one counter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,63 +58,66 @@ pub struct CounterMeter {
     last: Option<(Timestamp, Option<Missing>)>,
 }
 
+/// The energy of an interval, and what the reading at its end was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metered {
+    /// The energy, or why there is none.
+    pub value: Result<MilliwattHours, Missing>,
+    /// What is to be known of the energy; `None` where there is none.
+    pub quality: Option<Quality>,
+    /// What the reading was.
+    pub classification: Classification,
+}
+
 /// The line of readings that is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Anchor {
-    /// The highest value, in milliwatt-hours: what has been counted for good.
+    /// The highest value: what has been counted for good.
     #[serde(rename = "h")]
-    high: i64,
-    /// The last value, which a device that steps back by a count may have below the highest.
+    high: Level,
+    /// The last value in milliwatt-hours, which a device that steps back by a count may have below the highest.
     #[serde(rename = "v")]
     seen: i64,
-    #[serde(rename = "f")]
-    scale: i16,
-    #[serde(rename = "t")]
-    at: Timestamp,
+    /// Whose counter it is.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    device: Option<u64>,
 }
 
 /// A line of readings that is in step with itself and not with the anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Suspect {
-    #[serde(rename = "v")]
-    level: i64,
-    #[serde(rename = "f")]
-    scale: i16,
-    #[serde(rename = "t")]
-    at: Timestamp,
+    #[serde(rename = "l")]
+    level: Level,
+    #[serde(rename = "z")]
+    near_zero: bool,
     #[serde(rename = "n")]
     confirmations: u8,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    /// In milliwatt-hours, rounded down.
-    value: i64,
-    scale: i16,
-    at: Timestamp,
-}
-
 enum Judgement {
     /// Believed, and so much more than the anchor.
-    Counted(i64),
+    Counted(i64, Classification),
     /// Believed from here on; what led here is not.
-    Anchored(Missing),
+    Anchored(Classification),
     /// Not believed.
-    Doubted(Missing),
+    Doubted(Classification),
 }
 
 impl CounterMeter {
-    /// Takes the reading at the boundary `at`, and gives the energy of the interval that ends there.
-    ///
-    /// # Errors
-    /// Why the interval has no value.
+    /// Takes the reading at the boundary `at`, and gives the energy of the interval that ends there. A
+    /// boundary that was taken before changes nothing.
     pub fn observe(
         &mut self,
         nameplate: Milliwatts,
         interval: IntervalLength,
         at: Timestamp,
         seen: Result<Counter, Missing>,
-    ) -> Result<MilliwattHours, Missing> {
+    ) -> Metered {
+        if self.last.is_some_and(|(last, _)| last == at) {
+            return Metered::none(Missing::NoStart, Classification::Gap);
+        }
         let start = at.checked_add(-i64::from(interval.seconds()));
         let began = match self.last {
             Some((last, wrong)) if Some(last) == start => wrong.map_or(Ok(()), Err),
@@ -115,72 +125,90 @@ impl CounterMeter {
         };
         let judgement = match seen {
             Ok(counter) => self.judge(Bounds { nameplate, interval }, at, counter),
-            Err(missing) => Judgement::Doubted(missing),
+            Err(missing) => Judgement::Doubted(Classification::Unread(missing)),
         };
-        let (wrong, energy) = match judgement {
-            Judgement::Counted(energy) => (None, Ok(MilliwattHours::new(energy))),
-            Judgement::Anchored(missing) => (None, Err(missing)),
-            Judgement::Doubted(missing) => (Some(missing), Err(missing)),
+        let (wrong, metered) = match (judgement, began) {
+            (Judgement::Counted(energy, classification), Ok(())) => {
+                (None, self.counted(energy, classification))
+            }
+            (Judgement::Counted(..), Err(missing)) => (None, Metered::none(missing, Classification::Gap)),
+            (Judgement::Anchored(classification), _) => (None, Metered::nothing(classification)),
+            (Judgement::Doubted(classification), _) => {
+                let metered = Metered::nothing(classification);
+                (metered.value.err(), metered)
+            }
         };
         self.last = Some((at, wrong));
-        energy.and_then(|energy| began.map(|()| energy))
+        metered
+    }
+
+    fn counted(&self, energy: i64, classification: Classification) -> Metered {
+        let coarse = |anchor: &Anchor| {
+            matches!(anchor.high.form, Form::Float(_)) && anchor.high.form.quantum() > FLOAT_QUANTUM_MAX
+        };
+        let float = self.anchor.as_ref().is_some_and(coarse);
+        Metered {
+            value: Ok(MilliwattHours::new(energy)),
+            quality: classification
+                .quality()
+                .or_else(|| float.then_some(Quality::FloatQuantum)),
+            classification,
+        }
     }
 
     fn judge(&mut self, bounds: Bounds, at: Timestamp, counter: Counter) -> Judgement {
-        let Some(value) = scaled(i128::from(counter.count), counter.scale, 3) else {
-            return Judgement::Doubted(Missing::BadSample);
-        };
-        let level = Level {
-            value,
-            scale: counter.scale,
-            at,
+        let Some(level) = Level::of(counter.count, at) else {
+            return Judgement::Doubted(Classification::Unfit);
         };
         let Some(anchor) = self.anchor else {
-            self.believe(level);
-            return Judgement::Anchored(Missing::NoStart);
+            self.believe(level, counter.device);
+            return Judgement::Anchored(Classification::First);
         };
-        if value == 0 && anchor.high != 0 {
-            // Zero is what devices answer at wake-up and restart. A real reset shows in the next value.
-            return Judgement::Doubted(Missing::BadSample);
+        let device = counter.device.or(anchor.device);
+        if anchor.device.is_some_and(|known| device != Some(known)) {
+            self.believe(level, device);
+            return Judgement::Anchored(Classification::DeviceReplaced);
         }
-        if anchor.high == 0 && value != 0 {
-            // The zero before may have meant "not accumulated" (accumulators, §6.4.2): no place to count from.
-            self.believe(level);
-            return Judgement::Anchored(Missing::NoStart);
+        if level.value == 0 && anchor.high.value != 0 {
+            return Judgement::Doubted(Classification::WakeUpZero);
         }
-        let energy = bounds.advance(anchor.level(), level);
-        if let Some(energy) = energy.filter(|_| !only_the_scale_moved(bounds, anchor, counter, at)) {
-            self.believe(level);
-            return Judgement::Counted(energy);
+        if anchor.high.value == 0 && level.value != 0 {
+            self.believe(level, device);
+            return Judgement::Anchored(Classification::First);
         }
-        self.doubt(bounds, anchor, level)
+        if only_the_unit_moved(bounds, anchor.high, counter, at) {
+            return self.doubt(bounds, anchor, level, Classification::ScaleFault);
+        }
+        let Some(advance) = bounds.advance(anchor.high, level) else {
+            return self.doubt(bounds, anchor, level, Classification::Jump);
+        };
+        self.believe(level, device);
+        Judgement::Counted(advance.energy, in_step(anchor.high, level, advance))
     }
 
-    fn believe(&mut self, level: Level) {
+    fn believe(&mut self, level: Level, device: Option<u64>) {
         self.anchor = Some(Anchor {
-            high: level.value,
+            high: level,
             seen: level.value,
-            scale: level.scale,
-            at: level.at,
+            device,
         });
         self.suspect = None;
     }
 
-    /// A value below the anchor, or further above it than the device can have come.
-    fn doubt(&mut self, bounds: Bounds, anchor: Anchor, level: Level) -> Judgement {
-        let back = i128::from(anchor.high).saturating_sub(i128::from(level.value));
-        let noise = quantum(anchor.scale).max(quantum(level.scale)).saturating_mul(2);
-        if (1..=noise).contains(&back) {
+    /// A value below the anchor, or further above it than the device can have come, or in a doubtful unit.
+    fn doubt(&mut self, bounds: Bounds, anchor: Anchor, level: Level, doubt: Classification) -> Judgement {
+        let (form, high) = (level.form, anchor.high);
+        let back = i128::from(high.value).saturating_sub(i128::from(level.value));
+        if (1..=bounds.noise(form, high.form)).contains(&back) {
             return self.wait_at_the_anchor(anchor, level);
         }
-        let an_interval = bounds.movable(i64::from(bounds.interval.seconds()), level.scale, anchor.scale);
-        if (1..=an_interval).contains(&back) {
+        if (1..=bounds.movable_in_an_interval(form, high.form)).contains(&back) {
             // Near enough to be the same counter after a false high: it will catch up, and until then nothing
             // of it may be counted twice.
             self.suspect = None;
-            return Judgement::Doubted(Missing::CounterFault);
+            return Judgement::Doubted(Classification::Backstep);
         }
-        self.suspect(bounds, level)
+        self.suspect(bounds, anchor, level, doubt)
     }
 
     /// Devices step back by a count and stay there. The step itself is a fault; from then on what counts is
@@ -189,104 +217,76 @@ impl CounterMeter {
         self.suspect = None;
         self.anchor = Some(Anchor {
             seen: level.value,
-            at: level.at,
+            high: Level {
+                at: level.at,
+                ..anchor.high
+            },
             ..anchor
         });
         if level.value < anchor.seen {
-            Judgement::Doubted(Missing::CounterFault)
+            Judgement::Doubted(Classification::Backstep)
         } else {
-            Judgement::Counted(0)
+            Judgement::Counted(0, Classification::HeldBack)
         }
     }
 
-    fn suspect(&mut self, bounds: Bounds, level: Level) -> Judgement {
-        let confirmations = match self.suspect {
-            Some(suspect) if bounds.advance(suspect.level(), level).is_some() => {
-                suspect.confirmations.saturating_add(1)
-            }
-            _ => 1,
+    fn suspect(&mut self, bounds: Bounds, anchor: Anchor, level: Level, doubt: Classification) -> Judgement {
+        let line = self
+            .suspect
+            .filter(|suspect| bounds.advance(suspect.level, level).is_some());
+        let suspect = Suspect {
+            level,
+            near_zero: line.map_or_else(|| bounds.can_be_anew(anchor.high, level), |line| line.near_zero),
+            confirmations: line.map_or(0, |line| line.confirmations).saturating_add(1),
         };
-        if confirmations >= CONFIRMATIONS {
-            self.believe(level);
-            return Judgement::Anchored(Missing::CounterFault);
+        let (needed, doubt, belief) = if suspect.near_zero {
+            let reset = Classification::Reset;
+            (CONFIRMATIONS_NEAR_ZERO, reset, reset)
+        } else {
+            (CONFIRMATIONS, doubt, Classification::NewLine)
+        };
+        if suspect.confirmations >= needed {
+            self.believe(level, anchor.device);
+            return Judgement::Anchored(belief);
         }
-        self.suspect = Some(Suspect {
-            level: level.value,
-            scale: level.scale,
-            at: level.at,
-            confirmations,
-        });
-        Judgement::Doubted(Missing::CounterFault)
+        self.suspect = Some(suspect);
+        Judgement::Doubted(doubt)
     }
 }
 
-/// Whether another scale factor came with a count that goes on as if the old one still held: then the
-/// scale factor is more likely wrong, there or here, than the energy moved.
-fn only_the_scale_moved(bounds: Bounds, anchor: Anchor, counter: Counter, at: Timestamp) -> bool {
-    let scale = anchor.scale;
-    let by_the_old_scale =
-        scaled(i128::from(counter.count), scale, 3).map(|value| Level { value, scale, at });
-    counter.scale != scale
-        && by_the_old_scale.is_some_and(|level| bounds.advance(anchor.level(), level).is_some())
-}
-
-impl Anchor {
-    const fn level(self) -> Level {
-        Level {
-            value: self.high,
-            scale: self.scale,
-            at: self.at,
+impl Metered {
+    const fn none(missing: Missing, classification: Classification) -> Self {
+        Self {
+            value: Err(missing),
+            quality: None,
+            classification,
         }
     }
-}
 
-impl Suspect {
-    const fn level(self) -> Level {
-        Level {
-            value: self.level,
-            scale: self.scale,
-            at: self.at,
-        }
+    fn nothing(classification: Classification) -> Self {
+        Self::none(
+            classification.missing().unwrap_or(Missing::CounterFault),
+            classification,
+        )
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    nameplate: Milliwatts,
-    interval: IntervalLength,
-}
-
-impl Bounds {
-    /// What a device can have moved: its nameplate over the time, a tenth more, and two counts.
-    fn movable(self, seconds: i64, scale: i16, other_scale: i16) -> i128 {
-        i128::from(self.nameplate.get())
-            .saturating_mul(i128::from(seconds.max(0)))
-            .saturating_mul(11)
-            .saturating_div(36_000)
-            .saturating_add(quantum(scale).max(quantum(other_scale)).saturating_mul(2))
-    }
-
-    /// How far the counter came, also over the end of its 32 bits, if the device can have moved that much.
-    fn advance(self, from: Level, to: Level) -> Option<i64> {
-        let movable = self.movable(to.at.seconds_since(from.at), to.scale, from.scale);
-        let direct = i128::from(to.value).checked_sub(i128::from(from.value))?;
-        let rolled_over = (direct < 0 && from.scale == to.scale && from.scale >= EXACT_SCALE_MIN)
-            .then(|| direct.checked_add(ROLLOVER.checked_mul(quantum(from.scale))?))
-            .flatten();
-        [Some(direct), rolled_over]
-            .into_iter()
-            .flatten()
-            .find(|advance| (0..=movable).contains(advance))
-            .and_then(|advance| i64::try_from(advance).ok())
+fn in_step(anchor: Level, level: Level, advance: Advance) -> Classification {
+    if advance.rolled_over {
+        Classification::Rollover
+    } else if level.form.has_unit_of(anchor.form) {
+        Classification::Normal
+    } else {
+        Classification::ScaleChanged
     }
 }
 
-/// The energy of one count in milliwatt-hours, at least one: what is finer is rounded down before it counts.
-fn quantum(scale: i16) -> i128 {
-    u32::try_from(scale.saturating_sub(EXACT_SCALE_MIN))
-        .ok()
-        .and_then(|exponent| 10_i128.checked_pow(exponent))
-        .unwrap_or(1)
+/// Whether another unit came with a count that goes on as if the old one still held: then the unit is more
+/// likely wrong, there or here, than the energy moved.
+fn only_the_unit_moved(bounds: Bounds, anchor: Level, counter: Counter, at: Timestamp) -> bool {
+    !Form::of(counter.count).has_unit_of(anchor.form)
+        && Level::in_unit_of(counter.count, anchor.form, at)
+            .is_some_and(|level| bounds.advance(anchor, level).is_some())
 }
 
 #[cfg(test)]

@@ -1,40 +1,72 @@
-//! From lifetime counters to the energy of each interval: exact where the counter is healthy, nothing
-//! where it is not, and never more than the device moved.
+//! From counters to the energy of each interval: exact where the counter is healthy, nothing where it is
+//! not, and never more than the device moved. Where a device has no counter, its power is integrated.
 
+mod classification;
 mod counter;
+pub mod integrated;
+mod stored;
 
 use std::collections::BTreeMap;
 
-use gridtally_protocol::channel::{Channel, Missing, Quantity};
+use gridtally_protocol::channel::{Channel, Missing, Quality, Quantity};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::counter::CounterMeter;
-use crate::config::AgentConfig;
+pub use self::classification::Classification;
+pub use self::counter::{CounterMeter, Metered};
+use self::integrated::{PowerMeter, PowerSample, SampleLimits};
+use crate::config::{AgentConfig, DeviceConfig};
 use crate::device::{Observations, Observed};
 
 /// One channel's value of one interval, in milliwatt-hours or thousandths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Which channel.
-    #[serde(rename = "c", with = "channel_code")]
+    #[serde(rename = "c", with = "stored::channel_code")]
     pub channel: Channel,
     /// Its value, or why there is none.
     #[serde(rename = "v")]
     pub value: Result<MilliwattHours, Missing>,
+    /// What is to be known of the value.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
 }
 
 /// The meters of all energy channels; what has to survive a restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meters {
-    #[serde(with = "by_channel")]
+    #[serde(with = "stored::by_channel")]
     counters: BTreeMap<Channel, CounterMeter>,
+    /// Of the devices that have no counters, by their numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    powers: BTreeMap<u8, PowerMeter>,
+}
+
+/// What a device without counters showed: its power in its first direction (import, production, discharge),
+/// at an instant.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Which device.
+    pub device: &'a DeviceConfig,
+    /// When.
+    pub at: Timestamp,
+    /// Its power; `None` where it showed none.
+    pub power: Option<Milliwatts>,
+}
+
+/// The end of an interval, as the powers of devices without counters are summed up to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Boundary {
+    /// When.
+    pub at: Timestamp,
+    /// Whether the boundary before it was read: otherwise what is summed up is of more than one interval.
+    pub follows: bool,
 }
 
 impl Meters {
     /// Takes what the devices showed at the boundary `at`, and gives the samples of the interval that
-    /// ends there, one for each configured channel, in order.
+    /// ends there, one for each configured channel, in order. What happened to a counter is logged.
     pub fn observe(
         &mut self,
         config: &AgentConfig,
@@ -50,12 +82,48 @@ impl Meters {
                     .iter()
                     .find(|(of, _)| *of == channel)
                     .map_or(Err(Missing::Unreachable), |(_, seen)| *seen);
-                let value = self.sample(channel, nameplate, config.gateway.interval, at, seen);
-                Sample { channel, value }
+                self.sample(channel, nameplate, config.gateway.interval, at, seen)
             })
             .collect();
         samples.sort_unstable_by_key(|s| s.channel);
         samples
+    }
+
+    /// Takes the power of a device that has no counters. At a boundary it gives what its channels show of the
+    /// interval that ends there.
+    pub fn integrate(&mut self, shown: Shown<'_>, boundary: Option<Boundary>) -> Observations {
+        let Shown { device, at, power } = shown;
+        let limits = SampleLimits::of(device.nameplate);
+        let meter = self.powers.entry(device.number.0).or_default();
+        let sample = power.map(|power| PowerSample {
+            unix_ms: at.unix().saturating_mul(1_000),
+            milliwatts: power.get(),
+        });
+        let both = boundary.map(|boundary| {
+            let ended = meter.end(limits, boundary.at.unix().saturating_mul(1_000), sample);
+            (ended, boundary.follows)
+        });
+        if let Some(sample) = sample {
+            meter.sample(limits, sample);
+        }
+        let Some((both, follows)) = both else {
+            return Vec::new();
+        };
+        let channels = device.channels().filter(|channel| channel.quantity.is_energy());
+        channels
+            .map(|channel| {
+                let energy = match channel.quantity {
+                    Quantity::GridExport | Quantity::BatteryCharge => both.negative,
+                    _ => both.positive,
+                };
+                let seen = if follows {
+                    Ok(Observed::Energy(energy))
+                } else {
+                    Err(Missing::NoStart)
+                };
+                (channel, seen)
+            })
+            .collect()
     }
 
     fn sample(
@@ -65,72 +133,32 @@ impl Meters {
         interval: IntervalLength,
         at: Timestamp,
         seen: Result<Observed, Missing>,
-    ) -> Result<MilliwattHours, Missing> {
-        match (channel.quantity, seen) {
-            (Quantity::StateOfCharge, Ok(Observed::Level(level))) => Ok(MilliwattHours::new(level)),
-            (Quantity::StateOfCharge, seen) => Err(seen.err().unwrap_or(Missing::BadSample)),
-            (_, seen) => {
-                let seen = match seen {
-                    Ok(Observed::Counter(counter)) => match counter.count {
-                        crate::device::reading::Count::Integer { count, step, .. } => {
-                            let scale =
-                                (-10..=10).find(|s| crate::device::reading::Step::of_scale(*s) == Some(step));
-                            Ok(counter::Counter {
-                                count: u32::try_from(count).unwrap_or(0),
-                                scale: scale.unwrap_or(0),
-                            })
-                        }
-                        crate::device::reading::Count::Float { .. } => Err(Missing::BadSample),
-                    },
-                    Ok(Observed::Level(_)) => Err(Missing::BadSample),
-                    Err(missing) => Err(missing),
-                };
-                let meter = self.counters.entry(channel).or_default();
-                meter.observe(nameplate, interval, at, seen)
+    ) -> Sample {
+        let sample = |value, quality| Sample {
+            channel,
+            value,
+            quality,
+        };
+        let seen = match (channel.quantity.is_energy(), seen) {
+            (false, Ok(Observed::Level(level))) => return sample(Ok(MilliwattHours::new(level)), None),
+            (false, seen) => return sample(Err(seen.err().unwrap_or(Missing::BadSample)), None),
+            (true, Ok(Observed::Energy(integrated))) => {
+                let value = integrated.judged(nameplate, interval);
+                return sample(value, value.ok().map(|_| Quality::Integrated));
             }
+            (true, Ok(Observed::Counter(counter))) => Ok(counter),
+            (true, Ok(Observed::Level(_))) => Err(Missing::BadSample),
+            (true, Err(missing)) => Err(missing),
+        };
+        let meter = self.counters.entry(channel).or_default();
+        let metered = meter.observe(nameplate, interval, at, seen);
+        if metered.classification.is_notable() {
+            let value = metered.value.map(MilliwattHours::get);
+            tracing::warn!(%channel, boundary = %at, found = metered.classification.name(), ?value, "the counter");
         }
+        sample(metered.value, metered.quality)
     }
 }
 
-/// Channels as `[device, quantity]` numbers: state that is written every interval is kept short.
-mod channel_code {
-    use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
-        (channel.device.0, channel.quantity.code()).serialize(serializer)
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
-        let (device, code) = Deserialize::deserialize(deserializer)?;
-        let quantity = Quantity::from_code(code).ok_or_else(|| D::Error::custom("an unknown quantity"))?;
-        Ok(Channel {
-            device: DeviceNumber(device),
-            quantity,
-        })
-    }
-}
-
-/// A map whose keys are no texts, as a list of pairs.
-mod by_channel {
-    use super::{BTreeMap, Channel, CounterMeter, channel_code};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Entry(#[serde(with = "channel_code")] Channel, CounterMeter);
-
-    pub fn serialize<S: Serializer>(
-        map: &BTreeMap<Channel, CounterMeter>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map.iter().map(|(channel, meter)| Entry(*channel, meter.clone())))
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Channel, CounterMeter>, D::Error> {
-        let entries = Vec::<Entry>::deserialize(deserializer)?;
-        Ok(entries
-            .into_iter()
-            .map(|Entry(channel, meter)| (channel, meter))
-            .collect())
-    }
-}
+#[cfg(test)]
+mod tests;

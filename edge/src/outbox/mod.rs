@@ -209,8 +209,10 @@ impl Outbox {
             .optional()?;
         row.map(|(boundary, state)| {
             let boundary = instant(boundary)?;
-            let meters =
-                serde_json::from_str(&state).map_err(|e| OutboxError::corrupt("counter state", e))?;
+            let meters = serde_json::from_str(&state).unwrap_or_else(|error| {
+                tracing::error!(%error, "the state of the counters cannot be read; they start anew");
+                Meters::default()
+            });
             Ok((boundary, meters))
         })
         .transpose()

@@ -1,8 +1,8 @@
 //! From pending intervals to signed reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_protocol::channel::{Channel, Missing};
+use gridtally_protocol::channel::{Channel, Missing, Quality};
 use gridtally_protocol::envelope::EnvelopeError;
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::message::{Message as _, MessageError};
@@ -119,9 +119,20 @@ fn series(run: &[Pending]) -> Vec<Series> {
                 channel,
                 resolution,
                 samples,
+                qualities: qualities(channel, run),
             }
         })
         .collect()
+}
+
+/// What is to be known of the values of a channel, by the number of the interval.
+fn qualities(channel: Channel, run: &[Pending]) -> BTreeMap<u16, Quality> {
+    let quality = |(pending, index): (&Pending, u16)| {
+        let sample = pending.samples.iter().find(|s| s.channel == channel)?;
+        let quality = sample.quality.filter(|_| sample.value.is_ok())?;
+        Some((index, quality))
+    };
+    run.iter().zip(0_u16..).filter_map(quality).collect()
 }
 
 /// The coarsest power of ten that divides all values, so that each is exact in the fewest bytes.

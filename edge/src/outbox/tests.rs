@@ -43,6 +43,7 @@ fn ended(start: i64, values: &[(u8, Result<i64, Missing>)]) -> Pending {
             .map(|&(device, value)| Sample {
                 channel: channel(device),
                 value: value.map(MilliwattHours::new),
+                quality: None,
             })
             .collect(),
     }
@@ -159,6 +160,20 @@ fn everything_is_there_again_after_a_restart_and_the_chain_goes_on() {
     seal(&mut outbox, 600);
     let sequences: Vec<_> = reports(&outbox).iter().map(|r| r.message.sequence).collect();
     assert_eq!(sequences, [1, 2]);
+}
+
+#[test]
+fn counters_whose_state_cannot_be_read_start_anew_and_end_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut outbox = open(&directory);
+    keep(&mut outbox, &[ended(0, &[(1, Ok(1))])]);
+    for state in ["", "null", "{\"counters\":7}", "[1"] {
+        outbox
+            .connection
+            .execute("UPDATE meters SET state = ?1", [state])
+            .unwrap();
+        assert_eq!(outbox.meters().unwrap(), Some((at(300), Meters::default())));
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The messages that sizes are measured on, vectors are made of and forgers work with.
 
+use std::collections::BTreeMap;
+
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
-use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
+use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
@@ -47,6 +49,7 @@ pub fn home_report(intervals: usize, sample: impl Fn(Quantity, usize) -> Sample)
         },
         resolution,
         samples: (0..intervals).map(|index| sample(quantity, index)).collect(),
+        qualities: BTreeMap::new(),
     };
     Report {
         sequence: 4321,
@@ -137,6 +140,26 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         _ => Ok(i64::try_from(index).expect("small") * 37),
     });
     with_gaps.clock = ClockState::FreeRunning;
+    let mut with_qualities = home_report(8, |quantity, index| match (quantity, index) {
+        (Quantity::GridImport, 4) => Err(Missing::CounterReset),
+        (Quantity::GridExport, 2) => Err(Missing::DeviceReplaced),
+        (Quantity::PvProduction, 3 | 4) => Err(Missing::NotCovered),
+        _ => Ok(i64::try_from(index).expect("small") * 37),
+    });
+    for (series, qualities) in with_qualities.series.iter_mut().zip([
+        vec![
+            (2, Quality::HeldBack),
+            (3, Quality::HeldBack),
+            (5, Quality::HeldBack),
+        ],
+        vec![(0, Quality::Rollover), (1, Quality::ScaleChanged)],
+        [0, 1, 2, 5, 6, 7]
+            .map(|index| (index, Quality::Integrated))
+            .to_vec(),
+        (0..8).map(|index| (index, Quality::FloatQuantum)).collect(),
+    ]) {
+        series.qualities = qualities.into_iter().collect();
+    }
     let mut extremes = home_report(6, |_, index| {
         Ok([i64::MAX, i64::MIN, 0, -1, i64::MIN, i64::MAX][index])
     });
@@ -166,6 +189,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
             },
             resolution: n % 10,
             samples: vec![Ok(i64::from(n) - 16)],
+            qualities: BTreeMap::new(),
         })
         .collect();
     vec![
@@ -178,6 +202,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         ),
         ("the first of a chain", first),
         ("missing samples", with_gaps),
+        ("values to be taken with care", with_qualities),
         ("the ends of 64 bits", extremes),
         ("the coarsest resolution", coarse),
         ("intervals of an hour", hours),

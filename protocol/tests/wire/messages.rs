@@ -310,7 +310,9 @@ fn marks_have_one_form_only() {
     };
     assert!(with_marks([2, 0, 0], &[0x81, 0x83, 1, 2, 1]).is_ok());
     assert!(with_marks([2, 0, 0], &[0x82, 0x83, 1, 1, 1, 0x83, 2, 1, 2]).is_ok());
-    let refused: [(&str, [u8; 3], &[u8]); 10] = [
+    // A quality stands on any value, beside a missing sample.
+    assert!(with_marks([2, 2, 0], &[0x82, 0x83, 0, 2, 16, 0x83, 2, 1, 1]).is_ok());
+    let refused: [(&str, [u8; 3], &[u8]); 13] = [
         ("no mark at all", [2, 0, 0], &[0x80]),
         ("a run in two", [2, 0, 0], &[0x82, 0x83, 1, 1, 1, 0x83, 2, 1, 1]),
         ("out of order", [2, 0, 0], &[0x82, 0x83, 2, 1, 1, 0x83, 1, 1, 2]),
@@ -322,7 +324,18 @@ fn marks_have_one_form_only() {
             [2, 0, 0],
             &[0x81, 0x83, 0x19, 0xff, 0xff, 0x19, 0xff, 0xff, 1],
         ),
-        ("an unknown reason", [2, 0, 0], &[0x81, 0x83, 1, 2, 5]),
+        ("an unknown reason", [2, 0, 0], &[0x81, 0x83, 1, 2, 8]),
+        ("an unknown quality", [2, 0, 0], &[0x81, 0x83, 1, 2, 21]),
+        (
+            "both kinds at once",
+            [2, 0, 0],
+            &[0x82, 0x83, 1, 2, 1, 0x83, 1, 2, 16],
+        ),
+        (
+            "a quality in two runs",
+            [2, 2, 2],
+            &[0x82, 0x83, 0, 1, 16, 0x83, 1, 2, 16],
+        ),
         ("a value under a mark", [2, 2, 0], &[0x81, 0x83, 1, 2, 1]),
         (
             "more marks than intervals",

@@ -296,7 +296,7 @@ fn report_layouts() -> Vec<Forged> {
             report_of_one_series(5, &[2, 0, 0], &[0x80]),
         ),
         (
-            "a value under a mark",
+            "a value under a mark of a missing sample",
             report_of_one_series(5, &[2, 2, 0], &[0x81, 0x83, 1, 1, 1]),
         ),
         (
@@ -317,7 +317,35 @@ fn report_layouts() -> Vec<Forged> {
         ),
         (
             "a mark with an unknown reason",
-            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 5]),
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 8]),
+        ),
+        (
+            "a mark with an unknown quality",
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 21]),
+        ),
+        (
+            "a quality of a missing sample",
+            report_of_one_series(5, &[2, 0, 0], &[0x82, 0x83, 1, 1, 1, 0x83, 1, 1, 16]),
+        ),
+        (
+            "a value with two qualities",
+            report_of_one_series(5, &[2, 0, 0], &[0x82, 0x83, 0, 2, 16, 0x83, 1, 2, 17]),
+        ),
+        (
+            "qualities out of order",
+            report_of_one_series(5, &[2, 0, 0], &[0x82, 0x83, 2, 1, 16, 0x83, 0, 1, 17]),
+        ),
+        (
+            "qualities that could be one",
+            report_of_one_series(5, &[2, 0, 0], &[0x82, 0x83, 0, 1, 16, 0x83, 1, 1, 16]),
+        ),
+        (
+            "a quality beyond the intervals",
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 2, 16]),
+        ),
+        (
+            "a quality without an interval",
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 0, 16]),
         ),
     ];
     layouts

@@ -38,7 +38,10 @@ fn shown_series(report: &Report, series: &Series) -> Value {
         .readings()
         .filter(|reading| reading.channel == series.channel)
         .map(|reading| match reading.value {
-            Ok(value) => json!({ "value": value.get().to_string() }),
+            Ok(value) => match reading.quality {
+                Some(quality) => json!({ "value": value.get().to_string(), "quality": quality.name() }),
+                None => json!({ "value": value.get().to_string() }),
+            },
             Err(missing) => json!({ "missing": missing.name() }),
         })
         .collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
-use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
+use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
@@ -98,12 +98,24 @@ fn channels() -> impl Strategy<Value = BTreeSet<Channel>> {
     ]
 }
 
+/// Mostly none, sometimes few, sometimes many.
+fn qualities(count: usize) -> impl Strategy<Value = BTreeMap<u16, Quality>> {
+    let index = 0..u16::try_from(count).expect("bounded");
+    let some = |max| prop::collection::btree_map(index.clone(), select(&Quality::ALL), 0..=max);
+    prop_oneof![2 => Just(BTreeMap::new()), 1 => some(3), 1 => some(count)]
+}
+
 fn series(channel: Channel, count: usize) -> impl Strategy<Value = Series> {
     (0..=RESOLUTION_MAX).prop_flat_map(move |resolution| {
-        prop::collection::vec(sample(resolution), count).prop_map(move |samples| Series {
-            channel,
-            resolution,
-            samples,
+        let samples = prop::collection::vec(sample(resolution), count);
+        (samples, qualities(count)).prop_map(move |(samples, mut qualities)| {
+            qualities.retain(|index, _| samples[usize::from(*index)].is_ok());
+            Series {
+                channel,
+                resolution,
+                samples,
+                qualities,
+            }
         })
     })
 }

@@ -1,5 +1,7 @@
 //! Signed reports of a neighbourhood.
 
+use std::collections::BTreeMap;
+
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::message::Message as _;
@@ -127,6 +129,7 @@ impl Gateway {
             samples: (0..intervals)
                 .map(|index| Ok(value(self.sequence, device, index)))
                 .collect(),
+            qualities: BTreeMap::new(),
         };
         let report = Report {
             sequence: self.sequence,

@@ -205,6 +205,7 @@ mod tests {
             },
             interval: Interval::new(Timestamp::EPOCH, length).unwrap(),
             value: Ok(MilliwattHours::new(value)),
+            quality: None,
         }
     }
 

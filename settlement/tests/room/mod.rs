@@ -275,6 +275,7 @@ impl Home {
             },
             resolution: 0,
             samples: vec![Ok(mwh)],
+            qualities: BTreeMap::new(),
         };
         let next = Report {
             sequence: 1,

@@ -218,6 +218,7 @@ fn reports(home: u8) -> Vec<Report> {
             },
             resolution: 3,
             samples: (0..SAMPLES).map(|sample| Ok(value(sample))).collect(),
+            qualities: BTreeMap::new(),
         };
         let before = reports.last().map(|report| report.seal(&gateway(home)).unwrap());
         reports.push(Report {

@@ -116,7 +116,7 @@ impl Recipes {
         let (has_timer, reversion_seconds) = returns(control, arguments.seconds);
         Ok(Plan {
             expects: expects(control, &rendered, &controls.image),
-            writes: rendered.into_iter().map(write_of).collect(),
+            writes: control.requests(rendered).into_iter().map(write_of).collect(),
             expressed,
             has_timer,
             reversion_seconds,
@@ -169,13 +169,30 @@ impl Recipes {
             .fields
             .iter()
             .filter(|field| differs(field) && !is_released(field));
-        let rest = rest.filter_map(|field| {
-            Some(Write {
-                offset: field.offset,
-                words: before(field)?.to_vec(),
+        let rest: Vec<Write> = rest
+            .filter_map(|field| {
+                Some(Write {
+                    offset: field.offset,
+                    words: before(field)?.to_vec(),
+                })
             })
-        });
-        Ok(released.iter().cloned().chain(rest).collect())
+            .collect();
+        Ok(self.joined(released.into_iter().chain(rest)))
+    }
+
+    /// Writes to registers in a row as one, where the device takes its set whole only.
+    fn joined(&self, writes: impl Iterator<Item = Write>) -> Vec<Write> {
+        let takes_sets = self.0.values().any(|control| control.joined);
+        let mut joined: Vec<Write> = Vec::new();
+        for next in writes {
+            let follows =
+                |last: &Write| usize::from(last.offset) + last.words.len() == usize::from(next.offset);
+            match joined.last_mut() {
+                Some(last) if takes_sets && follows(last) => last.words.extend(next.words),
+                _ => joined.push(next),
+            }
+        }
+        joined
     }
 }
 

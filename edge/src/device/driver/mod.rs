@@ -158,11 +158,16 @@ impl Driver {
             }
         };
         let device = self.config.number;
-        let complaint = found
+        let values: Vec<_> = found
             .values
+            .into_iter()
+            // A device without counters is asked for its power alone.
+            .filter(|(quantity, _)| !(self.config.integrates_power && quantity.is_energy()))
+            .collect();
+        let complaint = values
             .iter()
             .find_map(|(_, value)| Some(value.as_ref().err()?.to_string()));
-        let channels = found.values.into_iter().map(|(quantity, value)| {
+        let channels = values.into_iter().map(|(quantity, value)| {
             let value = match value {
                 Ok(value) => {
                     self.praise(quantity.name());

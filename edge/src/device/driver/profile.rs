@@ -156,7 +156,16 @@ impl ProfileDriver {
 
     fn live(&self, config: &DeviceConfig, answers: &Answers) -> Live {
         let power = |name| {
-            let milli = answers.milli(self.profile.quantity(name)?)?;
+            let milli = match self.profile.quantity(name) {
+                Some(point) => answers.milli(point)?,
+                None => {
+                    let watts = self
+                        .profile
+                        .sum(name)?
+                        .watts(&self.profile, |point| answers.value(point))?;
+                    milli(watts)?
+                }
+            };
             Some(Milliwatts::new(milli))
         };
         let grid = power(Named::GridPower);
@@ -190,7 +199,7 @@ impl Answers {
             return None;
         };
         let base = point.unit.map_or(Some(number), |unit| unit.to_base(number))?;
-        i64::try_from(base.checked_mul(Decimal::from(1_000))?.floor().mantissa()).ok()
+        milli(base)
     }
 
     /// A lifetime counter with the width at which it starts over.
@@ -210,6 +219,11 @@ impl Answers {
         }?;
         Some(Count::Integer { count, bits, step })
     }
+}
+
+/// Thousandths, rounded down.
+fn milli(number: Decimal) -> Option<i64> {
+    i64::try_from(number.checked_mul(Decimal::from(1_000))?.floor().mantissa()).ok()
 }
 
 fn positive(raw: u64, bits: u8) -> Option<(u64, u8)> {

@@ -37,6 +37,7 @@ pub(super) struct SunSpecDriver {
     instance: usize,
     export_is_positive: bool,
     counters_are_swapped: bool,
+    integrates_power: bool,
     known: Option<Known>,
 }
 
@@ -68,6 +69,7 @@ impl SunSpecDriver {
             instance: config.instance,
             export_is_positive: config.export_is_positive,
             counters_are_swapped: config.counters_are_swapped,
+            integrates_power: config.integrates_power,
             known: None,
         }
     }
@@ -218,6 +220,7 @@ impl SunSpecDriver {
         let model = known.map.find(candidates, instance)?;
         let path = |path: &str| vec![path.to_owned()];
         let paths = match (quantity, model.id) {
+            _ if self.integrates_power && quantity.is_energy() => Vec::new(),
             (_, 714 | 160) if is_hybrid && quantity != Quantity::StateOfCharge => {
                 if !known.ports.contains_key(&quantity) {
                     let layout = known.layout(reader, &model).await?;
