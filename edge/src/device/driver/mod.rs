@@ -12,6 +12,7 @@ use gridtally_registers::sunspec::Layout;
 
 use self::profile::ProfileDriver;
 use self::sunspec::SunSpecDriver;
+pub(crate) use self::sunspec::lay_out;
 use super::bus::{Bus, BusError, Query};
 use super::live::Live;
 use super::reading::Observed;

@@ -1,5 +1,7 @@
 //! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
 
+mod show;
+
 use std::fs;
 use std::io::{self, BufReader};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,6 +17,11 @@ use crate::identity::{self, KeyError};
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
+pub use self::show::{DumpArgs, ReadArgs};
+use crate::show::{ShowError, TargetError};
+
+/// Where the config is looked for.
+const CONFIG: &str = "agent.toml";
 const STEPPED_RESEND: Duration = Duration::from_secs(3);
 const REAL_RESEND: Duration = Duration::from_secs(30);
 
@@ -44,6 +51,10 @@ pub enum EdgeCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Show every point of a device, of the config or not: nothing is written to it
+    Read(ReadArgs),
+    /// Take down every register of a device in a file, for a bug report or to be replayed
+    Dump(DumpArgs),
     /// Print the gateway's did:key
     Identity {
         /// The owner's config
@@ -70,6 +81,12 @@ pub enum EdgeError {
     /// Real time.
     #[error(transparent)]
     RealTime(#[from] RealTimeError),
+    /// There is no such device.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A device cannot be shown.
+    #[error(transparent)]
+    Show(#[from] ShowError),
     /// A file or directory cannot be made.
     #[error("{} cannot be made: {source}", path.display())]
     Make {
@@ -101,6 +118,8 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
             );
             Ok(())
         }
+        EdgeCommand::Read(args) => show::read(args),
+        EdgeCommand::Dump(args) => show::dump(args),
         EdgeCommand::Identity { config } => {
             let config = AgentConfig::load(&config)?;
             println!("{}", identity::load(&config.gateway.key)?.identity());
@@ -112,11 +131,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
 fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
     let config = AgentConfig::load(config)?;
     let key = identity::load_or_create(&config.gateway.key)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(EdgeError::Runtime)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         if stepped {
             let pace = Pace {
                 tick_seconds: config.gateway.interval.seconds(),
@@ -132,6 +147,25 @@ fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
             real_time::run(Agent::start(config, key, pace)?).await?;
         }
         Ok(())
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, EdgeError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(EdgeError::Runtime)
+}
+
+/// Writes a file that is whole or not there.
+fn write_whole(path: &Path, text: &str) -> Result<(), EdgeError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
+    written.map_err(|source| EdgeError::Make {
+        path: path.to_owned(),
+        source,
     })
 }
 
