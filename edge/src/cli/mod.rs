@@ -1,5 +1,6 @@
 //! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
 
+mod scan;
 mod show;
 
 use std::fs;
@@ -17,6 +18,7 @@ use crate::identity::{self, KeyError};
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
+pub use self::scan::ScanArgs;
 pub use self::show::{DumpArgs, ReadArgs};
 use crate::show::{ShowError, TargetError};
 
@@ -51,6 +53,8 @@ pub enum EdgeCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Look for devices on the network and on serial lines; print what was found and sections for agent.toml
+    Scan(ScanArgs),
     /// Show every point of a device, of the config or not: nothing is written to it
     Read(ReadArgs),
     /// Take down every register of a device in a file, for a bug report or to be replayed
@@ -84,6 +88,9 @@ pub enum EdgeError {
     /// There is no such device.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// There is nothing to look through.
+    #[error("this machine stands in no private subnet that can be looked through{}; name a host, a subnet or a line", Behind(.0))]
+    Nowhere(String),
     /// A device cannot be shown.
     #[error(transparent)]
     Show(#[from] ShowError),
@@ -98,6 +105,16 @@ pub enum EdgeError {
     /// The runtime cannot be started.
     #[error("the agent's runtime cannot be started: {0}")]
     Runtime(io::Error),
+}
+
+struct Behind<'t>(&'t str);
+impl std::fmt::Display for Behind<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.0)
+    }
 }
 
 /// Does what the arguments say.
@@ -118,6 +135,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
             );
             Ok(())
         }
+        EdgeCommand::Scan(args) => scan::run(&args),
         EdgeCommand::Read(args) => show::read(args),
         EdgeCommand::Dump(args) => show::dump(args),
         EdgeCommand::Identity { config } => {
