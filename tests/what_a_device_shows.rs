@@ -31,7 +31,10 @@ async fn serve(device: &Device) -> Server {
 }
 
 fn target(server: &Server, query: &str) -> Target {
-    Target::at(format!("tcp://{}{query}", server.address()).parse().unwrap(), None)
+    Target::at(
+        format!("tcp://{}{query}", server.address()).parse().unwrap(),
+        None,
+    )
 }
 
 /// What `--json` says of a device.
@@ -71,10 +74,13 @@ fn compare(device: &Device, list: &[Value]) -> usize {
         assert_eq!(raw, words, "{at}");
         let kind = point.kind();
         let Some(value) = line["value"].as_str() else {
-            assert!(line["value"].is_null() && !line["reason"].as_str().unwrap().is_empty(), "{at}");
-            let scale_is_absent = point
-                .scale_offset
-                .is_some_and(|offset| map.read(gridtally_simulators::Table::Holding, model.address + offset, 1) == Ok(&[0x8000]));
+            assert!(
+                line["value"].is_null() && !line["reason"].as_str().unwrap().is_empty(),
+                "{at}"
+            );
+            let scale_is_absent = point.scale_offset.is_some_and(|offset| {
+                map.read(gridtally_simulators::Table::Holding, model.address + offset, 1) == Ok(&[0x8000])
+            });
             assert!(kind.is_sentinel(words) || scale_is_absent, "{at}");
             continue;
         };
@@ -82,7 +88,9 @@ fn compare(device: &Device, list: &[Value]) -> usize {
         valued += 1;
         if let Some(integer) = kind.integer(words).filter(|_| kind.is_integer()) {
             let scale = point.scale_offset.map_or(0, |offset| {
-                let word = map.read(gridtally_simulators::Table::Holding, model.address + offset, 1).unwrap()[0];
+                let word = map
+                    .read(gridtally_simulators::Table::Holding, model.address + offset, 1)
+                    .unwrap()[0];
                 i128::from(word.cast_signed())
             });
             assert!(is_decimal(value, integer, scale), "{at}");
@@ -126,7 +134,11 @@ async fn a_map_at_another_base_and_models_of_one_number_are_shown_one_by_one() {
     let device = &home.devices()[0];
     let list = listed(device).await;
     compare(device, &list);
-    let instances: Vec<&Value> = list.iter().filter(|line| line["point"] == "W").map(|line| &line["instance"]).collect();
+    let instances: Vec<&Value> = list
+        .iter()
+        .filter(|line| line["point"] == "W")
+        .map(|line| &line["instance"])
+        .collect();
     assert_eq!(instances, [0, 1]);
 }
 
@@ -155,7 +167,10 @@ async fn every_point_of_each_profile_that_comes_along_has_its_value_or_its_reaso
                 Err(_) => assert!(raw.is_empty() && line["reason"].is_string(), "{name} {line}"),
             }
         }
-        assert!(list.iter().filter(|line| line["value"].is_string()).count() > 10, "{name}");
+        assert!(
+            list.iter().filter(|line| line["value"].is_string()).count() > 10,
+            "{name}"
+        );
     }
 }
 
@@ -166,7 +181,10 @@ async fn a_device_that_is_not_there_is_named_with_what_to_do() {
     let gone = target(&server, "");
     drop(server);
     let error = show::look(&gone).await.unwrap_err().to_string();
-    assert!(error.contains("cannot be opened") && error.contains("switched on"), "{error}");
+    assert!(
+        error.contains("cannot be opened") && error.contains("switched on"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +198,11 @@ async fn the_program_shows_a_device_by_its_place_with_its_identity_on_top() {
             .args(extra)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     let (table, json) = tokio::task::block_in_place(|| (run(&[]), run(&["--json"])));

@@ -32,7 +32,10 @@ async fn serve(device: &Device) -> Server {
 }
 
 fn target(server: &Server, unit: u8) -> Target {
-    Target::at(format!("tcp://{}?unit={unit}", server.address()).parse().unwrap(), None)
+    Target::at(
+        format!("tcp://{}?unit={unit}", server.address()).parse().unwrap(),
+        None,
+    )
 }
 
 #[tokio::test]
@@ -49,10 +52,20 @@ async fn a_recording_holds_every_register_and_reads_back_as_the_device() {
         let seen = show::look(&target_of_device).await.unwrap();
         let dump = show::dump(&target_of_device, true).await.unwrap();
         let recording = Recording::parse(&dump.text, "dump.json").unwrap();
-        assert_eq!((recording.unit, recording.base, recording.redacted), (1, Some(40_000), false));
+        assert_eq!(
+            (recording.unit, recording.base, recording.redacted),
+            (1, Some(40_000), false)
+        );
         for (table, address, words) in device.registers().blocks() {
-            let block = recording.blocks.iter().find(|block| (block.table, block.address) == (table, address));
-            assert_eq!(block.map(|block| block.words.as_slice()), Some(words), "{role:?} at {address}");
+            let block = recording
+                .blocks
+                .iter()
+                .find(|block| (block.table, block.address) == (table, address));
+            assert_eq!(
+                block.map(|block| block.words.as_slice()),
+                Some(words),
+                "{role:?} at {address}"
+            );
         }
 
         let replayed = Device::replay(&recording, "replayed");
@@ -77,7 +90,13 @@ async fn a_profile_is_taken_down_by_its_blocks() {
         let mut target_of_replay = target(&replay, device.unit());
         target_of_replay.profile = Some(profile);
         let again = show::look(&target_of_replay).await.unwrap();
-        let values = |sight: &show::Sight| sight.models[0].points.iter().map(|point| point.raw.clone()).collect::<Vec<_>>();
+        let values = |sight: &show::Sight| {
+            sight.models[0]
+                .points
+                .iter()
+                .map(|point| point.raw.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(values(&again), values(&seen), "{name}");
     }
 }
@@ -99,7 +118,10 @@ async fn serial_numbers_are_taken_out_and_everything_else_stays() {
     assert!(text(&open).contains(SERIAL) && !text(&closed_recording).contains(SERIAL));
     assert!(closed_recording.redacted && closed.redacted > 0);
     let differing = open.blocks[0].words.iter().zip(&closed_recording.blocks[0].words);
-    assert!(differing.filter(|(a, b)| a != b).count() <= 16, "only the registers of SN");
+    assert!(
+        differing.filter(|(a, b)| a != b).count() <= 16,
+        "only the registers of SN"
+    );
 }
 
 #[tokio::test]
@@ -111,8 +133,16 @@ async fn what_the_device_refuses_is_noted_and_the_rest_is_there() {
     let dump = show::dump(&target(&server, 1), true).await.unwrap();
     let recording = Recording::parse(&dump.text, "dump.json").unwrap();
     let all: usize = device.registers().blocks().map(|(_, _, words)| words.len()).sum();
-    assert!(recording.registers() + 2 >= all, "{} of {all}", recording.registers());
-    assert!(dump.requests.1 > 0 && dump.text.contains("the device refuses"), "{}", dump.text);
+    assert!(
+        recording.registers() + 2 >= all,
+        "{} of {all}",
+        recording.registers()
+    );
+    assert!(
+        dump.requests.1 > 0 && dump.text.contains("the device refuses"),
+        "{}",
+        dump.text
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,8 +158,16 @@ async fn the_program_writes_the_file_whole() {
             .output()
             .unwrap()
     });
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let recording = Recording::parse(&std::fs::read_to_string(&file).unwrap(), "meter.json").unwrap();
     assert!(recording.redacted && recording.registers() > 100);
-    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no part is left");
+    assert_eq!(
+        std::fs::read_dir(place.path()).unwrap().count(),
+        1,
+        "no part is left"
+    );
 }

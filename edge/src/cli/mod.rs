@@ -1,5 +1,6 @@
 //! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
 
+mod doctor;
 mod scan;
 mod show;
 
@@ -18,6 +19,7 @@ use crate::identity::{self, KeyError};
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
+pub use self::doctor::DoctorArgs;
 pub use self::scan::ScanArgs;
 pub use self::show::{DumpArgs, ReadArgs};
 use crate::show::{ShowError, TargetError};
@@ -53,6 +55,8 @@ pub enum EdgeCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Look at everything that the agent needs, and say what to do where something is not well
+    Doctor(DoctorArgs),
     /// Look for devices on the network and on serial lines; print what was found and sections for agent.toml
     Scan(ScanArgs),
     /// Show every point of a device, of the config or not: nothing is written to it
@@ -88,6 +92,9 @@ pub enum EdgeError {
     /// There is no such device.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Something in the home does not work.
+    #[error("{0} of these things must be put right (✗)")]
+    Unwell(usize),
     /// There is nothing to look through.
     #[error("this machine stands in no private subnet that can be looked through{}; name a host, a subnet or a line", Behind(.0))]
     Nowhere(String),
@@ -135,6 +142,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
             );
             Ok(())
         }
+        EdgeCommand::Doctor(args) => doctor::run(&args),
         EdgeCommand::Scan(args) => scan::run(&args),
         EdgeCommand::Read(args) => show::read(args),
         EdgeCommand::Dump(args) => show::dump(args),

@@ -28,7 +28,7 @@ use crate::meter::{Meters, Sample};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: i64 = 1;
-const FILE: &str = "outbox.sqlite";
+pub(crate) const FILE: &str = "outbox.sqlite";
 /// How long to wait for an agent that is just ending.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::look::look_with;
+use super::look::look_on;
 use super::redact::redact;
 use super::sight::Sight;
 use super::{ShowError, Target, now};
@@ -42,7 +42,7 @@ pub async fn dump(target: &Target, keep_serial: bool) -> Result<Dump, ShowError>
     let mut reader = target.reader()?;
     reader.keep_log();
     let began = now().to_string();
-    let sight = look_with(&mut reader, target).await?;
+    let sight = look_on(&mut reader, target).await?;
     fill(&mut reader, &sight).await;
     let mut words = picture(reader.log());
     let mut source = format!("{target}, read by gridtally edge {}", env!("CARGO_PKG_VERSION"));

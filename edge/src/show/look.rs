@@ -18,10 +18,14 @@ const SILENT_MAX: usize = 2;
 /// [`ShowError`]. A model that cannot be read does not hide the others: it is shown with the reason.
 pub async fn look(target: &Target) -> Result<Sight, ShowError> {
     let mut reader = target.reader()?;
-    look_with(&mut reader, target).await
+    look_on(&mut reader, target).await
 }
 
-pub(super) async fn look_with(reader: &mut Reader, target: &Target) -> Result<Sight, ShowError> {
+/// Reads every point of a device with a reader that is there.
+///
+/// # Errors
+/// As [`look`].
+pub async fn look_on(reader: &mut Reader, target: &Target) -> Result<Sight, ShowError> {
     let seen = match &target.profile {
         Some(profile) => Ok(profiled::look(reader, profile).await),
         None => match map_of(reader, target.base).await {

@@ -15,7 +15,7 @@ mod target;
 
 pub use self::dump::{Dump, dump};
 pub use self::exact::exact;
-pub use self::look::{look, look_at, map_of};
+pub use self::look::{look, look_at, look_on, map_of};
 pub(crate) use self::profiled::table as table_of;
 pub use self::render::{json, table};
 pub use self::sight::{Identity, MapName, ModelSight, PointSight, Sight};
