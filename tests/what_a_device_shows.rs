@@ -4,13 +4,19 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use gridtally_edge::config::profiles;
 use gridtally_edge::show::{self, Sight, Target};
-use gridtally_simulators::{Device, DeviceSpec, Generation, Home, HomeSpec, Phases, Role, Server};
+use gridtally_simulators::{
+    Device, DeviceSpec, Fault, Generation, Home, HomeSpec, Layer, Phases, Role, Server,
+};
 use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const NOON: i64 = 1_782_043_200;
+const DEADLINE: Duration = Duration::from_secs(120);
 
 fn home(devices: Vec<DeviceSpec>) -> Home {
     let mut spec = HomeSpec::draw(7);
@@ -209,4 +215,67 @@ async fn the_program_shows_a_device_by_its_place_with_its_identity_on_top() {
     assert!(table.contains("serial number  SN-Inverter-1"), "{table}");
     assert!(table.contains("Model 103"), "{table}");
     compare(device, &serde_json::from_str::<Vec<Value>>(&json).unwrap());
+}
+
+/// Whatever a device does to its replies, a value that is shown is the value that it has.
+#[tokio::test]
+async fn no_fault_of_wire_or_reply_makes_a_foreign_value_or_an_endless_look() {
+    let home = home(vec![spec(Role::Battery, Generation::Integer)]);
+    let healthy = {
+        let server = serve(&home.devices()[0]).await;
+        show::look(&target(&server, "")).await.unwrap()
+    };
+    let faults = Fault::ALL
+        .iter()
+        .filter(|it| matches!(it.layer, Layer::Wire | Layer::Reply) && it.fault != Fault::Nonsense);
+    let mut looks = JoinSet::new();
+    for description in faults {
+        let (fault, healthy) = (description.fault, healthy.clone());
+        looks.spawn(async move {
+            let mut spec = HomeSpec::draw(7);
+            spec.devices = vec![self::spec(Role::Battery, Generation::Integer)];
+            let mut home = Home::new(spec, NOON - 600);
+            home.advance_to(NOON);
+            let device = home.devices()[0].clone();
+            device.inject(fault);
+            let server = serve(&device).await;
+            let mut target = target(&server, "");
+            target.timeout = Duration::from_millis(500);
+            let Ok(seen) = timeout(DEADLINE, show::look(&target))
+                .await
+                .expect("an end in time")
+            else {
+                return (fault, 0);
+            };
+            let mut valued = 0;
+            for model in &seen.models {
+                let mut true_ones = healthy.models.iter();
+                let true_one = true_ones
+                    .find(|it| it.place == model.place)
+                    .expect("a model that is there");
+                for point in model.points.iter().filter(|point| point.value.is_ok()) {
+                    assert_eq!(Some(point), true_one.point(&point.point), "{fault}");
+                    valued += 1;
+                }
+            }
+            (fault, valued)
+        });
+    }
+    let mut shown = 0;
+    while let Some(look) = looks.join_next().await {
+        let (fault, valued) = look.unwrap();
+        let harmless = [
+            "one-connection",
+            "small-reads",
+            "no-read-across-models",
+            "split-segments",
+            "merged-segments",
+            "deaf-after-connect",
+        ];
+        if harmless.iter().any(|name| fault.to_string().starts_with(name)) {
+            assert!(valued > 100, "{fault}: {valued}");
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 6);
 }

@@ -13,7 +13,9 @@ use gridtally_edge::device::endpoint::Parity;
 use gridtally_edge::find::places::{self, Named, Place};
 use gridtally_edge::find::report::Report;
 use gridtally_edge::find::{Plan, scan};
-use gridtally_simulators::{Device, DeviceSpec, Generation, Home, HomeSpec, Line, Phases, Role, Server};
+use gridtally_simulators::{
+    Device, DeviceSpec, Fault, Generation, Home, HomeSpec, Line, Phases, Role, Server,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -178,6 +180,20 @@ async fn devices_without_sunspec_are_perhaps_of_a_profile_that_comes_along() {
         assert_eq!(families, [*name], "{}", report.table());
         assert!(report.table().contains("perhaps"), "{}", report.table());
     }
+}
+
+#[tokio::test]
+async fn a_device_that_takes_one_connection_and_swallows_its_first_seconds_is_found() {
+    let home = home(vec![spec(Role::Meter, Generation::Integer, 1)]);
+    let device = &home.devices()[0];
+    device.inject(Fault::OneConnection);
+    device.inject(Fault::DeafAfterConnect { millis: 2_000 });
+    let server = device.serve(any()).await.unwrap();
+    let place = server.address().to_string().parse::<Named>().unwrap();
+    let mut plan = plan(place.places(&[]));
+    plan.units = vec![1];
+    let report = find(plan).await;
+    assert_eq!(seen(&report).len(), 1, "{}", report.table());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use gridtally_registers::sunspec::SUNS;
 use tokio::net::TcpStream;
@@ -18,6 +19,11 @@ use crate::show::{Identity, look_at, map_of, now};
 
 /// Modbus/TCP Security: told, and not asked without certificates.
 const TLS_PORT: u16 = 802;
+
+/// Devices are known that swallow what comes within their first seconds on a connection. Where an open
+/// connection brings nothing at all, the likeliest units are asked once more after so long.
+const DEAF: Duration = Duration::from_millis(2_500);
+const LIKELY_UNITS: usize = 3;
 
 /// What became of the connection to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,8 +131,24 @@ enum Answered {
 
 /// Asks all units of an endpoint, one after the other, on one connection.
 async fn ask(plan: &Plan, endpoint: &Endpoint, units: &[u8], events: &Sender<Event>) -> Reached {
+    let reached = ask_after(Duration::ZERO, plan, endpoint, units, events).await;
+    if reached != Reached::Open || endpoint.is_rtu() {
+        return reached;
+    }
+    let likely = units.get(..LIKELY_UNITS).unwrap_or(units);
+    reached.max(ask_after(DEAF, plan, endpoint, likely, events).await)
+}
+
+async fn ask_after(
+    settle: Duration,
+    plan: &Plan,
+    endpoint: &Endpoint,
+    units: &[u8],
+    events: &Sender<Event>,
+) -> Reached {
     let settings = BusSettings {
         pause: plan.pause,
+        settle,
         ..BusSettings::default()
     };
     let bus = Bus::start(endpoint.clone(), settings);

@@ -11,6 +11,8 @@ use crate::device::sunspec::{HEADER_LEN, Image, Map, ModelPlace, Reader, SunSpec
 
 /// After so many models in a row without an answer the device is left alone.
 const SILENT_MAX: usize = 2;
+/// So many connections are made to a device that keeps silent, before it is given up.
+pub(super) const CONNECTIONS: u32 = 4;
 
 /// Reads every point of a device.
 ///
@@ -39,16 +41,22 @@ pub async fn look_on(reader: &mut Reader, target: &Target) -> Result<Sight, Show
     })
 }
 
-/// Finds the map; after a broken connection it is looked for once more.
+/// Finds the map. A connection that broke is made once more; a device that keeps silent is asked on
+/// [`CONNECTIONS`], because some swallow what comes first, and every so often the connection waits for that.
 ///
 /// # Errors
 /// [`SunSpecError`].
 pub async fn map_of(reader: &mut Reader, base: Option<u16>) -> Result<Map, SunSpecError> {
     reader.begin(now(), true);
-    let found = match discover(reader, base).await {
-        Err(SunSpecError::Bus(error)) if is_worth_another_try(&error) => discover(reader, base).await,
-        found => found,
-    };
+    let mut found = discover(reader, base).await;
+    for attempt in 2..=CONNECTIONS {
+        match &found {
+            Err(SunSpecError::Bus(BusError::Timeout { .. })) => {}
+            Err(SunSpecError::Bus(error)) if attempt == 2 && is_worth_another_try(error) => {}
+            _ => break,
+        }
+        found = discover(reader, base).await;
+    }
     if let Ok(map) = &found {
         reader.unit().know(map.canary());
     }

@@ -2,6 +2,7 @@
 
 use gridtally_registers::profile::{Block, Point, Poll, Profile, Table as ProfileTable, Value};
 
+use super::look::CONNECTIONS;
 use super::now;
 use super::sight::{MapName, ModelSight, PointSight, Sight};
 use crate::device::bus::{BusError, Table};
@@ -60,10 +61,15 @@ impl Asking<'_> {
             self.answers.push((block, Err(why)));
             return false;
         }
-        let answer = self
-            .reader
-            .read(table(block.table), block.address, block.count)
-            .await;
+        let mut answer = self.read(block).await;
+        if self.answers.is_empty() {
+            for _ in 1..CONNECTIONS {
+                if !matches!(answer, Err(BusError::Timeout { .. })) {
+                    break;
+                }
+                answer = self.read(block).await;
+            }
+        }
         self.silent = match &answer {
             Err(error) if !error.is_answer() => self.silent.saturating_add(1),
             _ => 0,
@@ -72,6 +78,14 @@ impl Asking<'_> {
         self.answers
             .push((block, answer.map_err(|error| error.to_string())));
         refused
+    }
+}
+
+impl Asking<'_> {
+    async fn read(&mut self, block: Block) -> Result<Vec<u16>, BusError> {
+        self.reader
+            .read(table(block.table), block.address, block.count)
+            .await
     }
 }
 
