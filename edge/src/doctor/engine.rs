@@ -1,6 +1,7 @@
 //! The engine, as far as the home can see it: its key in the config, and what of the outbox it has signed for.
 
 use std::path::Path;
+use std::time::Duration;
 
 use gridtally_protocol::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -11,6 +12,9 @@ use crate::outbox;
 
 /// After so long without a receipt the engine, or the way to it, is not well.
 const SILENCE_MAX: i64 = 86_400;
+
+/// An agent that has the memory keeps it; only one that is just starting is worth waiting for.
+const BUSY_WAIT: Duration = Duration::from_millis(300);
 
 /// What the memory of the agent shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub(super) fn look(data: &Path) -> Outbox {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let seen = Connection::open_with_flags(&file, flags).and_then(|connection| {
+        connection.busy_timeout(BUSY_WAIT)?;
         connection.query_row(
             "SELECT (SELECT max(sequence) FROM chain), (SELECT count(*) FROM message),
                     (SELECT min(sealed_at) FROM message), (SELECT count(*) FROM refused)",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gridtally_registers::sunspec::SUNS;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::places::Place;
 use super::{Event, Find, Plan, family, guess};
@@ -23,6 +23,8 @@ const TLS_PORT: u16 = 802;
 /// Devices are known that swallow what comes within their first seconds on a connection. Where an open
 /// connection brings nothing at all, the likeliest units are asked once more after so long.
 const DEAF: Duration = Duration::from_millis(2_500);
+/// How long a host may take to see that a connection was closed.
+const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(100);
 const LIKELY_UNITS: usize = 3;
 
 /// What became of the connection to an endpoint.
@@ -74,7 +76,10 @@ pub(super) async fn place(plan: &Plan, place: &Place, events: &Sender<Event>) {
 
 async fn hosted(plan: &Plan, host: &str, ports: &[u16], is_named: bool, events: &Sender<Event>) {
     let mut is_there = false;
-    for port in ports {
+    for (n, port) in ports.iter().enumerate() {
+        if n > 0 {
+            sleep(BETWEEN_CONNECTIONS).await;
+        }
         let endpoint = Endpoint::Tcp(format!("{host}:{port}"));
         let reached = ask(plan, &endpoint, &plan.units, events).await;
         is_there |= reached > Reached::Nobody;
@@ -135,6 +140,8 @@ async fn ask(plan: &Plan, endpoint: &Endpoint, units: &[u8], events: &Sender<Eve
     if reached != Reached::Open || endpoint.is_rtu() {
         return reached;
     }
+    // The connection before is gone by then: many devices take one only.
+    sleep(BETWEEN_CONNECTIONS).await;
     let likely = units.get(..LIKELY_UNITS).unwrap_or(units);
     reached.max(ask_after(DEAF, plan, endpoint, likely, events).await)
 }

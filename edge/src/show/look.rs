@@ -11,8 +11,9 @@ use crate::device::sunspec::{HEADER_LEN, Image, Map, ModelPlace, Reader, SunSpec
 
 /// After so many models in a row without an answer the device is left alone.
 const SILENT_MAX: usize = 2;
-/// So many connections are made to a device that keeps silent, before it is given up.
-pub(super) const CONNECTIONS: u32 = 4;
+/// So many connections are made to a device that keeps silent, before it is given up: the fifth is the one
+/// that waits for a device that swallows its first seconds.
+pub(super) const CONNECTIONS: u32 = 5;
 
 /// Reads every point of a device.
 ///
@@ -41,8 +42,8 @@ pub async fn look_on(reader: &mut Reader, target: &Target) -> Result<Sight, Show
     })
 }
 
-/// Finds the map. A connection that broke is made once more; a device that keeps silent is asked on
-/// [`CONNECTIONS`], because some swallow what comes first, and every so often the connection waits for that.
+/// Finds the map. A connection that broke is made once more; a device that keeps silent is asked on a
+/// few, because some swallow what comes first, and every so often the connection waits for that.
 ///
 /// # Errors
 /// [`SunSpecError`].

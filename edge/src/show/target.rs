@@ -234,3 +234,75 @@ pub fn now() -> Timestamp {
     let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
     Timestamp::from_unix(seconds).unwrap_or(Timestamp::EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EXAMPLE;
+
+    fn found(device: &str, config: Option<&Path>, default: &Path) -> Result<Target, TargetError> {
+        let named = Named {
+            device: device.to_owned(),
+            config: config.map(Path::to_owned),
+            ..Named::default()
+        };
+        named.find(default)
+    }
+
+    #[test]
+    fn a_name_is_looked_up_and_a_place_needs_no_config() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("agent.toml");
+        std::fs::write(&config, EXAMPLE).unwrap();
+        let nowhere = directory.path().join("nowhere.toml");
+        assert_eq!(
+            found("roof", None, &config).unwrap().to_string(),
+            "tcp://192.0.2.11:502?unit=1"
+        );
+        assert_eq!(
+            found("battery", Some(&config), &nowhere).unwrap().base,
+            Some(40_000)
+        );
+        for place in [
+            "192.0.2.1",
+            "192.0.2.1:1502",
+            "tcp://a:502?unit=3&base=0",
+            "rtu:///dev/ttyUSB0",
+        ] {
+            assert!(found(place, None, &nowhere).is_ok(), "{place}");
+            assert!(found(place, Some(&config), &nowhere).is_ok(), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_says_which_names_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("agent.toml");
+        let sentence =
+            |device: &str, named: Option<&Path>| found(device, named, &config).unwrap_err().to_string();
+        assert!(sentence("roof", None).contains("there is no"));
+        assert!(sentence("roof", Some(&config)).contains("cannot be read"));
+        std::fs::write(&config, EXAMPLE).unwrap();
+        let unknown = sentence("rof", None);
+        assert!(unknown.contains("grid meter, roof, battery"), "{unknown}");
+        assert!(sentence("tls://a:802", None).contains("--ca"));
+        assert!(sentence("udp://a", None).contains("none of tcp"));
+    }
+
+    #[test]
+    fn a_profile_brings_its_unit_its_pause_and_its_limit() {
+        let named = Named {
+            device: "rtu:///dev/ttyUSB0".to_owned(),
+            profile: Some("eastron-sdm630".to_owned()),
+            ..Named::default()
+        };
+        let target = named.find(Path::new("/nowhere")).unwrap();
+        assert_eq!((target.unit, target.pause.as_millis()), (1, 50));
+        let unknown = Named {
+            profile: Some("acme".to_owned()),
+            ..named
+        };
+        let error = unknown.find(Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(error.contains("eastron-sdm630"), "{error}");
+    }
+}
