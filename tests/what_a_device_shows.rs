@@ -239,8 +239,7 @@ async fn no_fault_of_wire_or_reply_makes_a_foreign_value_or_an_endless_look() {
             let device = home.devices()[0].clone();
             device.inject(fault);
             let server = serve(&device).await;
-            let mut target = target(&server, "");
-            target.timeout = Duration::from_millis(500);
+            let target = target(&server, "");
             let Ok(seen) = timeout(DEADLINE, show::look(&target))
                 .await
                 .expect("an end in time")

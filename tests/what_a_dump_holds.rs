@@ -8,7 +8,9 @@ use std::path::Path;
 use gridtally_edge::config::profiles;
 use gridtally_edge::show::{self, Target};
 use gridtally_simulators::record::Recording;
-use gridtally_simulators::{Device, DeviceSpec, Fault, Generation, Home, HomeSpec, Phases, Role, Server};
+use gridtally_simulators::{
+    Device, DeviceSpec, Fault, Generation, Home, HomeSpec, Layer, Phases, Role, Server,
+};
 
 const NOON: i64 = 1_782_043_200;
 const SERIAL: &str = "SN-4711-0815";
@@ -143,6 +145,34 @@ async fn what_the_device_refuses_is_noted_and_the_rest_is_there() {
         "{}",
         dump.text
     );
+}
+
+#[tokio::test]
+async fn a_chain_that_lies_or_never_ends_is_taken_down_as_far_as_it_goes() {
+    for description in Fault::ALL.iter().filter(|it| it.layer == Layer::Map) {
+        let home = home(spec(Role::Inverter, Generation::Integer));
+        let device = &home.devices()[0];
+        device.inject(description.fault);
+        let server = serve(device).await;
+        let dump = show::dump(&target(&server, 1), false).await.unwrap();
+        let recording = Recording::parse(&dump.text, description.name).unwrap();
+        assert!(
+            recording.registers() >= 4 && dump.requests.0 < 2_000,
+            "{}: {dump:?}",
+            description.name
+        );
+        let words: Vec<u16> = recording
+            .blocks
+            .iter()
+            .flat_map(|block| block.words.clone())
+            .collect();
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(SERIAL),
+            "{}",
+            description.name
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

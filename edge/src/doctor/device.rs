@@ -1,16 +1,19 @@
 //! One device: does it answer, as what it is configured to be, with values that can be believed?
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::quantity::Milliwatts;
 use rust_decimal::Decimal;
+use rustix::fs::{Mode, OFlags};
 use tokio::time::sleep;
 
 use super::finding::Finding;
 use crate::config::{DeviceConfig, DeviceKind};
 use crate::device::bus::{Bus, BusError};
+use crate::device::endpoint::Endpoint;
 use crate::device::reading::Count;
 use crate::device::{Driver, Observed, Snapshot, SunSpecError};
 use crate::find::guess;
@@ -68,13 +71,8 @@ fn silence(config: &DeviceConfig, error: &ShowError) -> String {
     let (endpoint, unit) = (&config.endpoint, config.unit);
     let scan = "`gridtally edge scan` shows who answers";
     match why {
-        SunSpecError::Bus(BusError::Connect { source, .. }) => match source.kind() {
-            std::io::ErrorKind::PermissionDenied => format!(
-                "{endpoint} may not be opened by this user; run: sudo usermod -aG dialout USER, and log in anew"
-            ),
-            std::io::ErrorKind::NotFound => {
-                format!("{endpoint} is not there; is the adapter plugged in, and does it have this name?")
-            }
+        SunSpecError::Bus(BusError::Connect { source, .. }) => match endpoint {
+            Endpoint::Serial(line) => no_line(endpoint, source, trouble_of(&line.path)),
             _ => format!(
                 "{endpoint} cannot be reached ({source}); is the device on, is Modbus switched on in it, is the \
                  address still the same? {scan}"
@@ -93,6 +91,32 @@ fn silence(config: &DeviceConfig, error: &ShowError) -> String {
              does its map begin elsewhere (base = …), or is there a profile for it (profile = …)? {scan}"
         ),
         other => format!("{endpoint} unit {unit}: {other}. {scan}"),
+    }
+}
+
+/// Why the system does not open a serial port; `None` where it does. (The library that sets the port up calls
+/// everything a missing device.)
+fn trouble_of(path: &std::path::Path) -> Option<io::ErrorKind> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    opened.err().map(|errno| io::Error::from(errno).kind())
+}
+
+fn no_line(endpoint: &Endpoint, said: &io::Error, trouble: Option<io::ErrorKind>) -> String {
+    match trouble {
+        Some(io::ErrorKind::PermissionDenied) => format!(
+            "{endpoint} may not be opened by this user; put the user that the agent runs as into the group dialout: \
+             sudo usermod -aG dialout USER, and log in anew"
+        ),
+        Some(io::ErrorKind::NotFound) => {
+            format!("{endpoint} is not there; is the adapter plugged in, and does it have this name?")
+        }
+        Some(io::ErrorKind::ResourceBusy) => {
+            format!("{endpoint} is held by another program; one program at a time can use a serial line")
+        }
+        _ => {
+            format!("{endpoint} cannot be set up ({said}); is it a serial port, and does it take this speed?")
+        }
     }
 }
 

@@ -83,3 +83,22 @@ fn a_battery_without_controls_or_timer_is_told() {
     );
     assert_eq!(health(&with(704, &[("WSetRvrtTms", Ok("60"))])), Health::Well);
 }
+
+#[test]
+fn a_serial_port_that_does_not_open_says_why() {
+    let Endpoint::Serial(line) = "rtu:///dev/does-not-exist"
+        .parse::<crate::device::endpoint::Location>()
+        .unwrap()
+        .endpoint
+    else {
+        panic!("a line")
+    };
+    assert_eq!(trouble_of(&line.path), Some(io::ErrorKind::NotFound));
+    assert_eq!(trouble_of(std::path::Path::new("/dev/null")), None);
+    let endpoint = Endpoint::Serial(line);
+    let said = |trouble| no_line(&endpoint, &io::Error::other("it"), trouble);
+    assert!(said(Some(io::ErrorKind::PermissionDenied)).contains("dialout"));
+    assert!(said(Some(io::ErrorKind::NotFound)).contains("plugged in"));
+    assert!(said(Some(io::ErrorKind::ResourceBusy)).contains("another program"));
+    assert!(said(None).contains("is it a serial port"));
+}
