@@ -71,7 +71,10 @@ struct Head {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "format and version are read with the head, requests are for people")]
+#[expect(
+    dead_code,
+    reason = "format and version are read with the head, requests are for people"
+)]
 struct File {
     format: String,
     version: u32,
