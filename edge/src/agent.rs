@@ -3,20 +3,25 @@
 
 use std::time::Duration;
 
-use gridtally_link::{ConfigError as LinkConfigError, LinkEvent};
-use gridtally_protocol::channel::{Missing, Quantity};
+use gridtally_link::LinkEvent;
+use gridtally_protocol::channel::Missing;
 use gridtally_protocol::identity::{Identity, SigningIdentity};
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::{Interval, Timestamp};
 use tokio::time::Instant;
 
-use crate::config::AgentConfig;
-use crate::control::Control;
-use crate::control::plan::reversion_seconds;
+use crate::at_home::{self, AtHome, AtHomeError, Facts};
+use crate::config::{AgentConfig, BrokerError};
+use crate::control::plan::{Bounds, reversion_seconds};
+use crate::control::policy::{Home, Moment};
+use crate::control::{Control, Scene};
 use crate::device::bus::tls::TlsError;
-use crate::device::{self, Device, Observations, Observed};
+use crate::device::{self, Device, Observations, Snapshot};
+use crate::home;
 use crate::meter::{Meters, Sample};
-use crate::outbox::{Outbox, OutboxError, Pending};
+use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
+use crate::page::OwnerRequest;
+use crate::proxy::{Proxy, ProxyError};
 use crate::uplink::Uplink;
 use crate::uplink::inbox::Judge;
 
@@ -31,12 +36,18 @@ pub enum AgentError {
     /// Its memory failed. Without it nothing may be signed or set.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The broker's address can never work.
+    /// The broker's address, or a file for it, can never work.
     #[error(transparent)]
-    Link(#[from] LinkConfigError),
+    Broker(#[from] BrokerError),
     /// The certificates of a device cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The owner's page cannot be served.
+    #[error(transparent)]
+    AtHome(#[from] AtHomeError),
+    /// A door for other software cannot be opened.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 /// How an agent lives.
@@ -48,15 +59,37 @@ pub struct Pace {
     pub resend_after: Duration,
 }
 
+/// What comes between two steps.
+#[derive(Debug)]
+pub enum Event {
+    /// Something of the link.
+    Link(LinkEvent),
+    /// The owner's word.
+    Owner(OwnerRequest),
+}
+
+/// What an event asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the next step is due at its time.
+    Wait,
+    /// A step at once.
+    Tick,
+}
+
 /// The agent.
 #[derive(Debug)]
 pub struct Agent {
+    at_home: Option<AtHome>,
     config: AgentConfig,
     outbox: Outbox,
     meters: Meters,
     /// The last boundary that was read.
     boundary: Option<Timestamp>,
     devices: Vec<Device>,
+    _proxies: Vec<Proxy>,
+    home: Home,
+    bounds: Bounds,
     control: Control,
     uplink: Uplink,
     /// How many intervals wait for their report, and the end of the last one.
@@ -78,25 +111,39 @@ impl Agent {
         };
         let waiting = outbox.pending()?;
         let pending = (waiting.len(), waiting.last().map(|p| p.interval.end()));
+        let home = home::home(&config, &outbox)?;
         let judge = Judge {
             engine: config.gateway.engine,
             owner: config.owner.clone(),
-            battery: config.battery().map(|b| b.nameplate),
+            home: home.clone(),
+            clock: ClockState::FreeRunning,
         };
         let uplink = Uplink::start(&config.broker, outbox.identity(), judge, pace.resend_after)?;
-        let control = Control::new(config.owner.reserve, reversion_seconds(pace.tick_seconds));
+        let reversion = reversion_seconds(pace.tick_seconds);
+        let control = Control::new(reversion);
         let devices = device::start(&config.devices)?;
         for line in
             device::overloaded_lines(&config.devices, Duration::from_secs(u64::from(pace.tick_seconds)))
         {
             tracing::warn!("{line}");
         }
+        let bounds = home::bounds(&config);
+        let mut proxies = Vec::new();
+        for proxy in &config.proxies {
+            if let Some(device) = devices.iter().find(|device| device.config().name == proxy.device) {
+                proxies.push(Proxy::open(proxy, device)?);
+            }
+        }
         Ok(Self {
+            at_home: AtHome::start(&config, outbox.identity().to_string())?,
+            _proxies: proxies,
             config,
             outbox,
             meters,
             boundary,
             devices,
+            home,
+            bounds,
             control,
             uplink,
             pending,
@@ -116,6 +163,14 @@ impl Agent {
         self.outbox.depth()
     }
 
+    /// How full the outbox is, and what it had to drop.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub fn outbox_status(&self) -> Result<Status, AgentError> {
+        Ok(self.outbox.status()?)
+    }
+
     /// The start of the next interval after `now`.
     #[must_use]
     pub fn next_boundary(&self, now: Timestamp) -> Timestamp {
@@ -130,21 +185,59 @@ impl Agent {
     /// # Errors
     /// [`AgentError`] where the memory fails; what devices and the broker do wrong is no error.
     pub async fn tick(&mut self, now: Timestamp, clock: ClockState) -> Result<(), AgentError> {
-        let charge = match self.boundary_due(now) {
-            Some(boundary) => {
-                let observations = self.observe(now).await;
-                self.count(boundary, &observations)?;
-                charge_in(&observations)
-            }
-            None => None,
-        };
-        self.seal(now, clock)?;
-        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
-        if let Some(battery) = battery {
-            self.control.tick(&mut self.outbox, battery, charge, now).await?;
+        self.uplink.trust_clock(clock);
+        let boundary = self.boundary_due(now);
+        let snapshots = self.observe(now, boundary.is_some()).await;
+        if let Some(boundary) = boundary {
+            let observations: Observations = snapshots.iter().flat_map(|s| s.channels.clone()).collect();
+            self.count(boundary, &observations)?;
         }
+        self.seal(now, clock)?;
+        let shown = self.config.devices.iter().zip(&snapshots);
+        let scene = Scene {
+            owner: &self.config.owner,
+            home: &self.home,
+            bounds: &self.bounds,
+            measured: home::measured(shown.map(|(device, snapshot)| (device, snapshot.live))),
+            moment: Moment {
+                now,
+                clock,
+                opted_out_until: self.outbox.opted_out_until()?,
+            },
+        };
+        match self
+            .control
+            .tick(&mut self.outbox, &mut self.devices, scene)
+            .await
+        {
+            // The next tick tries again; what is on the device reverts by itself.
+            Err(error) if error.is_storage() => self.outbox.complain(&error),
+            done => done?,
+        }
+        self.show(now, clock, &snapshots)?;
         self.uplink.pump(&self.outbox)?;
         Ok(())
+    }
+
+    fn show(&self, now: Timestamp, clock: ClockState, snapshots: &[Snapshot]) -> Result<(), OutboxError> {
+        let Some(at_home) = &self.at_home else {
+            return Ok(());
+        };
+        let facts = Facts {
+            now,
+            clock,
+            config: &self.config,
+            snapshots,
+            link: self.uplink.state(),
+            last_receipt: self.uplink.last_receipt(),
+        };
+        at_home.show(&facts, &self.outbox)
+    }
+
+    /// Where the owner's page listens.
+    #[must_use]
+    pub fn page_address(&self) -> Option<std::net::SocketAddr> {
+        self.at_home.as_ref()?.address()
     }
 
     /// The boundary to read at `now`, if there is one that was not read.
@@ -159,18 +252,19 @@ impl Agent {
         (is_new && now.seconds_since(boundary) <= LATENESS_SECONDS_MAX).then_some(boundary)
     }
 
-    /// Reads all devices at once.
-    async fn observe(&mut self, now: Timestamp) -> Observations {
+    /// Reads all devices at once, in the order of the config. At a boundary those are asked too that were
+    /// silent.
+    async fn observe(&mut self, now: Timestamp, must: bool) -> Vec<Snapshot> {
         let observing: Vec<_> = self
             .devices
             .iter_mut()
-            .map(|device| device.observe(now, true))
+            .map(|device| device.observe(now, must))
             .collect();
-        let mut observations = Observations::new();
+        let mut snapshots = Vec::with_capacity(observing.len());
         for device in observing {
-            observations.extend(device.finish().await.channels);
+            snapshots.push(device.finish().await);
         }
-        observations
+        snapshots
     }
 
     /// Turns a boundary's readings into the samples of the interval that ends there, and keeps them.
@@ -181,6 +275,9 @@ impl Agent {
         }
         let ended = self.ended_intervals(boundary, samples);
         self.outbox.keep_intervals(boundary, &self.meters, &ended)?;
+        if let Some(at_home) = &self.at_home {
+            at_home.record(&ended);
+        }
         self.boundary = Some(boundary);
         if let Some(last) = ended.last() {
             self.pending = (
@@ -237,28 +334,42 @@ impl Agent {
         }
         while self.outbox.seal_report(per_report, now, clock)? {}
         self.pending = (0, None);
-        let expired = self.outbox.expire(self.config.gateway.keep_days, now)?;
-        if !expired.is_empty() {
-            tracing::error!(
-                count = expired.len(),
-                "messages were not delivered in {} days and are dropped",
-                self.config.gateway.keep_days
-            );
-        }
+        let keep = Keep::new(self.config.gateway.keep_days, self.config.gateway.keep_mib);
+        self.outbox.tidy(keep, now, clock)?;
         Ok(())
     }
 
-    /// Waits for the next event of the link.
-    pub async fn next_event(&mut self) -> Option<LinkEvent> {
-        self.uplink.next().await
+    /// Waits for what comes next, from the link or from the owner.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        let of_owner = async {
+            match &mut self.at_home {
+                Some(at_home) => at_home.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = self.uplink.next() => event.map(Event::Link),
+            request = of_owner => request.map(Event::Owner),
+        }
     }
 
     /// Takes an event of the link.
     ///
     /// # Errors
     /// [`AgentError`].
-    pub fn take(&mut self, event: LinkEvent, now: Timestamp) -> Result<(), AgentError> {
-        Ok(self.uplink.take(event, &mut self.outbox, now)?)
+    pub fn take(&mut self, event: Event, now: Timestamp) -> Result<Next, AgentError> {
+        match event {
+            Event::Link(event) => {
+                self.uplink.take(event, &mut self.outbox, now)?;
+                Ok(Next::Wait)
+            }
+            Event::Owner(request) => {
+                let answer = at_home::obey(&request.command, &mut self.outbox)?;
+                // He may have gone.
+                drop(request.answer.send(answer));
+                Ok(Next::Tick)
+            }
+        }
     }
 
     /// When something is to be sent again; [`Agent::resend`] does it.
@@ -280,22 +391,13 @@ impl Agent {
     /// # Errors
     /// [`AgentError`].
     pub async fn stop(mut self, now: Option<Timestamp>) -> Result<(), AgentError> {
-        let battery = self.devices.iter_mut().find(|d| d.config().kind.has_battery());
-        if let (Some(battery), Some(now)) = (battery, now) {
-            self.control.stop(&mut self.outbox, battery, now).await?;
+        if let Some(now) = now {
+            self.control
+                .stop(&mut self.outbox, &mut self.devices, now)
+                .await?;
             self.uplink.pump(&self.outbox)?;
         }
         self.uplink.stop().await;
         Ok(())
     }
-}
-
-/// The state of charge among the observations, in thousandths of a percent.
-fn charge_in(observations: &Observations) -> Option<i64> {
-    observations
-        .iter()
-        .find_map(|(channel, observed)| match (channel.quantity, observed) {
-            (Quantity::StateOfCharge, Ok(Observed::Level(level))) => Some(*level),
-            _ => None,
-        })
 }

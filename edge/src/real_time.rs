@@ -8,7 +8,7 @@ use gridtally_protocol::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Next};
 
 /// Between two ticks, where no boundary lies nearer.
 pub const TICK_SECONDS: u32 = 5;
@@ -44,8 +44,10 @@ pub async fn run(mut agent: Agent) -> Result<(), RealTimeError> {
                 next_tick = Instant::now() + until_next_tick(now, fraction, agent.next_boundary(now));
             }
             event = agent.next_event() => {
-                if let Some(event) = event {
-                    agent.take(event, now().0)?;
+                if let Some(event) = event
+                    && agent.take(event, now().0)? == Next::Tick
+                {
+                    next_tick = Instant::now();
                 }
             }
             () = sleep_until(resend_at), if resend_at < next_tick => agent.resend()?,

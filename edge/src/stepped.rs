@@ -15,7 +15,7 @@ use gridtally_protocol::time::Timestamp;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Next};
 
 /// No line of the protocol is longer.
 const LINE_LEN_MAX: usize = 4096;
@@ -93,8 +93,10 @@ pub async fn run(
             }
             // Without a time nothing that comes can be judged: it waits in the link.
             event = agent.next_event(), if now.is_some() => {
-                if let (Some(event), Some(now)) = (event, now) {
-                    agent.take(event, now)?;
+                if let (Some(event), Some(now)) = (event, now)
+                    && agent.take(event, now)? == Next::Tick
+                {
+                    agent.tick(now, ClockState::Synchronised).await?;
                 }
             }
             () = until(resend_at) => agent.resend()?,

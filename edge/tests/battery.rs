@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use gridtally_edge::agent::{Agent, Pace};
-use gridtally_edge::control::policy;
+use gridtally_edge::home;
 use gridtally_edge::outbox::Outbox;
+use gridtally_edge::uplink::inbox::Judge;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::Message as _;
@@ -67,9 +68,14 @@ impl Home {
         let asked = instruction(key(1).identity(), sequence, start, end);
         let signed = Instruction::open(&asked.seal(&key(ENGINE)).unwrap()).unwrap();
         let config = self.config();
-        let nameplate = config.battery().map(|b| b.nameplate);
-        let decision = policy::decide(&signed.message, &config.owner, nameplate, at(0));
         let mut outbox = Outbox::open(&config.gateway.data, key(1), true).unwrap();
+        let judge = Judge {
+            engine: config.gateway.engine,
+            owner: config.owner.clone(),
+            home: home::home(&config, &outbox).unwrap(),
+            clock: ClockState::Synchronised,
+        };
+        let decision = judge.decide(&signed.message, None, at(0));
         outbox.admit(&signed, decision, at(0)).unwrap();
     }
 
@@ -115,6 +121,7 @@ impl Home {
             .iter()
             .filter_map(|m| Acknowledgement::open(&m.envelope).ok())
             .map(|a| (a.message.stage, a.message.at.seconds_since(at(0))))
+            .filter(|(stage, _)| *stage != Stage::Received)
             .collect()
     }
 }
@@ -141,7 +148,8 @@ async fn an_event_is_held_refreshed_and_given_back() {
     }
     let minus = (-6_000_i16).cast_unsigned();
     let set = [(OUT, vec![6_000, minus, 0, 900, 0]), (MOD, vec![3])];
-    let back = [(OUT, vec![10_000, 10_000, 0, 0, 0]), (MOD, vec![0])];
+    // What is switched off is switched off first.
+    let back = [(MOD, vec![0]), (OUT, vec![10_000, 10_000, 0, 0, 0])];
     // At the start and three refreshes; each within the 900 s of the timer.
     let expected: Vec<_> = [&set, &set, &set, &set, &back]
         .into_iter()
@@ -155,7 +163,90 @@ async fn an_event_is_held_refreshed_and_given_back() {
             (Stage::OptedIn(POWER), 0),
             (Stage::Written(POWER), 600),
             (Stage::ReadBack(POWER), 600),
+            (Stage::Completed, 1_800),
             (Stage::Restored, 1_800)
+        ]
+    );
+}
+
+impl Home {
+    /// The battery's own device shows this power.
+    fn show_power(&self, watts: i16) {
+        let mut registers = self.battery.lock();
+        registers.set(103, 14, watts.cast_unsigned());
+        registers.set(103, 15, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_is_observed_with_the_time_that_it_took() {
+    let mut home = Home::with_event().await;
+    home.show_power(0);
+    home.tick(600).await;
+    home.show_power(2_950);
+    home.tick(900).await;
+    home.tick(1_800).await;
+    let observed = Stage::Observed {
+        power: Milliwatts::new(2_950_000),
+        after_seconds: 300,
+    };
+    assert_eq!(
+        home.stages()[3..],
+        [
+            (observed, 900),
+            (Stage::Completed, 1_800),
+            (Stage::Restored, 1_800)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_reads_back_and_goes_on_as_before_is_found_out() {
+    let mut home = Home::with_event().await;
+    home.show_power(0);
+    for now in [600, 900, 1_200] {
+        home.tick(now).await;
+    }
+    assert_eq!(home.shown(), OWNERS);
+    assert_eq!(
+        home.stages()[3..],
+        [
+            (Stage::Stopped(Declined::ObservedOtherwise), 1_200),
+            (Stage::Restored, 1_200)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_the_owner_sets_by_hand_during_an_event_stays() {
+    let mut home = Home::with_event().await;
+    home.tick(600).await;
+    home.battery.lock().set(124, OUT, 2_000);
+    home.battery.lock().set(124, MOD, 2);
+    let by_hand = home.shown();
+    for now in [900, 1_200, 1_800] {
+        home.tick(now).await;
+        assert_eq!(home.shown(), by_hand, "at {now}");
+    }
+    assert_eq!(home.stages()[3..], [(Stage::Stopped(Declined::OwnerOptOut), 900)]);
+}
+
+#[tokio::test]
+async fn an_owner_who_opts_out_during_an_event_has_his_battery_back_at_once() {
+    let mut home = Home::with_event().await;
+    home.tick(600).await;
+    home.die();
+    let mut outbox = Outbox::open(&home.config().gateway.data, key(1), true).unwrap();
+    outbox.opt_out(Some(at(5_000))).unwrap();
+    drop(outbox);
+    home.wake();
+    home.tick(700).await;
+    assert_eq!(home.shown(), OWNERS);
+    assert_eq!(
+        home.stages()[3..],
+        [
+            (Stage::Stopped(Declined::OwnerOptOut), 700),
+            (Stage::Restored, 700)
         ]
     );
 }
@@ -167,7 +258,7 @@ async fn the_same_instant_twice_has_no_second_effect() {
         home.tick(now).await;
     }
     assert_eq!(home.writes().len(), 4);
-    assert_eq!(home.stages().len(), 4);
+    assert_eq!(home.stages().len(), 5);
 }
 
 #[tokio::test]
@@ -245,7 +336,7 @@ async fn a_device_that_refuses_the_write_ends_the_event() {
         home.stages()[1..],
         [
             (Stage::Stopped(Declined::DeviceFault), 600),
-            (Stage::Restored, 900)
+            (Stage::Restored, 600)
         ]
     );
 }
@@ -279,7 +370,7 @@ async fn a_battery_whose_charge_cannot_be_read_is_left_to_its_timer_and_the_even
     assert_eq!(
         home.stages()[3..],
         [
-            (Stage::Stopped(Declined::DeviceFault), 1_500),
+            (Stage::Stopped(Declined::ChargeUnknown), 1_500),
             (Stage::Restored, 1_500)
         ]
     );
@@ -299,8 +390,8 @@ async fn an_agent_that_died_goes_on_with_the_event_and_restores_what_was_before_
     home.tick(2_400).await;
     assert_eq!(home.shown(), [0, 9_000, 10_000, 0]);
     let stages = home.stages();
-    assert_eq!(stages.len(), 4, "each stage is told once: {stages:?}");
-    assert_eq!(stages[3], (Stage::Restored, 2_400));
+    assert_eq!(stages.len(), 5, "each stage is told once: {stages:?}");
+    assert_eq!(stages[3..], [(Stage::Completed, 2_400), (Stage::Restored, 2_400)]);
 }
 
 #[tokio::test]
@@ -310,7 +401,13 @@ async fn an_orderly_end_gives_the_battery_back_at_once() {
     let agent = home.agent.take().unwrap();
     agent.stop(Some(at(700))).await.unwrap();
     assert_eq!(home.shown(), OWNERS);
-    assert_eq!(home.stages()[3..], [(Stage::Restored, 700)]);
+    assert_eq!(
+        home.stages()[3..],
+        [
+            (Stage::Stopped(Declined::GatewayStopping), 700),
+            (Stage::Restored, 700)
+        ]
+    );
 }
 
 #[tokio::test]
@@ -323,7 +420,10 @@ async fn a_battery_that_cannot_be_restored_is_tried_until_it_is() {
     home.battery.lock().deaf = false;
     home.tick(2_100).await;
     assert_eq!(home.shown(), OWNERS);
-    assert_eq!(home.stages()[3..], [(Stage::Restored, 2_100)]);
+    assert_eq!(
+        home.stages()[3..],
+        [(Stage::Completed, 1_800), (Stage::Restored, 2_100)]
+    );
 }
 
 #[tokio::test]
@@ -345,9 +445,10 @@ async fn a_later_instruction_takes_over_without_losing_the_owner_s_setting() {
             Stage::Written(POWER),
             Stage::ReadBack(POWER),
             Stage::OptedIn(POWER),
-            Stage::Stopped(Declined::Expired),
+            Stage::Stopped(Declined::Superseded),
             Stage::Written(POWER),
             Stage::ReadBack(POWER),
+            Stage::Completed,
             Stage::Restored,
         ]
     );

@@ -5,10 +5,12 @@ mod support;
 use std::time::Duration;
 
 use gridtally_edge::agent::{Agent, Pace};
+use gridtally_edge::home;
 use gridtally_edge::outbox::Outbox;
 use gridtally_edge::uplink::inbox::{Handled, Ignored, Judge};
 use gridtally_protocol::acknowledgement::{Declined, Stage};
 use gridtally_protocol::identity::Digest;
+use gridtally_protocol::instruction::Target;
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
@@ -209,6 +211,46 @@ async fn a_refused_report_is_set_aside_and_the_next_one_follows() {
 }
 
 #[tokio::test]
+async fn a_delivered_report_is_sent_again_with_the_same_bytes_when_the_engine_asks() {
+    let broker = Mosquitto::start().await;
+    let mut home = Home::start(&broker, "", NEVER).await;
+    let gateway = home.agent.identity();
+    let mut engine = Engine::start(broker.address, ENGINE, gateway).await;
+    let stranger = Engine::start(broker.address, STRANGER, gateway).await;
+    home.tick(0).await;
+    let mut reports = Vec::new();
+    for n in 1..=6 {
+        home.tick(n * 300).await;
+    }
+    let now = at(1_800);
+    for _ in 0..3 {
+        let (report, digest) = home.meanwhile(now, engine.report()).await;
+        engine.receipt(&[(digest, Ok(()))]);
+        reports.push((report, digest));
+    }
+    home.until(now, |agent| agent.outbox_depth() == 0).await;
+
+    // A stranger's wish, an old one, one from the future, and one for what was never there bring nothing.
+    stranger.ask(1_800, &[1]);
+    engine.ask(1_800 - 3_601, &[1]);
+    engine.ask(1_800 + 3_601, &[1]);
+    engine.ask(1_790, &[17, 18]);
+    engine.ask(1_800, &[1, 3, 9]);
+    // The same again, and an earlier one, are replays.
+    engine.ask(1_800, &[2]);
+    engine.ask(1_795, &[2]);
+    for expected in [0, 2] {
+        let again = home.meanwhile(now, engine.report()).await;
+        assert_eq!(again, reports[expected]);
+        engine.receipt(&[(again.1, Ok(()))]);
+    }
+    home.until(now, |agent| agent.outbox_depth() == 0).await;
+    // A later one is answered; nothing has come in between.
+    engine.ask(1_801, &[2]);
+    assert_eq!(home.meanwhile(now, engine.report()).await, reports[1]);
+}
+
+#[tokio::test]
 async fn a_hundred_reports_pass_through_the_window_in_order() {
     let broker = Mosquitto::start().await;
     let mut home = Home::start(&broker, "", NEVER).await;
@@ -282,7 +324,8 @@ fn replayed_foreign_and_misdirected_instructions_are_ignored_with_a_reason() {
     let judge = Judge {
         engine: config.gateway.engine,
         owner: config.owner.clone(),
-        battery: config.battery().map(|b| b.nameplate),
+        home: home::home(&config, &outbox).unwrap(),
+        clock: ClockState::Synchronised,
     };
     let topic = Topic {
         gateway,
@@ -301,7 +344,7 @@ fn replayed_foreign_and_misdirected_instructions_are_ignored_with_a_reason() {
     assert_eq!(hand(&topic, &fifth), Handled::Ignored(Ignored::Known));
     for sequence in [4, 5] {
         let mut other = instruction(gateway, sequence, 3_600, 7_200);
-        other.discharge = Milliwatts::new(1);
+        other.target = Target::SetPoint(Milliwatts::new(1));
         let other = other.seal(&key(ENGINE)).unwrap();
         assert_eq!(
             hand(&topic, &other),

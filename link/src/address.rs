@@ -1,9 +1,11 @@
-//! Where the broker is: `host:port`, or an `mqtt://` URL.
+//! Where the broker is: `host:port`, or an `mqtt://` or `mqtts://` URL.
 
 use crate::config::ConfigError;
 
 /// The port that IANA assigns to MQTT.
 const DEFAULT_PORT: u16 = 1883;
+/// The one for MQTT over TLS.
+const DEFAULT_TLS_PORT: u16 = 8883;
 
 /// A broker's address, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,27 +13,27 @@ pub(crate) struct BrokerAddress {
     /// A name or address as the resolver takes it; an IPv6 address keeps its brackets.
     pub host: String,
     pub port: u16,
+    /// Whether TLS is spoken: `mqtts://`.
+    pub tls: bool,
     /// User name and password, if the URL has them.
     pub credentials: Option<(String, String)>,
 }
 
 impl BrokerAddress {
-    /// Parses `host`, `host:port`, `[v6]:port` or `mqtt://[user[:password]@]host[:port][/]`.
+    /// Parses `host`, `host:port`, `[v6]:port` or `mqtt[s]://[user[:password]@]host[:port][/]`.
     pub(crate) fn parse(text: &str) -> Result<BrokerAddress, ConfigError> {
         let invalid = |why| ConfigError::Broker {
             broker: without_credentials(text),
             why,
         };
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("mqtt" | "tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-            Some(("mqtts" | "ssl" | "ws" | "wss", _)) => {
-                return Err(invalid(
-                    "TLS and WebSocket are not built in; use mqtt:// (through a local TLS proxy or \
-                     a bridging broker where the network is not trusted)",
-                ));
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("mqtt" | "tcp", rest)) => (false, rest.strip_suffix('/').unwrap_or(rest)),
+            Some(("mqtts" | "ssl", rest)) => (true, rest.strip_suffix('/').unwrap_or(rest)),
+            Some(("ws" | "wss", _)) => {
+                return Err(invalid("WebSocket is not built in; use mqtts:// or mqtt://"));
             }
-            Some(_) => return Err(invalid("the scheme must be mqtt://")),
+            Some(_) => return Err(invalid("the scheme must be mqtts:// or mqtt://")),
         };
         let (credentials, host_port) = match rest.rsplit_once('@') {
             None => (None, rest),
@@ -47,6 +49,7 @@ impl BrokerAddress {
                 port.parse()
                     .map_err(|_| invalid("the port must be a number from 1 to 65535"))?,
             ),
+            _ if tls => (host_port, DEFAULT_TLS_PORT),
             _ => (host_port, DEFAULT_PORT),
         };
         let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -59,13 +62,24 @@ impl BrokerAddress {
         Ok(BrokerAddress {
             host: host.to_owned(),
             port,
+            tls,
             credentials,
         })
     }
 }
 
+impl BrokerAddress {
+    /// The name that the broker's certificate has to bear: the host, an IPv6 address without brackets.
+    pub(crate) fn server_name(&self) -> &str {
+        self.host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+}
+
 /// An address as it may be shown in a log.
-fn without_credentials(text: &str) -> String {
+pub(crate) fn without_credentials(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         (None, Some((_, host))) => format!("…@{host}"),
@@ -108,6 +122,18 @@ mod tests {
     }
 
     #[test]
+    fn tls_has_its_scheme_and_its_port() {
+        let address = BrokerAddress::parse("mqtts://broker.example/").unwrap();
+        assert_eq!((address.tls, address.port), (true, 8883));
+        let address = BrokerAddress::parse("mqtts://[::1]:8884").unwrap();
+        assert_eq!(
+            (address.tls, address.port, address.server_name()),
+            (true, 8884, "::1")
+        );
+        assert!(!BrokerAddress::parse("mqtt://broker.example").unwrap().tls);
+    }
+
+    #[test]
     fn user_and_password_are_decoded() {
         let credentials = Some(("en gine".to_owned(), "p@ss:w".to_owned()));
         assert_eq!(
@@ -126,7 +152,8 @@ mod tests {
             "b:70000",
             "::1",
             "http://b",
-            "mqtts://b",
+            "wss://b",
+            "mqtts://",
             "a b:1",
             "mqtt://%zz@b",
         ] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::address::BrokerAddress;
+use crate::tls::{self, TlsError, TlsFiles};
 
 /// How to reach the broker, as whom, and within which bounds.
 ///
@@ -19,8 +20,13 @@ use crate::address::BrokerAddress;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
-    /// `host:port`, or `mqtt://user:password@host:port` (with `%XX` escapes). The port defaults to 1883.
+    /// `host:port`, `mqtt://user:password@host:port` (with `%XX` escapes), or the same with `mqtts://` for
+    /// TLS. The port defaults to 1883, with TLS to 8883.
     pub broker: String,
+    /// As whom to log in, before what the address says.
+    pub login: Option<Login>,
+    /// The files for TLS; only with an `mqtts://` address. Without them the system's authorities are believed.
+    pub tls: TlsFiles,
     /// The MQTT client identifier, unique at the broker: a second client with the same one throws
     /// the first out.
     pub client_id: String,
@@ -39,6 +45,23 @@ pub struct LinkConfig {
     pub keep_alive: Duration,
     /// The longest wait between two attempts to connect.
     pub backoff_max: Duration,
+}
+
+/// A user name with its password, which no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user's name at the broker.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A message that the broker publishes in the link's name when the link is gone without a goodbye.
@@ -62,6 +85,17 @@ pub enum ConfigError {
         broker: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// TLS cannot be spoken with the given files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Files for TLS where none is spoken.
+    #[error(
+        "`{broker}` is reached without TLS, so that a CA, a certificate or a key has no use; write mqtts://, or leave them out"
+    )]
+    TlsUnused {
+        /// The address, without its password.
+        broker: String,
     },
     /// The client identifier is empty, too long, or holds a control character.
     #[error("the MQTT client identifier {client_id:?} must have 1 to 65535 bytes and no control characters")]
@@ -104,6 +138,8 @@ impl LinkConfig {
     pub fn new(broker: impl Into<String>, client_id: impl Into<String>) -> LinkConfig {
         LinkConfig {
             broker: broker.into(),
+            login: None,
+            tls: TlsFiles::default(),
             client_id: client_id.into(),
             clean_session: true,
             subscriptions: Vec::new(),
@@ -125,7 +161,17 @@ impl LinkConfig {
 
     /// [`check`](Self::check), with the broker's address taken apart.
     pub(crate) fn checked_address(&self) -> Result<BrokerAddress, ConfigError> {
-        let address = BrokerAddress::parse(&self.broker)?;
+        let mut address = BrokerAddress::parse(&self.broker)?;
+        if let Some(login) = &self.login {
+            address.credentials = Some((login.user.clone(), login.password.clone()));
+        }
+        if address.tls {
+            tls::client(&self.tls)?;
+        } else if !self.tls.is_empty() {
+            return Err(ConfigError::TlsUnused {
+                broker: crate::address::without_credentials(&self.broker),
+            });
+        }
         if !text_is_sendable(&self.client_id) {
             return Err(ConfigError::ClientId {
                 client_id: self.client_id.clone(),

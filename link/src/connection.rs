@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rumqttc::mqttbytes::Error as PacketError;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, NetworkOptions, Outgoing, Publish,
-    QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+    QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -19,6 +19,7 @@ use crate::config::LinkConfig;
 use crate::delivery::{Delivery, HeldBytes};
 use crate::link::{LinkEvent, OutletSlot};
 use crate::outlet::Outlet;
+use crate::tls::{self, TlsError};
 
 /// How many events wait for the consumer: more than a broker may have in flight at QoS 1 (its
 /// packet identifiers have 16 bits), so that only QoS 0 or the bound on bytes can fill it.
@@ -55,6 +56,10 @@ enum Break {
     Oversized(usize),
     #[error("the consumer holds too many deliveries; the connection is paused until it has caught up")]
     ConsumerTooSlow,
+    #[error("{0}")]
+    TlsHandshake(String),
+    #[error(transparent)]
+    TlsFiles(#[from] TlsError),
     #[error("the MQTT client failed: {0}")]
     Panicked(String),
 }
@@ -180,7 +185,15 @@ impl Connection {
         if self.discard_session {
             self.make_broker_forget_session().await;
         }
-        let (client, mut eventloop) = self.fresh_client(self.config.clean_session);
+        let (client, mut eventloop) = match self.fresh_client(self.config.clean_session) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                return End::Broken {
+                    reason: error.into(),
+                    connected_for: None,
+                };
+            }
+        };
         let time_limit = self.connect_timeout();
         let established = timeout(time_limit, self.establish(&client, &mut eventloop));
         let early = tokio::select! {
@@ -213,10 +226,20 @@ impl Connection {
 
     /// A client without a past. Its window is twice ours, so that it never stops taking
     /// acknowledgements, and its channel holds whatever we could put into it.
-    fn fresh_client(&self, clean_session: bool) -> (AsyncClient, EventLoop) {
+    fn fresh_client(&self, clean_session: bool) -> Result<(AsyncClient, EventLoop), TlsError> {
         let window = self.config.inflight_max.saturating_mul(2).max(16);
         let swallowed = self.config.packet_len_max.max(SWALLOWED_LEN_MAX);
-        let mut options = MqttOptions::new(&self.config.client_id, &self.address.host, self.address.port);
+        // The client library takes an IPv6 address with brackets, or as the name of a certificate without.
+        let host = if self.address.tls {
+            self.address.server_name()
+        } else {
+            &self.address.host
+        };
+        let mut options = MqttOptions::new(&self.config.client_id, host, self.address.port);
+        if self.address.tls {
+            let config = TlsConfiguration::Rustls(tls::client(&self.config.tls)?);
+            options.set_transport(Transport::tls_with_config(config));
+        }
         options
             .set_keep_alive(self.config.keep_alive)
             .set_clean_session(clean_session)
@@ -240,7 +263,7 @@ impl Connection {
         network.set_tcp_nodelay(true);
         network.set_connection_timeout(CONNECT_TIMEOUT_MAX.as_secs());
         eventloop.set_network_options(network);
-        (client, eventloop)
+        Ok((client, eventloop))
     }
 
     /// Connects and subscribes. Returns what the broker delivered before it granted the subscriptions.
@@ -250,7 +273,7 @@ impl Connection {
         eventloop: &mut EventLoop,
     ) -> Result<VecDeque<Delivery>, Break> {
         let mut early = VecDeque::new();
-        eventloop.poll().await.map_err(Break::from_client)?;
+        eventloop.poll().await.map_err(|e| self.broken(e))?;
         if self.config.subscriptions.is_empty() {
             return Ok(early);
         }
@@ -259,10 +282,10 @@ impl Connection {
             .iter()
             .map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
         if client.try_subscribe_many(requested).is_err() {
-            return Err(Break::from_client(ConnectionError::RequestsDone));
+            return Err(self.broken(ConnectionError::RequestsDone));
         }
         loop {
-            match eventloop.poll().await.map_err(Break::from_client)? {
+            match eventloop.poll().await.map_err(|e| self.broken(e))? {
                 Event::Incoming(Incoming::Publish(publish)) => early.push_back(self.received(publish)?),
                 Event::Incoming(Incoming::SubAck(granted)) => {
                     let granted = |index| {
@@ -318,7 +341,7 @@ impl Connection {
             let event = timeout(silence_max, eventloop.poll())
                 .await
                 .map_err(|_| Break::Silent(silence_max))?
-                .map_err(Break::from_client)?;
+                .map_err(|e| self.broken(e))?;
             match event {
                 Event::Incoming(Incoming::Publish(publish)) => {
                     self.tell(LinkEvent::Message(self.received(publish)?))?;
@@ -365,7 +388,9 @@ impl Connection {
             client_id = self.config.client_id,
             "discarding the broker's session: a message in it is too large"
         );
-        let (client, mut eventloop) = self.fresh_client(true);
+        let Ok((client, mut eventloop)) = self.fresh_client(true) else {
+            return;
+        };
         let forgetting = async {
             eventloop.poll().await?;
             drop(client.try_disconnect());
@@ -376,15 +401,15 @@ impl Connection {
             tracing::warn!("the broker did not answer; its session stays");
         }
     }
-}
 
-impl Break {
-    fn from_client(error: ConnectionError) -> Break {
+    fn broken(&self, error: ConnectionError) -> Break {
         match error {
             ConnectionError::NetworkTimeout => Break::ConnectTimeout(CONNECT_TIMEOUT_MAX),
             ConnectionError::MqttState(StateError::Deserialization(
                 PacketError::PayloadSizeLimitExceeded(len),
             )) => Break::Oversized(len),
+            other if self.address.tls => tls::explain(&other, self.address.server_name())
+                .map_or_else(|| Break::Client(Box::new(other)), Break::TlsHandshake),
             other => Break::Client(Box::new(other)),
         }
     }

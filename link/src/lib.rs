@@ -22,6 +22,8 @@
 //!   and reconnects when the consumer has caught up.
 //! * **Time limits everywhere.** Connecting, subscribing, writing, a silent broker and publishes
 //!   that nobody acknowledges all end in a new connection, after a bounded back-off with jitter.
+//! * **TLS where the address says `mqtts://`**, with the broker's name checked, and what does not fit said in a
+//!   sentence: at the start, or as the reason of a disconnection.
 //!
 //! Where to read: [`LinkConfig`] (what can be set), `link.rs` (the handle), `connection.rs` (the
 //! life of one connection), `outlet.rs` (the window of unacknowledged publishes),
@@ -34,7 +36,9 @@ mod connection;
 mod delivery;
 mod link;
 mod outlet;
+mod tls;
 
-pub use config::{ConfigError, LastWill, LinkConfig};
+pub use config::{ConfigError, LastWill, LinkConfig, Login};
 pub use delivery::Delivery;
 pub use link::{Link, LinkEvent, PublishError};
+pub use tls::{TlsError, TlsFiles, TlsIdentity};

@@ -395,9 +395,9 @@ async fn what_cannot_be_published_is_given_back() {
 
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_told_and_ends_the_link() {
-    let (link, mut events) = Link::start(LinkConfig::new("mqtts://somewhere", "box"));
+    let (link, mut events) = Link::start(LinkConfig::new("wss://somewhere", "box"));
     let reason = disconnected(&mut events).await;
-    assert!(reason.contains("TLS"), "{reason}");
+    assert!(reason.contains("WebSocket"), "{reason}");
     assert!(events.recv().await.is_none());
     assert_eq!(link.publish("a", vec![], false), Err(PublishError::Offline));
 }

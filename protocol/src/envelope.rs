@@ -31,16 +31,19 @@ pub enum Purpose {
     Receipt,
     /// The engine's word on the root of a settlement bundle.
     Bundle,
+    /// Which reports the engine misses.
+    Resend,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
         Self::Receipt,
         Self::Bundle,
+        Self::Resend,
     ];
 
     /// The content type that stands in the protected header.
@@ -52,6 +55,7 @@ impl Purpose {
             Self::Acknowledgement => 65_103,
             Self::Receipt => 65_104,
             Self::Bundle => 65_105,
+            Self::Resend => 65_106,
         }
     }
 }
@@ -64,6 +68,7 @@ impl core::fmt::Display for Purpose {
             Self::Acknowledgement => "acknowledgement",
             Self::Receipt => "receipt",
             Self::Bundle => "bundle",
+            Self::Resend => "resend",
         })
     }
 }

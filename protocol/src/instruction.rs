@@ -1,72 +1,25 @@
-//! Instructions: what the engine asks of one gateway's battery during an event (OpenADR 3 `DISPATCH_SETPOINT`).
+//! Instructions: what the engine asks of one gateway during an event, in the terms of OpenADR 3 event payloads.
 
-use core::fmt;
-use core::str::FromStr;
+mod name;
+mod target;
 
+use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, decode};
-use serde::{Deserialize, Serialize};
 
 use crate::cbor::{self, Sink, Write};
 use crate::envelope::Purpose;
 use crate::identity::Identity;
 use crate::message::{self, Message};
-use crate::quantity::Milliwatts;
+use crate::price::Price;
 use crate::receipt::read_identity;
 use crate::report::read_instant;
 use crate::time::Timestamp;
 
-const EVENT_ID_LEN_MAX: usize = 64;
+pub use self::name::{EventId, EventIdError, NAME_LEN_MAX, ProgramId, ProgramIdError};
+pub(crate) use self::target::check_power;
+pub use self::target::{Charge, Level, Target, TargetKind};
 
-/// The name of an event: 1 to 64 of `a-z`, `0-9` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EventId(String);
-
-/// A text that is no event's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event's name is 1 to 64 characters of a-z, 0-9 and -")]
-pub struct EventIdError;
-
-impl EventId {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for EventId {
-    type Err = EventIdError;
-    fn from_str(text: &str) -> Result<Self, EventIdError> {
-        let well_formed = (1..=EVENT_ID_LEN_MAX).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(EventIdError)
-        }
-    }
-}
-impl TryFrom<String> for EventId {
-    type Error = EventIdError;
-    fn try_from(text: String) -> Result<Self, EventIdError> {
-        text.parse()
-    }
-}
-impl From<EventId> for String {
-    fn from(id: EventId) -> Self {
-        id.0
-    }
-}
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// The engine asks a gateway to let its battery discharge at a set-point from `start` to `end`.
+/// The engine asks a gateway to follow a target from `start` to `end`.
 ///
 /// It is a request: the gateway bounds it by its owner's policy, and says in its acknowledgement what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +35,16 @@ pub struct Instruction {
     pub issued_at: Timestamp,
     /// After this instant it must not be begun.
     pub expires_at: Timestamp,
-    /// When the battery shall begin.
+    /// When the home shall begin.
     pub start: Timestamp,
     /// When the owner's setting shall be back.
     pub end: Timestamp,
-    /// The AC power to discharge with, more than nothing.
-    pub discharge: Milliwatts,
+    /// What is asked for.
+    pub target: Target,
+    /// The program that the event is one of, where the engine says it.
+    pub program: Option<ProgramId>,
+    /// What the program offers for a kilowatt-hour, where the engine says it.
+    pub price: Option<Price>,
 }
 
 /// No event is longer than a day.
@@ -104,27 +61,31 @@ impl Message for Instruction {
         if self.expires_at <= self.issued_at || self.expires_at > self.end {
             return Err("an instruction expires after it was issued, and no later than the event ends");
         }
-        if self.discharge <= Milliwatts::ZERO {
-            return Err("the discharge set-point is more than nothing");
-        }
-        Ok(())
+        self.target.check()
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(9)?
+        e.array(11)?
             .u8(message::VERSION)?
             .u64(self.sequence)?
             .bytes(self.gateway.as_bytes())?;
         e.str(self.event.as_str())?;
         e.i64(self.issued_at.unix())?.i64(self.expires_at.unix())?;
-        e.i64(self.start.unix())?
-            .i64(self.end.unix())?
-            .i64(self.discharge.get())?;
+        e.i64(self.start.unix())?.i64(self.end.unix())?;
+        self.target.write(e)?;
+        match &self.program {
+            Some(program) => e.str(program.as_str())?,
+            None => e.null()?,
+        };
+        match self.price {
+            Some(price) => price.write(e)?,
+            None => drop(e.null()?),
+        }
         Ok(())
     }
 
     fn read(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
-        cbor::expect(d.array()? == Some(9), "an instruction is an array of nine")?;
+        cbor::expect(d.array()? == Some(11), "an instruction is an array of eleven")?;
         message::read_version(d)?;
         Ok(Self {
             sequence: d.u64()?,
@@ -134,15 +95,30 @@ impl Message for Instruction {
             expires_at: read_instant(d)?,
             start: read_instant(d)?,
             end: read_instant(d)?,
-            discharge: Milliwatts::new(d.i64()?),
+            target: Target::read(d)?,
+            program: nullable(d, |d| d.str()?.parse().map_err(decode::Error::message))?,
+            price: nullable(d, Price::read)?,
         })
     }
+}
+
+/// What stands there, or `None` for a null.
+fn nullable<'b, T>(
+    d: &mut Decoder<'b>,
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, decode::Error>,
+) -> Result<Option<T>, decode::Error> {
+    if d.datatype()? == Type::Null {
+        d.null()?;
+        return Ok(None);
+    }
+    read(d).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::SigningIdentity;
+    use crate::quantity::Milliwatts;
 
     fn instant(unix: i64) -> Timestamp {
         Timestamp::from_unix(unix).unwrap()
@@ -157,14 +133,16 @@ mod tests {
             expires_at: instant(1_003_600),
             start: instant(1_002_000),
             end: instant(1_009_200),
-            discharge: Milliwatts::new(3_000_000),
+            target: Target::SetPoint(Milliwatts::new(3_000_000)),
+            program: None,
+            price: None,
         }
     }
 
     #[test]
     fn every_rule_of_an_instruction_is_checked() {
         type Break = fn(&mut Instruction);
-        let breaks: [(Break, &str); 9] = [
+        let breaks: [(Break, &str); 10] = [
             (|i| i.sequence = 0, "sequence numbers"),
             (|i| i.sequence = message::SEQUENCE_MAX + 1, "sequence numbers"),
             (|i| i.end = i.start, "ends after its start"),
@@ -178,8 +156,18 @@ mod tests {
                 |i| i.expires_at = instant(i.end.unix() + 1),
                 "no later than the event ends",
             ),
-            (|i| i.discharge = Milliwatts::ZERO, "more than nothing"),
-            (|i| i.discharge = Milliwatts::new(i64::MIN), "more than nothing"),
+            (
+                |i| i.target = Target::SetPoint(Milliwatts::new(i64::MIN)),
+                "more than -2^63",
+            ),
+            (
+                |i| i.target = Target::ImportLimit(Milliwatts::new(-1)),
+                "not negative",
+            ),
+            (
+                |i| i.target = Target::ExportLimit(Milliwatts::new(-1)),
+                "not negative",
+            ),
         ];
         for (break_it, rule) in breaks {
             let mut broken = instruction();
@@ -191,15 +179,5 @@ mod tests {
             );
         }
         assert_eq!(instruction().check(), Ok(()));
-    }
-
-    #[test]
-    fn the_name_of_an_event_is_bounded() {
-        for text in ["", "Evening", "a b", "a_b", "\u{e4}", "a/b", &"a".repeat(65)] {
-            assert!(text.parse::<EventId>().is_err(), "{text:?}");
-            assert!(serde_json::from_value::<EventId>(text.into()).is_err());
-        }
-        let longest = "a".repeat(64);
-        assert_eq!(longest.parse::<EventId>().unwrap().as_str(), longest);
     }
 }

@@ -20,16 +20,19 @@ pub enum TopicKind {
     Acknowledgement,
     /// Engine to gateway: what is held durably.
     Receipt,
+    /// Engine to gateway: which reports are missed.
+    Resend,
 }
 
 impl TopicKind {
     /// Every kind there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Report,
         Self::Status,
         Self::Instruction,
         Self::Acknowledgement,
         Self::Receipt,
+        Self::Resend,
     ];
 
     /// The last segment of the topic.
@@ -41,6 +44,7 @@ impl TopicKind {
             Self::Instruction => "instruction",
             Self::Acknowledgement => "ack",
             Self::Receipt => "receipt",
+            Self::Resend => "resend",
         }
     }
 
@@ -55,7 +59,7 @@ impl TopicKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
     /// Not `gridtally/v1/<gateway>/<kind>`.
-    #[error("not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt")]
+    #[error("not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt|resend")]
     Form,
     /// The gateway's segment is no key.
     #[error("the topic's gateway is unusable: {0}")]
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn topics_are_the_documented_texts_and_read_back() {
-        let names = ["report", "status", "instruction", "ack", "receipt"];
+        let names = ["report", "status", "instruction", "ack", "receipt", "resend"];
         for (kind, name) in TopicKind::ALL.into_iter().zip(names) {
             let text = format!("gridtally/v1/{GATEWAY}/{name}");
             let topic: Topic = text.parse().unwrap();

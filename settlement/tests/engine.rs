@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Signed;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_settlement::cli::engine::{EngineArgs, answer};
@@ -71,7 +71,9 @@ fn an_announced_event_reaches_every_home_and_counts_as_open_until_each_has_answe
             expires_at: evening().end,
             start: evening().start,
             end: evening().end,
-            discharge: evening().discharge,
+            target: Target::SetPoint(evening().discharge),
+            program: Some(evening().program),
+            price: Some("0.85".parse().unwrap()),
         };
         assert_eq!(heard.message, expected);
     }

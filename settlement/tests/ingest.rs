@@ -425,3 +425,66 @@ fn stream(wire: &mut Wire, reports: &[Sealed], mut at_count: impl FnMut(usize)) 
         at_count(index + 1);
     }
 }
+
+#[test]
+fn what_is_missing_between_two_reports_is_asked_for_until_it_has_come_and_counts_once() {
+    let mut room = Room::open();
+    let (mut home, mut other, mut wire) = (room.home(1), room.home(2), room.wire());
+    let reports = home.reports(9);
+    // The second, and the fifth to the seventh, are lost on the way. The other home's are all there.
+    for report in [0, 2, 3, 7, 8].map(|n| &reports[n]) {
+        assert_eq!(wire.deliver(report), Ok(()));
+    }
+    for report in other.reports(3) {
+        assert_eq!(wire.deliver(&report), Ok(()));
+    }
+    // At first it may be a matter of time.
+    room.engine().tick(at(NOON)).unwrap();
+    let later = |seconds: i64| at(NOON).checked_add(seconds).unwrap();
+    room.clock.set(later(600));
+    room.engine().tick(later(600)).unwrap();
+    wire.until("a resend request", |wire| !wire.resends.is_empty());
+    let asked = wire.resends.remove(0);
+    assert_eq!(asked.signer, room.engine().identity());
+    assert_eq!(
+        (asked.message.gateway, asked.message.issued_at),
+        (home.identity(), later(600))
+    );
+    assert_eq!(asked.message.sequences().collect::<Vec<_>>(), [2, 5, 6, 7]);
+
+    // The home sends more than was asked for, and twice.
+    for _ in 0..2 {
+        for report in [1, 3, 4, 5, 6].map(|n| &reports[n]) {
+            assert_eq!(wire.deliver(report), Ok(()));
+        }
+    }
+    let expected: Vec<Digest> = reports.iter().map(|r| r.digest).collect();
+    assert_eq!(room.kept(&home), expected);
+    assert_eq!(room.volume(), (12, 36));
+    assert_eq!(room.refused(), []);
+    // Nothing is missing any more, and nobody is asked; the verdict shows that the time to ask has passed.
+    room.clock.set(later(1_200));
+    room.engine().tick(later(1_200)).unwrap();
+    assert_eq!(wire.deliver(&home.report()), Ok(()));
+    wire.note_all();
+    assert_eq!(wire.resends, []);
+}
+
+#[test]
+fn a_hole_that_is_too_old_to_be_filled_is_not_asked_for() {
+    let mut room = Room::open();
+    let (mut home, mut wire) = (room.home(1), room.wire());
+    let reports = home.reports(3);
+    for report in [&reports[0], &reports[2]] {
+        assert_eq!(wire.deliver(report), Ok(()));
+    }
+    let late = at("2026-04-22T12:00:00Z");
+    room.clock.set(late);
+    room.engine().tick(late).unwrap();
+    let mut other = room.home(2);
+    other.draft().start = at("2026-04-22T11:55:00Z");
+    other.draft().issued_at = late;
+    assert_eq!(wire.deliver(&other.report()), Ok(()));
+    wire.note_all();
+    assert_eq!(wire.resends, []);
+}

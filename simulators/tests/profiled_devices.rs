@@ -6,6 +6,8 @@ mod faults;
 mod homes;
 #[path = "profiled/properties.rs"]
 mod properties;
+#[path = "profiled/stranger.rs"]
+mod stranger;
 
 use gridtally_registers::profile::{
     Action, Argument, Arguments, Poll, Profile, Quantity, RegisterType, Reversion, Table, Value,
@@ -79,8 +81,9 @@ async fn settings(context: &mut Context, profile: &Profile) -> BTreeMap<String, 
 }
 
 async fn command(context: &mut Context, profile: &Profile, action: Action, arguments: &Arguments) {
-    let writes = profile.controls[&action].render(arguments).expect("a recipe");
-    for write in writes {
+    let control = &profile.controls[&action];
+    let writes = control.render(arguments).expect("a recipe");
+    for write in control.requests(writes) {
         let answer = within(context.write_multiple_registers(write.address, &write.registers)).await;
         answer
             .expect("a connection")
@@ -173,8 +176,30 @@ async fn every_shipped_profile_reads_back_what_the_physics_says() {
                 );
                 checked.insert(quantity);
             }
-            if let Some(serial) = read.get("serial_number") {
-                assert_eq!(*serial, Value::Text("SN-4711".to_owned()));
+            for sum in &profile.sums {
+                checked.insert(sum.name);
+                let truth = truth(sum.name, &home, home.flow(), home.energies()).expect("a power");
+                let shown = sum.watts(profile, |point| read.get(&point.name.to_string()).cloned());
+                let shown = shown.expect("every part has a value");
+                // Each part is cut to a whole step.
+                let steps: Decimal = sum
+                    .parts()
+                    .filter_map(|(name, _)| {
+                        let point = profile.point(name)?;
+                        point.unit?.to_base(point.encoding.scale())
+                    })
+                    .sum();
+                assert!(
+                    (shown - truth).abs() < steps,
+                    "{}: {:?} shows {shown} in place of {truth}",
+                    profile.name,
+                    sum.name
+                );
+            }
+            match read.get("serial_number") {
+                None => {}
+                Some(Value::Number(number)) => assert_eq!(*number, decimal(4_711), "{}", profile.name),
+                Some(other) => assert_eq!(*other, Value::Text("SN-4711".to_owned()), "{}", profile.name),
             }
             if let Some(Value::Number(hertz)) = read.get("frequency") {
                 let swing = (*hertz - decimal(50)).abs();

@@ -208,6 +208,8 @@ address = "{broker}"
 [owner]
 participate = {participate}
 reserve_percent = {reserve}
+# The simulated batteries have not been commissioned.
+accept_unproven_control = true
 discharge_limit_watts = {battery_watts}
 
 [[device]]

@@ -28,15 +28,29 @@ from pycose.messages import Sign1Message
 HERE = Path(__file__).resolve().parent
 CDDL = (HERE / "../../docs/wire.cddl").read_text()
 
-CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104}
+CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106}
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
     "battery_discharge": 4, "battery_charge": 5, "state_of_charge": 6,
 }
 MISSING = {"unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4}
 CLOCKS = {"unknown": 0, "free_running": 1, "synchronised": 2}
-STAGES = {"opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6}
-DECLINED = {"owner_opt_out": 1, "reserve_reached": 2, "no_battery": 3, "expired": 4, "device_fault": 5}
+STAGES = {
+    "opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6, "received": 7,
+    "observed": 8, "completed": 9,
+}
+TARGETS = {"simple": 1, "set_point": 2, "import_limit": 3, "export_limit": 4, "charge_state": 5}
+POWER_MAX = 2**63 - 1
+TARGET_RANGES = {
+    "simple": (0, 3), "set_point": (-POWER_MAX, POWER_MAX), "import_limit": (0, POWER_MAX),
+    "export_limit": (0, POWER_MAX), "charge_state": (0, 100_000),
+}
+DECLINED = {
+    "owner_opt_out": 1, "reserve_reached": 2, "no_battery": 3, "expired": 4, "device_fault": 5, "quiet_hours": 6,
+    "program_not_opted_in": 7, "price_too_low": 8, "no_meter": 9, "not_commissioned": 10, "unsupported": 11,
+    "observed_otherwise": 12, "charge_unknown": 13, "battery_full": 14, "beyond_owner_limits": 15, "superseded": 16,
+    "clock_unsure": 17, "gateway_stopping": 18,
+}
 VERDICTS = {
     "held": 0, "malformed": 1, "unknown_gateway": 2, "bad_signature": 3, "wrong_topic": 4, "equivocation": 5,
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
@@ -346,10 +360,12 @@ def write_report(shown):
     ]
 
 
-# --- instructions, acknowledgements, receipts -------------------------------------------------------------
+# --- instructions, acknowledgements, receipts, resend requests -------------------------------------------------------------
 
 def read_instruction(payload):
-    version, sequence, gateway, event, issued, expires, start, end, power = row(payload, 9, "an instruction")
+    version, sequence, gateway, event, issued, expires, start, end, target, program, price = row(
+        payload, 11, "an instruction"
+    )
     whole(version, 1, 1, "version")
     whole(sequence, 1, SEQUENCE_MAX, "sequence")
     read_key(gateway)
@@ -357,12 +373,43 @@ def read_instruction(payload):
     shown = {
         "sequence": str(sequence), "gateway": did_key(gateway), "event": event,
         "issued_at": shown_instant(issued), "expires_at": shown_instant(expires),
-        "start": shown_instant(start), "end": shown_instant(end), "discharge_milliwatts": str(power),
+        "start": shown_instant(start), "end": shown_instant(end), "target": read_target(target),
+        "program": read_program(program), "price": read_price(price),
     }
     need(start < end <= start + 86400, PAYLOAD, "an event ends after its start, within a day")
     need(issued < expires <= end, PAYLOAD, "an instruction expires after it was issued, not after the end")
-    whole(power, 1, 2**63 - 1, "the set-point")
     return shown
+
+
+def read_target(target):
+    code, value = row(target, 2, "a target")
+    kind = name_of(TARGETS, code, "kind of target")
+    return {"kind": kind, "value": str(whole(value, *TARGET_RANGES[kind], "a target's value"))}
+
+
+def read_program(program):
+    if program is not None:
+        need(type(program) is str and re.fullmatch("[a-z0-9_-]{1,64}", program), PAYLOAD, "the program's name")
+    return program
+
+
+def read_price(price):
+    """As a decimal text with all its decimals."""
+    if price is None:
+        return None
+    coefficient, decimals = row(price, 2, "a price")
+    whole(coefficient, 0, 2**63 - 1, "a price's digits")
+    whole(decimals, 0, 18, "a price's decimals")
+    need(decimals == 0 or coefficient % 10, PAYLOAD, "a price that ends in a zero")
+    digits = str(coefficient).rjust(decimals + 1, "0")
+    return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+
+
+def write_price(text):
+    if text is None:
+        return None
+    whole_part, _, decimals = text.partition(".")
+    return [int(whole_part + decimals), len(decimals)]
 
 
 def read_key(key):
@@ -375,27 +422,34 @@ def read_key(key):
 
 def write_instruction(shown):
     times = [unix(shown[name]) for name in ("issued_at", "expires_at", "start", "end")]
-    power = int(shown["discharge_milliwatts"])
-    return [1, int(shown["sequence"]), key_of(shown["gateway"]), shown["event"], *times, power]
+    target = [TARGETS[shown["target"]["kind"]], int(shown["target"]["value"])]
+    offer = [shown["program"], write_price(shown["price"])]
+    return [1, int(shown["sequence"]), key_of(shown["gateway"]), shown["event"], *times, target, *offer]
 
 
 def read_acknowledgement(payload):
-    version, instruction, at, code, argument = row(payload, 5, "an acknowledgement")
+    is_observed = type(payload) is list and len(payload) == 6
+    fields = row(payload, 6 if is_observed else 5, "an acknowledgement")
+    version, instruction, at, code, argument = fields[:5]
     whole(version, 1, 1, "version")
     stage = name_of(STAGES, code, "stage")
+    need((stage == "observed") == is_observed, PAYLOAD, "observed, and only it, has the seconds")
     shown = {"instruction": octets(instruction, 32, "digest").hex(), "at": shown_instant(at), "stage": stage}
-    if stage in ("opted_in", "written", "read_back"):
-        shown["discharge_milliwatts"] = str(whole(argument, 0, 2**63 - 1, "the set-point"))
+    if stage in ("opted_in", "written", "read_back", "observed"):
+        shown["milliwatts"] = str(whole(argument, -POWER_MAX, POWER_MAX, "the power"))
+        if is_observed:
+            shown["after_seconds"] = whole(fields[5], 0, 2**32 - 1, "the seconds")
     elif stage in ("opted_out", "stopped"):
         shown["why"] = name_of(DECLINED, argument, "reason")
     else:
-        whole(argument, 0, 0, "the argument of restored")
+        whole(argument, 0, 0, f"the argument of {stage}")
     return shown
 
 
 def write_acknowledgement(shown):
-    argument = DECLINED[shown["why"]] if "why" in shown else int(shown.get("discharge_milliwatts", 0))
-    return [1, bytes.fromhex(shown["instruction"]), unix(shown["at"]), STAGES[shown["stage"]], argument]
+    argument = DECLINED[shown["why"]] if "why" in shown else int(shown.get("milliwatts", 0))
+    seconds = [shown["after_seconds"]] if "after_seconds" in shown else []
+    return [1, bytes.fromhex(shown["instruction"]), unix(shown["at"]), STAGES[shown["stage"]], argument, *seconds]
 
 
 def read_receipt(payload):
@@ -417,13 +471,35 @@ def write_receipt(shown):
     return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), entries]
 
 
+def read_resend(payload):
+    version, gateway, issued, first, bitmap = row(payload, 5, "a resend request")
+    whole(version, 1, 1, "version")
+    read_key(gateway)
+    whole(first, 1, SEQUENCE_MAX, "the first number")
+    need(type(bitmap) is bytes and 1 <= len(bitmap) <= 64, PAYLOAD, "a bitmap of 1 to 64 bytes")
+    need(bitmap[0] & 1 and bitmap[-1], PAYLOAD, "a bitmap from its first number to its last")
+    bits = int.from_bytes(bitmap, "little")
+    missed = [first + offset for offset in range(bits.bit_length()) if bits >> offset & 1]
+    whole(missed[-1], 1, SEQUENCE_MAX, "the last number")
+    return {
+        "gateway": did_key(gateway), "issued_at": shown_instant(issued), "sequences": [str(n) for n in missed],
+    }
+
+
+def write_resend(shown):
+    missed = [int(number) for number in shown["sequences"]]
+    bits = sum(1 << number - missed[0] for number in missed)
+    bitmap = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), missed[0], bitmap]
+
+
 READ = {
     "report": read_report, "instruction": read_instruction,
-    "acknowledgement": read_acknowledgement, "receipt": read_receipt,
+    "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
-    "acknowledgement": write_acknowledgement, "receipt": write_receipt,
+    "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
 }
 
 
@@ -493,7 +569,7 @@ def check_identity(vector):
         yield "the public key differs"
     if did_key(key) != vector["did_key"] or key_of(vector["did_key"]) != key:
         yield "the did:key differs"
-    kinds = ("report", "status", "instruction", "ack", "receipt")
+    kinds = ("report", "status", "instruction", "ack", "receipt", "resend")
     if vector["topics"] != [f"gridtally/v1/{multibase(key)}/{kind}" for kind in kinds]:
         yield "the topics differ"
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_registers::profile::{Poll, Profile};
 use serde::Deserialize;
 use toml::Spanned;
@@ -107,6 +107,14 @@ pub struct DeviceConfig {
     pub export_is_positive: bool,
     /// Whether a grid meter counts its import where its export should stand.
     pub counters_are_swapped: bool,
+    /// What fits into its battery, where the owner says it.
+    pub capacity: Option<MilliwattHours>,
+    /// By how much an event may change its power in a second, where the owner bounds it.
+    pub ramp_per_second: Option<Milliwatts>,
+    /// Whether an event may charge its battery from the grid.
+    pub grid_charging: bool,
+    /// Whether an event may limit its production.
+    pub limits_production: bool,
     /// The certificates of a connection within TLS.
     pub tls: Option<TlsFiles>,
 }
@@ -146,6 +154,12 @@ pub(super) struct Device {
     positive_power: Option<Spanned<Direction>>,
     #[serde(default)]
     counters_swapped: bool,
+    capacity_watt_hours: Option<Watts>,
+    ramp_watts_per_second: Option<Watts>,
+    #[serde(default)]
+    grid_charging: bool,
+    #[serde(default)]
+    production_limit: bool,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -242,6 +256,10 @@ impl Device {
                 .positive_power
                 .is_some_and(|direction| direction.into_inner() == Direction::Export),
             counters_are_swapped: self.counters_swapped,
+            capacity: self.capacity_watt_hours.map(|w| MilliwattHours::new(w.0.get())),
+            ramp_per_second: self.ramp_watts_per_second.map(|w| w.0),
+            grid_charging: self.grid_charging,
+            limits_production: self.production_limit,
             tls,
             profile,
         })

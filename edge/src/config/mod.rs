@@ -1,24 +1,37 @@
 //! What the owner writes in `agent.toml`, read strictly: an unknown key, a number out of range or two
 //! devices of one number are errors that name the file, the line and the key.
 
+mod broker;
 pub mod device;
 mod error;
+mod home_assistant;
+mod owner;
+mod page;
 pub mod profiles;
+mod proxy;
+mod quiet;
 mod value;
+mod zone;
 
 use std::path::{Path, PathBuf};
 
 use gridtally_protocol::channel::Channel;
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::broker::{BrokerConfig, BrokerError};
 pub use self::device::{DEVICES_MAX, DeviceConfig, DeviceKind};
 pub use self::error::ConfigError;
+pub use self::home_assistant::HomeAssistantConfig;
+pub use self::owner::{GridBounds, OwnerConfig};
+pub use self::page::PageConfig;
+pub use self::proxy::ProxyConfig;
+pub use self::quiet::{QuietHours, QuietRange};
+use self::value::Bounded;
 pub use self::value::Percent;
-use self::value::{Address, Bounded, Watts};
+pub use self::zone::{Zone, ZoneError};
 
 /// The documented example, which `init` writes with the names filled in.
 pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
@@ -28,12 +41,18 @@ pub const EXAMPLE: &str = include_str!("../../../config/agent.toml");
 pub struct AgentConfig {
     /// The box itself.
     pub gateway: GatewayConfig,
-    /// `host:port` of the broker, or `mqtt://user:password@host:port`.
-    pub broker: String,
+    /// The broker, and how it is reached.
+    pub broker: BrokerConfig,
     /// What the owner allows.
     pub owner: OwnerConfig,
+    /// The homeowner's page, where it is wanted.
+    pub page: Option<PageConfig>,
+    /// The owner's Home Assistant, where there is one.
+    pub home_assistant: Option<HomeAssistantConfig>,
     /// The devices, in the order of the file.
     pub devices: Vec<DeviceConfig>,
+    /// The doors for other software in the house.
+    pub proxies: Vec<ProxyConfig>,
 }
 
 /// The box itself.
@@ -51,20 +70,11 @@ pub struct GatewayConfig {
     pub intervals_per_report: u16,
     /// How many days what was not delivered is kept: 1 to 365.
     pub keep_days: u16,
+    /// How many MiB the messages may take, the delivered ones included: 1 to 4096.
+    pub keep_mib: u16,
     /// Whether a message is forced to the disk before it leaves. Without, a power cut (not a crash) can
     /// make the gateway sign two reports of one number, and neither is paid.
     pub sync: bool,
-}
-
-/// What the owner allows. Instructions are bounded by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnerConfig {
-    /// Whether the battery takes part in events at all.
-    pub participate: bool,
-    /// The charge below which no event takes the battery.
-    pub reserve: Percent,
-    /// The greatest power of a discharge for an event; the battery's nameplate where absent.
-    pub discharge_limit: Option<Milliwatts>,
 }
 
 impl AgentConfig {
@@ -89,6 +99,11 @@ impl AgentConfig {
         let directory = path.parent().unwrap_or(Path::new(""));
         let devices = device::check(file.device, directory)
             .map_err(|(at, problem)| error::at(path, text, at, problem))?;
+        let proxies =
+            proxy::check(file.proxy, &devices).map_err(|(at, problem)| error::at(path, text, at, problem))?;
+        let broker_at = file.broker.span().start;
+        let broker = file.broker.into_inner().into_config(directory);
+        let broker = broker.map_err(|problem| error::at(path, text, broker_at, problem))?;
         Ok(Self {
             gateway: GatewayConfig {
                 key: directory.join(file.gateway.key),
@@ -97,15 +112,15 @@ impl AgentConfig {
                 interval: file.gateway.interval_seconds,
                 intervals_per_report: file.gateway.intervals_per_report.0,
                 keep_days: file.gateway.keep_days.0,
+                keep_mib: file.gateway.keep_mib.0,
                 sync: file.gateway.sync,
             },
-            broker: file.broker.address.0,
-            owner: OwnerConfig {
-                participate: file.owner.participate,
-                reserve: file.owner.reserve_percent,
-                discharge_limit: file.owner.discharge_limit_watts.map(|w| w.0),
-            },
+            broker,
+            owner: file.owner,
+            page: file.page,
+            home_assistant: file.home_assistant,
             devices,
+            proxies,
         })
     }
 
@@ -128,9 +143,13 @@ impl AgentConfig {
 #[serde(deny_unknown_fields)]
 struct File {
     gateway: Gateway,
-    broker: Broker,
-    owner: Owner,
+    broker: Spanned<broker::Broker>,
+    owner: OwnerConfig,
+    page: Option<PageConfig>,
+    home_assistant: Option<HomeAssistantConfig>,
     device: Vec<Spanned<device::Device>>,
+    #[serde(default)]
+    proxy: Vec<proxy::Proxy>,
 }
 
 #[derive(Deserialize)]
@@ -145,23 +164,10 @@ struct Gateway {
     intervals_per_report: Bounded<1, 288>,
     #[serde(default = "a_month")]
     keep_days: Bounded<1, 365>,
+    #[serde(default = "sixty_four")]
+    keep_mib: Bounded<1, 4096>,
     #[serde(default = "yes")]
     sync: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Broker {
-    address: Address,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Owner {
-    #[serde(default = "yes")]
-    participate: bool,
-    reserve_percent: Percent,
-    discharge_limit_watts: Option<Watts>,
 }
 
 const fn five_minutes() -> IntervalLength {
@@ -172,6 +178,9 @@ const fn an_hour() -> Bounded<1, 288> {
 }
 const fn a_month() -> Bounded<1, 365> {
     Bounded(30)
+}
+const fn sixty_four() -> Bounded<1, 4096> {
+    Bounded(64)
 }
 const fn yes() -> bool {
     true

@@ -1,4 +1,5 @@
 use super::*;
+use gridtally_protocol::quantity::Milliwatts;
 use std::time::Duration;
 
 const GOOD: &str = r#"[gateway]
@@ -166,4 +167,34 @@ fn every_complaint_names_the_file_the_line_and_the_key() {
 fn a_missing_file_is_named() {
     let error = AgentConfig::load(Path::new("/no/such/agent.toml")).unwrap_err();
     assert!(error.to_string().contains("/no/such/agent.toml"));
+}
+
+#[test]
+fn the_page_and_home_assistant_are_off_until_they_are_named() {
+    let none = parse(GOOD).unwrap();
+    assert_eq!((none.page, none.home_assistant), (None, None));
+    let with = |tables: &str| parse(&GOOD.replacen("[[device]]", &format!("{tables}\n[[device]]"), 1));
+    let config = with("[page]\n[home_assistant]\nbroker = \"192.0.2.5:1883\"\n").unwrap();
+    let page = config.page.unwrap();
+    assert_eq!(page.listen.to_string(), "0.0.0.0:8321");
+    assert_eq!((page.zone, page.metrics), (chrono_tz::Tz::UTC, false));
+    let home_assistant = config.home_assistant.unwrap();
+    assert_eq!(home_assistant.discovery_prefix, "homeassistant");
+    assert_eq!(home_assistant.interval_seconds, 10);
+    for (tables, word) in [
+        ("[page]\nzone = \"Mars/Olympus\"", "no time zone"),
+        ("[page]\nport = 80", "unknown field"),
+        ("[home_assistant]\nbroker = \"nowhere\"", "host:port"),
+        (
+            "[home_assistant]\nbroker = \"a:1\"\ndiscovery_prefix = \"#\"",
+            "no prefix",
+        ),
+        (
+            "[home_assistant]\nbroker = \"a:1\"\ninterval_seconds = 0",
+            "not within",
+        ),
+    ] {
+        let error = with(tables).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
 }

@@ -86,6 +86,19 @@ impl<'de> Deserialize<'de> for Watts {
     }
 }
 
+/// A power of 0 W to 1 GW.
+pub(super) struct WattsFromZero(pub Milliwatts);
+
+impl<'de> Deserialize<'de> for WattsFromZero {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Thousandths(value) = Thousandths::deserialize(deserializer)?;
+        if !(0..=GIGAWATT).contains(&value) {
+            return Err(D::Error::custom("this power in watts is 0 to 1000000000"));
+        }
+        Ok(Self(Milliwatts::new(value)))
+    }
+}
+
 /// A whole number within bounds.
 pub(super) struct Bounded<const MIN: u16, const MAX: u16>(pub u16);
 

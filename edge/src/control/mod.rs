@@ -1,324 +1,415 @@
-//! From an accepted instruction to the battery, and back to its owner.
+//! From accepted instructions to devices, and back to their owner.
 //!
 //! ```text
-//!  waiting ──▶ begun ──▶ written ──▶ held ──────────┐ the event ends
-//!     │          │          │          │            ▼
-//!     │          └──────────┴──────────┴──▶ stopped ──▶ done: the owner's setting is back
-//!     └── its time passed ──────────────────────────▶      and was read back
+//!  waiting ──▶ begun ──▶ written ──▶ held ──▶ observed ──┐ the event ends
+//!     │          │          │          │         │       ▼
+//!     │          └──────────┴──────────┴─────────┴──▶ stopped ──▶ done: the owner's setting is back
+//!     └── its time passed ───────────────────────────────▶      and was read back
 //! ```
+//!
+//! [`policy`] says whether the owner takes part, [`plan`] what the devices are told, a grip brings it about
+//! and takes it back, and what is measured shows whether it is obeyed.
 //!
 //! The owner's setting is kept durably *before* anything is written over it, and forgotten only after the
 //! device has shown it again; so whenever the agent dies, its next start finishes or takes back what it
 //! had begun. Meanwhile the device's own timer runs, which the agent restarts only as long as it knows the
-//! state of charge: a battery that cannot be watched is left to go back by itself.
+//! state of charge: a battery that cannot be watched is left to go back by itself. Whoever changes the
+//! setting meanwhile is the owner: he is not overruled.
 
+mod grip;
+mod observe;
 pub mod plan;
 pub mod policy;
 
-use gridtally_protocol::acknowledgement::{Declined, Stage};
-use gridtally_protocol::identity::Digest;
-use gridtally_protocol::time::Timestamp;
-use tokio_modbus::ExceptionCode;
+use std::num::NonZeroU32;
 
-use self::plan::{due, reserve_is_reached};
-use crate::config::Percent;
-use crate::device::bus::BusError;
-use crate::device::{Device, DeviceError, DriverError, SunSpecError};
+use gridtally_protocol::acknowledgement::{Declined, Stage};
+use gridtally_protocol::time::Timestamp;
+
+use self::grip::{Grip, Outcome};
+use self::observe::{Seen, seen};
+use self::plan::{Bounds, Command as Told, Live, Measured, State, plan};
+use self::policy::{Home, Moment};
+use crate::config::OwnerConfig;
+use crate::device::controls::Command;
+use crate::device::{Device, Hand};
 use crate::outbox::{Dispatch, Outbox, OutboxError, Progress};
 
-/// The hand on the battery.
-#[derive(Debug)]
-pub struct Control {
-    reserve: Percent,
-    /// The device's timer, in seconds.
-    reversion: u16,
-    /// When the set-point was last written and read back; the first time it is written at once.
-    refreshed_at: Option<Timestamp>,
-    /// Since when the first set-point of an event does not come about.
-    failing_since: Option<Timestamp>,
-    /// The last complaint, so that a lasting one is logged once.
-    complaint: Option<String>,
+/// A device that goes on as before for so long after a command, and for two looks at least, does not obey.
+const PATIENCE_SECONDS: i64 = 120;
+
+/// What a step of control goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// What the owner allows.
+    pub owner: &'a OwnerConfig,
+    /// What the home has.
+    pub home: &'a Home,
+    /// Nameplates and the owner's bounds.
+    pub bounds: &'a Bounds,
+    /// What is measured now.
+    pub measured: Measured,
+    /// The time, the clock, and the owner's one tap.
+    pub moment: Moment,
 }
 
-/// What came of one attempt to bring a set-point about.
-enum Outcome {
-    /// The device has it.
-    Held,
-    /// Nothing is known; try again.
-    Unknown(DeviceError),
-    /// The device does not do it.
-    Refused(String),
+/// The hands on the devices.
+#[derive(Debug)]
+pub struct Control {
+    state: State,
+    battery: Grip,
+    production: Grip,
+    /// Since when what is wanted does not come about.
+    failing_since: Option<Timestamp>,
+    /// How often the command in force was looked at and did not show at all.
+    ignored: u32,
+}
+
+/// What of the devices is within reach: that with the battery, and that whose production can be limited.
+struct Reach<'d>(&'d mut [Device]);
+
+impl Reach<'_> {
+    fn of(&mut self, hand: Hand) -> Option<&mut Device> {
+        self.0.iter_mut().find(|device| match hand {
+            Hand::Battery => device.config().kind.has_battery(),
+            Hand::Production => device.config().limits_production,
+        })
+    }
 }
 
 impl Control {
-    /// A hand that keeps to the owner's reserve and sets the device's timer to `reversion` seconds.
+    /// Hands that set the devices' timers to `reversion` seconds.
     #[must_use]
-    pub const fn new(reserve: Percent, reversion: u16) -> Self {
+    pub fn new(reversion: NonZeroU32) -> Self {
         Self {
-            reserve,
-            reversion,
-            refreshed_at: None,
+            state: State::default(),
+            battery: Grip::new(Hand::Battery, reversion),
+            production: Grip::new(Hand::Production, reversion),
             failing_since: None,
-            complaint: None,
+            ignored: 0,
         }
     }
 
-    /// Does what is due at `now`. `charge` is the state of charge where it was just read.
+    /// Does what is due at the moment.
     ///
     /// # Errors
     /// [`OutboxError`]; what devices do wrong is no error here, but told to the engine.
     pub async fn tick(
         &mut self,
         outbox: &mut Outbox,
-        battery: &mut Device,
-        charge: Option<i64>,
-        now: Timestamp,
+        devices: &mut [Device],
+        mut scene: Scene<'_>,
     ) -> Result<(), OutboxError> {
-        let due = due(&outbox.dispatches()?, now);
-        if let Some(current) = due.current {
-            for superseded in &due.over {
-                let is_news = superseded.progress < Progress::Stopped;
-                let stage = is_news.then_some(Stage::Stopped(Declined::Expired));
-                outbox.advance(superseded.instruction, Progress::Done, stage, now)?;
-            }
-            if !self.obey(outbox, battery, current, charge, now).await? {
-                return Ok(());
-            }
+        let now = scene.moment.now;
+        let mut reach = Reach(devices);
+        close(outbox, now)?;
+        let mut live = Live::of(&outbox.dispatches()?, now);
+        if let Some(why) = policy::interrupts(scene.owner, scene.home, scene.moment) {
+            self.end_all(outbox, &live, why, now)?;
+            live = Live::of(&outbox.dispatches()?, now);
         }
-        self.give_back(outbox, battery, now).await
+        let is_asked = live.iter().next().is_some();
+        if is_asked
+            && scene.measured.charge.is_none()
+            && let Some(battery) = reach.of(Hand::Battery)
+        {
+            scene.measured.charge = battery.charge(now).await.ok();
+        }
+        self.observe(outbox, &live, &scene.measured, now)?;
+        live = Live::of(&outbox.dispatches()?, now);
+        let (told, next) = plan(self.state, &live, scene.bounds, &scene.measured, now);
+        if let Some((instruction, why)) = told.spent {
+            for spent in live.iter().filter(|d| d.instruction == instruction) {
+                end(outbox, spent, why, now)?;
+            }
+            live = Live::of(&outbox.dispatches()?, now);
+        }
+        let is_done = match told.battery {
+            Told::Wait(why) => {
+                self.wait(outbox, &live, why.name(), why, now)?;
+                let is_given_up = Live::of(&outbox.dispatches()?, now).iter().next().is_none();
+                if is_given_up {
+                    self.release(outbox, &mut reach, Hand::Battery, now).await?;
+                    self.release(outbox, &mut reach, Hand::Production, now).await?;
+                }
+                false
+            }
+            Told::Hold(power) => {
+                let command = Command::Hold(power);
+                self.bring_about(
+                    outbox,
+                    &mut reach,
+                    &live,
+                    Hand::Battery,
+                    command,
+                    &scene.measured,
+                    now,
+                )
+                .await?
+            }
+            Told::Release => {
+                begin(outbox, &live, now)?;
+                self.release(outbox, &mut reach, Hand::Battery, now).await?
+            }
+        };
+        if is_done {
+            self.state = next;
+        }
+        match told.production {
+            Some(limit) => {
+                let command = Command::LimitProduction(limit);
+                self.bring_about(
+                    outbox,
+                    &mut reach,
+                    &live,
+                    Hand::Production,
+                    command,
+                    &scene.measured,
+                    now,
+                )
+                .await?;
+            }
+            None if matches!(told.battery, Told::Wait(_)) => {}
+            None => drop(self.release(outbox, &mut reach, Hand::Production, now).await?),
+        }
+        outbox.close_stopped()
     }
 
-    /// Gives the battery back at once, whatever is under way; for an orderly end of the agent.
+    /// Gives everything back at once, whatever is under way; for an orderly end of the agent.
     ///
     /// # Errors
     /// [`OutboxError`].
     pub async fn stop(
         &mut self,
         outbox: &mut Outbox,
-        battery: &mut Device,
+        devices: &mut [Device],
         now: Timestamp,
     ) -> Result<(), OutboxError> {
-        let touched: Vec<_> = outbox
+        let mut reach = Reach(devices);
+        for under_way in outbox
             .dispatches()?
             .into_iter()
             .filter(|d| d.progress > Progress::Waiting)
-            .map(|d| d.instruction)
-            .collect();
-        self.restore(outbox, battery, &touched, now).await
+        {
+            end(outbox, under_way, Declined::GatewayStopping, now)?;
+        }
+        for hand in [Hand::Battery, Hand::Production] {
+            self.release(outbox, &mut reach, hand, now).await?;
+        }
+        outbox.close_stopped()
     }
 
-    /// Holds the set-point of the current instruction; returns whether it was stopped.
-    async fn obey(
+    const fn grip(&mut self, hand: Hand) -> &mut Grip {
+        match hand {
+            Hand::Battery => &mut self.battery,
+            Hand::Production => &mut self.production,
+        }
+    }
+
+    /// Brings a command about and tells of each stage once; returns whether the device has it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the command, whose it is, and what it is measured by"
+    )]
+    async fn bring_about(
         &mut self,
         outbox: &mut Outbox,
-        battery: &mut Device,
-        current: Dispatch,
-        charge: Option<i64>,
+        reach: &mut Reach<'_>,
+        live: &Live,
+        hand: Hand,
+        command: Command,
+        measured: &Measured,
         now: Timestamp,
     ) -> Result<bool, OutboxError> {
-        if current.progress == Progress::Waiting && now > current.expires_at {
-            return self.end(outbox, current, Declined::Expired, now);
-        }
-        let charge = match charge {
-            Some(charge) => Ok(charge),
-            None => battery.charge(now).await,
+        let Some(device) = reach.of(hand) else {
+            return Ok(true);
         };
-        match charge {
-            Ok(charge) if reserve_is_reached(charge, self.reserve) => {
-                return self.end(outbox, current, Declined::ReserveReached, now);
-            }
-            Ok(_) if !self.refresh_is_due(now) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return self.wait(outbox, current, &error, now),
-        }
-        match self.set(outbox, battery, current, now).await? {
+        begin(outbox, live, now)?;
+        let grip = self.grip(hand);
+        match grip.bring_about(command, outbox, device, measured, now).await? {
             Outcome::Held => {
-                self.refreshed_at = Some(now);
                 self.failing_since = None;
-                self.complaint = None;
-                Ok(false)
+                if let Some(power) = self.grip(hand).holding.as_ref().map(grip::Holding::expressed) {
+                    step(outbox, live, Progress::Written, Stage::Written(power), now)?;
+                    step(outbox, live, Progress::Held, Stage::ReadBack(power), now)?;
+                }
+                return Ok(true);
             }
-            Outcome::Unknown(error) => self.wait(outbox, current, &error, now),
-            Outcome::Refused(reason) => {
-                tracing::error!(%reason, "the battery does not keep the set-point; the event ends here");
-                self.end(outbox, current, Declined::DeviceFault, now)
+            Outcome::Written(error) => {
+                if let Some(power) = self.grip(hand).holding.as_ref().map(grip::Holding::expressed) {
+                    step(outbox, live, Progress::Written, Stage::Written(power), now)?;
+                }
+                self.wait(outbox, live, &error.to_string(), Declined::DeviceFault, now)?;
+            }
+            Outcome::Unknown(error) => {
+                self.wait(outbox, live, &error.to_string(), Declined::DeviceFault, now)?;
+            }
+            Outcome::Refused { written, reason } => {
+                if let Some(power) = written {
+                    step(outbox, live, Progress::Written, Stage::Written(power), now)?;
+                }
+                self.grip(hand)
+                    .complain(&format!("the device does not do what it is told: {reason}"));
+                self.end_all(outbox, live, Declined::DeviceFault, now)?;
+                self.release(outbox, reach, hand, now).await?;
+            }
+            Outcome::Overruled => {
+                tracing::warn!(
+                    ?hand,
+                    "somebody set the device by hand during an event; it stays as he set it"
+                );
+                self.grip(hand).holding = None;
+                outbox.forget_owner_setting(hand)?;
+                self.end_all(outbox, live, Declined::OwnerOptOut, now)?;
             }
         }
+        Ok(false)
     }
 
-    /// After a third of the time in which the device would give up.
-    fn refresh_is_due(&self, now: Timestamp) -> bool {
-        let third = i64::from(self.reversion / 3);
-        self.refreshed_at
-            .is_none_or(|at| now.seconds_since(at) >= third || now < at)
+    /// Puts the owner's setting back; returns whether it is there.
+    async fn release(
+        &mut self,
+        outbox: &mut Outbox,
+        reach: &mut Reach<'_>,
+        hand: Hand,
+        now: Timestamp,
+    ) -> Result<bool, OutboxError> {
+        let Some(device) = reach.of(hand) else {
+            return Ok(true);
+        };
+        let is_displaced = outbox.owner_setting(hand)?.is_some();
+        let is_back = self.grip(hand).restore(outbox, device, now).await?;
+        if is_displaced && is_back {
+            outbox.restored(hand, now)?;
+        }
+        Ok(is_back)
+    }
+
+    /// Looks whether what was written shows, and tells so once; a device that goes on as before ends the event.
+    fn observe(
+        &mut self,
+        outbox: &mut Outbox,
+        live: &Live,
+        measured: &Measured,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        let Some(holding) = self.battery.holding.clone().filter(|holding| now > holding.since) else {
+            self.ignored = 0;
+            return Ok(());
+        };
+        let age = now.seconds_since(holding.since);
+        let mut is_ignored = false;
+        for dispatch in live.iter().filter(|d| d.progress == Progress::Held) {
+            match seen(dispatch.target, holding.expressed(), &holding.before, measured) {
+                Seen::Obeyed(power) => {
+                    let after_seconds = u32::try_from(age).unwrap_or(u32::MAX);
+                    let stage = Stage::Observed { power, after_seconds };
+                    outbox.advance(dispatch.instruction, Progress::Observed, Some(stage), now)?;
+                }
+                Seen::Ignored => is_ignored = true,
+                Seen::Partly | Seen::Unknown => {}
+            }
+        }
+        self.ignored = if is_ignored {
+            self.ignored.saturating_add(1)
+        } else {
+            0
+        };
+        if self.ignored >= 2 && age >= PATIENCE_SECONDS {
+            self.battery
+                .complain("the device shows what it was told and goes on as before");
+            self.end_all(outbox, live, Declined::ObservedOtherwise, now)?;
+        }
+        Ok(())
     }
 
     /// Nothing could be done this time. When the device's timer must have run out, the event is over.
     fn wait(
         &mut self,
         outbox: &mut Outbox,
-        current: Dispatch,
-        error: &DeviceError,
-        now: Timestamp,
-    ) -> Result<bool, OutboxError> {
-        self.complain(&format!("the set-point cannot be looked after: {error}"));
-        let since = self
-            .refreshed_at
-            .unwrap_or_else(|| *self.failing_since.get_or_insert(now));
-        if now.seconds_since(since) < i64::from(self.reversion) {
-            return Ok(false);
-        }
-        self.end(outbox, current, Declined::DeviceFault, now)
-    }
-
-    fn end(
-        &mut self,
-        outbox: &mut Outbox,
-        current: Dispatch,
+        live: &Live,
+        reason: &str,
         why: Declined,
         now: Timestamp,
-    ) -> Result<bool, OutboxError> {
-        tracing::info!(instruction = %current.instruction, %why, "the event ends early");
-        outbox.advance(
-            current.instruction,
-            Progress::Stopped,
-            Some(Stage::Stopped(why)),
-            now,
-        )?;
-        self.forget();
-        Ok(true)
-    }
-
-    /// Saves the owner's setting, writes value, timer and enable, reads them back; tells each stage once.
-    async fn set(
-        &mut self,
-        outbox: &mut Outbox,
-        battery: &mut Device,
-        current: Dispatch,
-        now: Timestamp,
-    ) -> Result<Outcome, OutboxError> {
-        let Dispatch {
-            instruction,
-            power,
-            progress,
-            ..
-        } = current;
-        let shown = match battery.storage(now).await {
-            Ok(shown) => shown,
-            Err(error) => return Ok(sort(error)),
-        };
-        let Some((setting, expressed)) = shown.discharge(power, self.reversion) else {
-            return Ok(Outcome::Refused("its storage controls make no sense".to_owned()));
-        };
-        if progress == Progress::Waiting {
-            outbox.keep_owner_setting(shown.setting, now)?;
-            outbox.advance(instruction, Progress::Begun, None, now)?;
-        }
-        if let Err(error) = battery.write_storage(now, setting).await {
-            return Ok(sort(error));
-        }
-        if progress < Progress::Written {
-            outbox.advance(
-                instruction,
-                Progress::Written,
-                Some(Stage::Written(expressed)),
-                now,
-            )?;
-        }
-        match battery.storage(now).await {
-            Ok(shown) if !setting.is_kept_by(&shown.setting) => {
-                return Ok(Outcome::Refused(format!(
-                    "it was given {setting:?} and shows {:?}",
-                    shown.setting
-                )));
-            }
-            Ok(_) => {}
-            Err(error) => return Ok(sort(error)),
-        }
-        if progress < Progress::Held {
-            outbox.advance(instruction, Progress::Held, Some(Stage::ReadBack(expressed)), now)?;
-        }
-        Ok(Outcome::Held)
-    }
-
-    /// No instruction is current: whatever was displaced is put back, and what is over is closed.
-    async fn give_back(
-        &mut self,
-        outbox: &mut Outbox,
-        battery: &mut Device,
-        now: Timestamp,
     ) -> Result<(), OutboxError> {
-        let over = due(&outbox.dispatches()?, now).over;
-        for missed in over.iter().filter(|d| d.progress == Progress::Waiting) {
-            let stage = Stage::Stopped(Declined::Expired);
-            outbox.advance(missed.instruction, Progress::Done, Some(stage), now)?;
-        }
-        let touched: Vec<_> = over
-            .iter()
-            .filter(|d| d.progress > Progress::Waiting)
-            .map(|d| d.instruction)
-            .collect();
-        self.restore(outbox, battery, &touched, now).await
-    }
-
-    async fn restore(
-        &mut self,
-        outbox: &mut Outbox,
-        battery: &mut Device,
-        touched: &[Digest],
-        now: Timestamp,
-    ) -> Result<(), OutboxError> {
-        self.forget();
-        let Some(setting) = outbox.owner_setting()? else {
-            for &instruction in touched {
-                outbox.advance(instruction, Progress::Done, None, now)?;
-            }
+        self.battery
+            .complain(&format!("what is asked cannot be brought about: {reason}"));
+        let refreshed = self.battery.holding.as_ref().map(|holding| holding.refreshed_at);
+        let since = refreshed.unwrap_or_else(|| *self.failing_since.get_or_insert(now));
+        if now.seconds_since(since) < self.battery.reversion_seconds() {
             return Ok(());
-        };
-        let shown = match battery.write_storage(now, setting).await {
-            Ok(()) => battery.storage(now).await,
-            Err(error) => Err(error),
-        };
-        match shown {
-            Ok(shown) if setting.is_kept_by(&shown.setting) => {
-                self.complaint = None;
-                tracing::info!("the battery is back at its owner's setting");
-                outbox.restored(touched, now)?;
-            }
-            Ok(shown) => self.complain(&format!(
-                "the battery shows {:?} instead of its owner's {setting:?}; trying again",
-                shown.setting
-            )),
-            Err(error) => self.complain(&format!(
-                "the owner's setting cannot be put back yet, trying again: {error}"
-            )),
+        }
+        self.end_all(outbox, live, why, now)
+    }
+
+    fn end_all(
+        &mut self,
+        outbox: &mut Outbox,
+        live: &Live,
+        why: Declined,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.failing_since = None;
+        self.ignored = 0;
+        for dispatch in live.iter() {
+            end(outbox, dispatch, why, now)?;
         }
         Ok(())
     }
-
-    const fn forget(&mut self) {
-        self.refreshed_at = None;
-        self.failing_since = None;
-    }
-
-    fn complain(&mut self, complaint: &str) {
-        if self.complaint.as_deref() != Some(complaint) {
-            tracing::error!("{complaint}");
-            self.complaint = Some(complaint.to_owned());
-        }
-    }
 }
 
-/// What the device refuses by the standard's reasons is final (Modbus Application Protocol 1.1b3, §7);
-/// what did not come through, or met a busy device or gateway, may come through later.
-fn sort(error: DeviceError) -> Outcome {
-    match error {
-        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(
-            ExceptionCode::IllegalFunction
-            | ExceptionCode::IllegalDataAddress
-            | ExceptionCode::IllegalDataValue
-            | ExceptionCode::ServerDeviceFailure,
-        )))) => Outcome::Refused(error.to_string()),
-        _ => Outcome::Unknown(error),
+/// An instruction ends before its time.
+fn end(outbox: &mut Outbox, dispatch: Dispatch, why: Declined, now: Timestamp) -> Result<(), OutboxError> {
+    if dispatch.progress >= Progress::Stopped {
+        return Ok(());
     }
+    tracing::info!(instruction = %dispatch.instruction, %why, "the event ends early");
+    outbox.advance(
+        dispatch.instruction,
+        Progress::Stopped,
+        Some(Stage::Stopped(why)),
+        now,
+    )
+}
+
+/// The time of these has come, and the agent is there for them.
+fn begin(outbox: &mut Outbox, live: &Live, now: Timestamp) -> Result<(), OutboxError> {
+    for dispatch in live.iter().filter(|d| d.progress == Progress::Waiting) {
+        outbox.advance(dispatch.instruction, Progress::Begun, None, now)?;
+    }
+    Ok(())
+}
+
+fn step(
+    outbox: &mut Outbox,
+    live: &Live,
+    progress: Progress,
+    stage: Stage,
+    now: Timestamp,
+) -> Result<(), OutboxError> {
+    let current = outbox.dispatches()?;
+    let is_live = |d: &&Dispatch| live.iter().any(|live| live.instruction == d.instruction);
+    for dispatch in current.iter().filter(is_live).filter(|d| d.progress < progress) {
+        outbox.advance(dispatch.instruction, progress, Some(stage), now)?;
+    }
+    Ok(())
+}
+
+/// Says of what is over how it ended: its time has passed, or a later one of its kind took its place. It is
+/// done when nothing is displaced any more.
+fn close(outbox: &mut Outbox, now: Timestamp) -> Result<(), OutboxError> {
+    let dispatches = outbox.dispatches()?;
+    let live = Live::of(&dispatches, now);
+    let is_live = |d: &&Dispatch| live.iter().any(|live| live.instruction == d.instruction);
+    for over in dispatches.iter().filter(|d| d.start <= now && !is_live(d)) {
+        let is_superseded = now < over.end && live.iter().any(|d| d.target.kind() == over.target.kind());
+        let (progress, stage) = match over.progress {
+            Progress::Stopped | Progress::Done => continue,
+            _ if is_superseded => (Progress::Done, Stage::Stopped(Declined::Superseded)),
+            Progress::Waiting => (Progress::Done, Stage::Stopped(Declined::Expired)),
+            _ => (Progress::Stopped, Stage::Completed),
+        };
+        outbox.advance(over.instruction, progress, Some(stage), now)?;
+    }
+    Ok(())
 }

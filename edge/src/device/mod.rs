@@ -1,15 +1,15 @@
 //! Devices: one task for each connection ([`bus`]) and one for each device, so that a slow or dead device
 //! holds up nobody else, and a fault while talking to it ends nothing but that task.
 //!
-//! [`endpoint`] says where a device is, [`sunspec`] finds and reads models, [`storage`] is what can be set on
-//! a battery, [`driver`] what is asked of each kind of device, [`reading`] and [`live`] what it showed.
+//! [`endpoint`] says where a device is, [`sunspec`] finds and reads models, [`controls`] is what can be set,
+//! [`driver`] what is asked of each kind of device, [`reading`] and [`live`] what it showed.
 
 pub mod bus;
+pub mod controls;
 pub mod driver;
 pub mod endpoint;
 pub mod live;
 pub mod reading;
-pub mod storage;
 pub mod sunspec;
 
 use std::collections::BTreeMap;
@@ -22,11 +22,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::bus::tls::{Tls, TlsError};
 use self::bus::{Bus, BusSettings, pace};
-pub use self::driver::{Driver, DriverError, Observations, Snapshot};
+use self::controls::{Controls, Write};
+pub use self::driver::{Driver, DriverError, Hand, Observations, Snapshot};
 use self::endpoint::Endpoint;
 pub use self::live::Live;
 pub use self::reading::{Counter, Observed};
-pub use self::storage::{Setting, StorageState};
 pub use self::sunspec::SunSpecError;
 use crate::config::DeviceConfig;
 use crate::config::device::reads_of_a_round;
@@ -85,8 +85,13 @@ pub fn overloaded_lines(configs: &[DeviceConfig], period: Duration) -> Vec<pace:
 enum Ask {
     Observe(Timestamp, bool, oneshot::Sender<Snapshot>),
     Charge(Timestamp, oneshot::Sender<Result<i64, DriverError>>),
-    Storage(Timestamp, oneshot::Sender<Result<StorageState, DriverError>>),
-    Write(Timestamp, Setting, oneshot::Sender<Result<(), DriverError>>),
+    Controls(Hand, Timestamp, oneshot::Sender<Result<Controls, DriverError>>),
+    Write(
+        Box<Controls>,
+        Vec<Write>,
+        Timestamp,
+        oneshot::Sender<Result<(), DriverError>>,
+    ),
 }
 
 /// The task of a device has ended; it is started anew for the next question.
@@ -125,6 +130,12 @@ impl Device {
         &self.config
     }
 
+    /// Its connection, which it may share.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
     /// Begins to read all channels; the answer is awaited apart, so that devices are read at once. A device
     /// that was silent is left alone for a while, unless it `must` be asked.
     pub fn observe(&mut self, now: Timestamp, must: bool) -> Observing {
@@ -146,23 +157,28 @@ impl Device {
         Ok(answer.await.map_err(|_| TaskEnded)??)
     }
 
-    /// The storage controls.
+    /// The controls as they stand.
     ///
     /// # Errors
     /// [`DeviceError`].
-    pub async fn storage(&mut self, now: Timestamp) -> Result<StorageState, DeviceError> {
+    pub async fn controls(&mut self, hand: Hand, now: Timestamp) -> Result<Controls, DeviceError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Storage(now, reply));
+        self.ask(Ask::Controls(hand, now, reply));
         Ok(answer.await.map_err(|_| TaskEnded)??)
     }
 
-    /// Writes the storage controls.
+    /// Writes to the map that these controls were read from.
     ///
     /// # Errors
     /// [`DeviceError`].
-    pub async fn write_storage(&mut self, now: Timestamp, setting: Setting) -> Result<(), DeviceError> {
+    pub async fn write(
+        &mut self,
+        controls: &Controls,
+        writes: Vec<Write>,
+        now: Timestamp,
+    ) -> Result<(), DeviceError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Write(now, setting, reply));
+        self.ask(Ask::Write(Box::new(controls.clone()), writes, now, reply));
         Ok(answer.await.map_err(|_| TaskEnded)??)
     }
 
@@ -195,6 +211,7 @@ impl Observing {
                     .map(|channel| (channel, Err(Missing::Unreachable)))
                     .collect(),
                 live: Live::default(),
+                complaint: Some(TaskEnded.to_string()),
             },
         }
     }
@@ -209,9 +226,9 @@ fn spawn(config: Arc<DeviceConfig>, bus: &Bus) -> mpsc::Sender<Ask> {
             match ask {
                 Ask::Observe(now, must, reply) => drop(reply.send(driver.observe(now, must).await)),
                 Ask::Charge(now, reply) => drop(reply.send(driver.charge(now).await)),
-                Ask::Storage(now, reply) => drop(reply.send(driver.storage(now).await)),
-                Ask::Write(now, setting, reply) => {
-                    drop(reply.send(driver.write_storage(now, setting).await));
+                Ask::Controls(hand, now, reply) => drop(reply.send(driver.controls(hand, now).await)),
+                Ask::Write(controls, writes, now, reply) => {
+                    drop(reply.send(driver.write(&controls, &writes, now).await));
                 }
             }
         }

@@ -23,19 +23,20 @@ pub(super) async fn examine(config: &AgentConfig) -> Finding {
         };
         topic.to_string()
     });
-    let link = LinkConfig {
-        subscriptions: subscriptions.collect(),
-        ..LinkConfig::new(
-            config.broker.clone(),
-            format!("gridtally-doctor-{}", std::process::id()),
-        )
+    let name = format!("gridtally-doctor-{}", std::process::id());
+    let link = match config.broker.link(name) {
+        Ok(link) => LinkConfig {
+            subscriptions: subscriptions.collect(),
+            ..link
+        },
+        Err(error) => return Finding::bad("broker", error.to_string()),
     };
     if let Err(error) = link.check() {
         return Finding::bad("broker", error.to_string());
     }
     let (_link, mut events) = Link::start(link);
     let first = timeout(DEADLINE, events.recv()).await;
-    judge(without_password(&config.broker), first.ok().flatten())
+    judge(without_password(&config.broker.address), first.ok().flatten())
 }
 
 fn judge(broker: &str, first: Option<LinkEvent>) -> Finding {

@@ -16,6 +16,15 @@ const SILENCE_MAX: i64 = 86_400;
 /// An agent that has the memory keeps it; only one that is just starting is worth waiting for.
 const BUSY_WAIT: Duration = Duration::from_millis(300);
 
+/// The fields of [`Seen`], in order.
+const SEEN: &str = "
+    SELECT (SELECT coalesce(max(sequence), 0) FROM chain),
+           (SELECT count(*) FROM message WHERE waiting = 1),
+           (SELECT min(sealed_at) FROM message WHERE waiting = 1),
+           (SELECT max(delivered_at) FROM message),
+           (SELECT count(*) FROM refused),
+           (SELECT coalesce(sum(count), 0) FROM dropped)";
+
 /// What the memory of the agent shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outbox {
@@ -25,13 +34,27 @@ pub(super) enum Outbox {
     Held,
     /// It cannot be read.
     Unreadable(String),
-    /// How many reports were made, how many messages wait for a receipt and since when, how many were refused.
-    Seen {
-        reports: i64,
-        waiting: i64,
-        oldest: Option<i64>,
-        refused: i64,
-    },
+    /// It has the layout of an earlier agent.
+    Earlier,
+    /// What is in it.
+    Seen(Seen),
+}
+
+/// What is in the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Seen {
+    /// How many reports were made.
+    reports: i64,
+    /// How many messages wait for a receipt.
+    waiting: i64,
+    /// When the oldest of them was signed.
+    oldest: Option<i64>,
+    /// When the last receipt came.
+    receipt: Option<i64>,
+    /// How many messages were refused for good.
+    refused: i64,
+    /// How many were dropped because there was no room or no time for them.
+    dropped: i64,
 }
 
 /// Looks into the memory without changing it.
@@ -43,19 +66,20 @@ pub(super) fn look(data: &Path) -> Outbox {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let seen = Connection::open_with_flags(&file, flags).and_then(|connection| {
         connection.busy_timeout(BUSY_WAIT)?;
-        connection.query_row(
-            "SELECT (SELECT max(sequence) FROM chain), (SELECT count(*) FROM message),
-                    (SELECT min(sealed_at) FROM message), (SELECT count(*) FROM refused)",
-            [],
-            |row| {
-                Ok(Outbox::Seen {
-                    reports: row.get::<_, Option<i64>>(0)?.unwrap_or(0),
-                    waiting: row.get(1)?,
-                    oldest: row.get(2)?,
-                    refused: row.get(3)?,
-                })
-            },
-        )
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < outbox::VERSION {
+            return Ok(Outbox::Earlier);
+        }
+        connection.query_row(SEEN, [], |row| {
+            Ok(Outbox::Seen(Seen {
+                reports: row.get(0)?,
+                waiting: row.get(1)?,
+                oldest: row.get(2)?,
+                receipt: row.get(3)?,
+                refused: row.get(4)?,
+                dropped: row.get(5)?,
+            }))
+        })
     });
     seen.unwrap_or_else(|error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Outbox::Held,
@@ -72,41 +96,66 @@ pub(super) fn outbox(seen: &Outbox, now: Timestamp) -> Finding {
             "outbox",
             format!("it cannot be read ({why}); is the disk well, and does the state belong to this user?"),
         ),
-        Outbox::Seen {
-            reports,
-            waiting,
-            oldest,
-            refused,
-        } => {
-            let age = oldest.map_or(0, |oldest| now.unix().saturating_sub(oldest));
-            if *refused > 0 {
-                return Finding::odd(
-                    "outbox",
-                    format!(
-                        "the engine refused {refused} messages for good; the agent's log says why. Is this gateway \
-                         enrolled with this key and these devices?"
-                    ),
-                );
-            }
-            if age > SILENCE_MAX {
-                return Finding::bad(
-                    "outbox",
-                    format!(
-                        "{waiting} messages wait for the engine's receipt, the oldest for {} hours; does the engine \
-                         run, is this gateway enrolled, and is the engine's key in the config the right one?",
-                        age / 3_600
-                    ),
-                );
-            }
-            let text = match waiting {
-                0 => format!("{reports} reports were made, and the engine has signed for all of them"),
-                waiting => {
-                    format!("{reports} reports were made; {waiting} messages wait for the engine's receipt")
-                }
-            };
-            Finding::well("outbox", text)
-        }
+        Outbox::Earlier => Finding::well(
+            "outbox",
+            "an earlier agent made it; this one brings it up to date at its start",
+        ),
+        Outbox::Seen(seen) => judge(seen, now),
     }
+}
+
+fn judge(seen: &Seen, now: Timestamp) -> Finding {
+    let hours = |since: i64| now.unix().saturating_sub(since) / 3_600;
+    let Seen { reports, waiting, .. } = seen;
+    let last = seen.receipt.map_or_else(
+        || "no receipt has come yet".to_owned(),
+        |at| {
+            Timestamp::from_unix(at)
+                .map_or_else(|_| String::new(), |at| format!("the last receipt came at {at}"))
+        },
+    );
+    if let Some(oldest) = seen
+        .oldest
+        .filter(|oldest| now.unix().saturating_sub(*oldest) > SILENCE_MAX)
+    {
+        return Finding::bad(
+            "outbox",
+            format!(
+                "{waiting} messages wait for the engine's receipt, the oldest for {} hours; {last}. Does the engine run, \
+                 is this gateway enrolled, and is the engine's key in the config the right one?",
+                hours(oldest)
+            ),
+        );
+    }
+    if seen.refused > 0 {
+        return Finding::odd(
+            "outbox",
+            format!(
+                "the engine refused {} messages for good; the agent's log says why. Is this gateway enrolled with this \
+                 key and these devices?",
+                seen.refused
+            ),
+        );
+    }
+    if seen.dropped > 0 {
+        return Finding::odd(
+            "outbox",
+            format!(
+                "{} messages were dropped before they could be delivered, because an outage was longer than keep_days \
+                 or fuller than keep_mib; {last}",
+                seen.dropped
+            ),
+        );
+    }
+    Finding::well(
+        "outbox",
+        match waiting {
+            0 => format!("{reports} reports were made, none waits for the engine's receipt; {last}"),
+            waiting => format!(
+                "{reports} reports were made, {waiting} messages wait for the engine's receipt; {last}"
+            ),
+        },
+    )
 }
 
 /// Whether the engine's key was put in.
@@ -129,26 +178,35 @@ mod tests {
     use crate::doctor::Health;
     use gridtally_protocol::identity::SigningIdentity;
 
-    fn judged(waiting: i64, oldest: Option<i64>, refused: i64) -> Finding {
-        let seen = Outbox::Seen {
-            reports: 7,
-            waiting,
-            oldest,
-            refused,
-        };
-        outbox(&seen, Timestamp::from_unix(1_800_000_000).unwrap())
+    fn judged(seen: Seen) -> Finding {
+        outbox(&Outbox::Seen(seen), Timestamp::from_unix(1_800_000_000).unwrap())
     }
 
     #[test]
-    fn what_waits_for_a_day_is_bad_and_what_was_refused_is_told() {
-        assert_eq!(judged(0, None, 0).health, Health::Well);
-        assert_eq!(judged(2, Some(1_799_999_000), 0).health, Health::Well);
-        let late = judged(2, Some(1_799_800_000), 0);
+    fn what_waits_for_a_day_is_bad_and_what_was_refused_or_dropped_is_told() {
+        let seen = Seen {
+            reports: 7,
+            receipt: Some(1_799_999_000),
+            ..Seen::default()
+        };
+        let well = judged(seen);
+        assert!(
+            well.health == Health::Well && well.text.contains("2027-01-15"),
+            "{well:?}"
+        );
+        let waiting = |oldest| Seen {
+            waiting: 2,
+            oldest: Some(oldest),
+            ..seen
+        };
+        assert_eq!(judged(waiting(1_799_999_000)).health, Health::Well);
+        let late = judged(waiting(1_799_800_000));
         assert!(
             late.health == Health::Bad && late.text.contains("55 hours"),
             "{late:?}"
         );
-        assert_eq!(judged(0, None, 1).health, Health::Odd);
+        assert_eq!(judged(Seen { refused: 1, ..seen }).health, Health::Odd);
+        assert_eq!(judged(Seen { dropped: 1, ..seen }).health, Health::Odd);
     }
 
     #[test]
@@ -167,13 +225,6 @@ mod tests {
         let open = crate::outbox::Outbox::open(directory.path(), key, true).unwrap();
         assert_eq!(look(directory.path()), Outbox::Held);
         drop(open);
-        assert!(matches!(
-            look(directory.path()),
-            Outbox::Seen {
-                reports: 0,
-                waiting: 0,
-                ..
-            }
-        ));
+        assert_eq!(look(directory.path()), Outbox::Seen(Seen::default()));
     }
 }

@@ -2,13 +2,17 @@
 
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::receipt::Verdict;
+use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::TopicKind;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Outbox, OutboxError};
 
-const DAY: i64 = 86_400;
+/// How far the numbers leap when the engine holds another report of a number of ours: then this memory is
+/// older than what was sent (a restored disk), and none of the numbers up to the engine's last may be used
+/// again. No gateway makes so many reports within what a backup may be old.
+const LEAP: i64 = 1 << 20;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +24,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn name(self) -> &'static str {
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Report => "report",
             Self::Acknowledgement => "ack",
         }
     }
 
-    fn from_name(name: &str) -> Result<Self, OutboxError> {
+    pub(super) fn from_name(name: &str) -> Result<Self, OutboxError> {
         match name {
             "report" => Ok(Self::Report),
             "ack" => Ok(Self::Acknowledgement),
@@ -70,30 +76,34 @@ pub(super) fn enqueue(
     transaction: &Transaction<'_>,
     kind: Kind,
     envelope: &[u8],
+    sequence: Option<i64>,
     now: Timestamp,
 ) -> Result<u64, OutboxError> {
     let added = transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO message (kind, digest, envelope, sealed_at) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR IGNORE INTO message (kind, digest, envelope, sealed_at, sequence) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             kind.name(),
             Digest::of(envelope).as_bytes(),
             envelope,
-            now.unix()
+            now.unix(),
+            sequence
         ])?;
     Ok(u64::try_from(added).unwrap_or(0))
 }
 
 impl Outbox {
-    /// The messages after the place `after`, oldest first, at most `limit`.
+    /// The messages after the place `after` that wait for a receipt, oldest first, at most `limit`.
     ///
     /// # Errors
     /// [`OutboxError`].
     pub fn outgoing_after(&self, after: i64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT id, kind, envelope FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, kind, envelope FROM message \
+             WHERE id > ?1 AND waiting = 1 ORDER BY id LIMIT ?2",
+        )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map([after, limit], |row| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
@@ -109,8 +119,9 @@ impl Outbox {
         .collect()
     }
 
-    /// Takes the entries of a receipt: what the engine holds is removed, what it refuses for good is set
-    /// aside with the reason. Digests of nothing that waits are passed over.
+    /// Takes the entries of a receipt: what the engine holds waits no more (a report stays for a while,
+    /// should the engine ask for it again), what it refuses for good is set aside with the reason. Digests
+    /// of nothing that waits are passed over.
     ///
     /// # Errors
     /// [`OutboxError`]; nothing is changed then.
@@ -122,52 +133,20 @@ impl Outbox {
         let mut receipted = Receipted::default();
         let transaction = self.connection.transaction()?;
         for (digest, verdict) in entries {
-            if let Err(refusal) = verdict {
-                receipted.refused += transaction
-                    .prepare_cached(
-                        "INSERT OR IGNORE INTO refused (kind, digest, envelope, reason, refused_at) \
-                         SELECT kind, digest, envelope, ?2, ?3 FROM message WHERE digest = ?1",
-                    )?
-                    .execute(params![digest.as_bytes(), refusal.name(), now.unix()])?;
-            }
-            let id: Option<i64> = transaction
-                .prepare_cached("DELETE FROM message WHERE digest = ?1 RETURNING id")?
-                .query_row([digest.as_bytes()], |row| row.get(0))
-                .optional()?;
+            let id = match verdict {
+                Ok(()) => held(&transaction, *digest, now)?,
+                Err(refusal) => {
+                    let id = refused(&transaction, *digest, *refusal, now)?;
+                    receipted.refused = receipted.refused.saturating_add(usize::from(id.is_some()));
+                    id
+                }
+            };
             receipted.ids.extend(id);
         }
         transaction.commit()?;
         let removed = u64::try_from(receipted.ids.len()).unwrap_or(u64::MAX);
         self.depth = self.depth.saturating_sub(removed);
         Ok(receipted)
-    }
-
-    /// Drops what is older than `keep_days`; returns the places of the messages that were never delivered.
-    ///
-    /// # Errors
-    /// [`OutboxError`].
-    pub fn expire(&mut self, keep_days: u16, now: Timestamp) -> Result<Vec<i64>, OutboxError> {
-        let before = now
-            .unix()
-            .saturating_sub(DAY.saturating_mul(i64::from(keep_days)));
-        let transaction = self.connection.transaction()?;
-        let expired: Vec<i64> = transaction
-            .prepare_cached("DELETE FROM message WHERE sealed_at < ?1 RETURNING id")?
-            .query_map([before], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        transaction
-            .prepare_cached("DELETE FROM refused WHERE refused_at < ?1")?
-            .execute([before])?;
-        transaction
-            .prepare_cached(
-                "DELETE FROM instruction WHERE ends_at < ?1 AND progress = 'done' \
-                 AND sequence < (SELECT max(sequence) FROM instruction)",
-            )?
-            .execute([before])?;
-        transaction.commit()?;
-        let removed = u64::try_from(expired.len()).unwrap_or(u64::MAX);
-        self.depth = self.depth.saturating_sub(removed);
-        Ok(expired)
     }
 
     /// The reasons of what the engine refused, oldest first.
@@ -181,4 +160,50 @@ impl Outbox {
         let rows = statement.query_map([], |row| Ok((Digest::from_bytes(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// The engine holds a message; its place, if it waited.
+fn held(transaction: &Transaction<'_>, digest: Digest, now: Timestamp) -> Result<Option<i64>, OutboxError> {
+    let kept = transaction
+        .prepare_cached(
+            "UPDATE message SET waiting = 0, delivered_at = coalesce(delivered_at, ?2) \
+             WHERE digest = ?1 AND waiting = 1 AND kind = 'report' RETURNING id",
+        )?
+        .query_row(params![digest.as_bytes(), now.unix()], |row| row.get(0))
+        .optional()?;
+    if kept.is_some() {
+        return Ok(kept);
+    }
+    Ok(transaction
+        .prepare_cached("DELETE FROM message WHERE digest = ?1 AND waiting = 1 RETURNING id")?
+        .query_row([digest.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
+/// The engine refuses a message for good; its place, if it waited.
+fn refused(
+    transaction: &Transaction<'_>,
+    digest: Digest,
+    refusal: Refusal,
+    now: Timestamp,
+) -> Result<Option<i64>, OutboxError> {
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO refused (kind, digest, envelope, reason, refused_at) \
+             SELECT kind, digest, envelope, ?2, ?3 FROM message WHERE digest = ?1 AND waiting = 1",
+        )?
+        .execute(params![digest.as_bytes(), refusal.name(), now.unix()])?;
+    let gone: Option<(i64, String)> = transaction
+        .prepare_cached("DELETE FROM message WHERE digest = ?1 AND waiting = 1 RETURNING id, kind")?
+        .query_row([digest.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let is_report = gone.as_ref().is_some_and(|(_, kind)| kind == Kind::Report.name());
+    if is_report && refusal == Refusal::Equivocation {
+        transaction.execute("UPDATE chain SET sequence = sequence + ?1", [LEAP])?;
+        tracing::error!(
+            "the engine holds another report of a number of ours: this state is older than what was sent \
+             (a restored disk, or two gateways with one key); the numbers go on {LEAP} higher"
+        );
+    }
+    Ok(gone.map(|(id, _)| id))
 }

@@ -5,14 +5,21 @@
 //! forcing the disk (a crash of the agent loses nothing, a power cut the last interval at most); what is
 //! signed is forced to the disk *before* it leaves, so that no sequence number is ever used for two reports.
 //!
-//! **The bound.** What the engine has not signed for is kept for `keep_days`; after that the oldest goes
-//! first, with a line in the log. A refused message is kept as long, as evidence, and never sent again.
+//! **The bound** is one of days and of bytes: see [`Keep`]. What goes undelivered is recorded for good.
+//!
+//! **A disk that takes nothing** (full, failing, turned read-only) does not end the agent: intervals wait in
+//! memory within a bound, nothing is signed, no instruction is taken, and all is made up for when the disk
+//! is back. [`Outbox::status`] says so meanwhile.
 //!
 //! The file is held exclusively: a second agent with the same state is refused.
 
+mod again;
 mod delivery;
 mod dispatch;
+mod keep;
+mod owner;
 mod report;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,15 +29,20 @@ use gridtally_protocol::message::MessageError;
 use gridtally_protocol::time::{Interval, IntervalLength, TimeError, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+pub use self::again::{AGAIN_MAX, Again};
 pub use self::delivery::{Kind, Outgoing, Receipted};
-pub use self::dispatch::{Dispatch, Progress};
+pub use self::dispatch::{Dispatch, EventRecord, Progress};
+pub use self::keep::{DELIVERED_DAYS, DropReason, Dropped, Keep, Status};
 use crate::meter::{Meters, Sample};
 
-const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+pub(crate) use self::schema::VERSION;
 pub(crate) const FILE: &str = "outbox.sqlite";
 /// How long to wait for an agent that is just ending.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
+/// Bytes of a page of a new file. At 1000 pages the journal is folded back into the file, so it stays at 1 MiB.
+const PAGE_LEN: i64 = 1_024;
+/// At most so many intervals wait in memory while the disk takes nothing: two days of five minutes.
+const UNKEPT_MAX: usize = 576;
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +66,8 @@ pub enum OutboxError {
     Sqlite(#[from] rusqlite::Error),
     /// It was made by a later version.
     #[error(
-        "the outbox has version {found}, this agent knows version {SCHEMA_VERSION}; install the later agent"
+        "the outbox has version {found}, this agent knows version {}; install the later agent",
+        schema::VERSION
     )]
     Version {
         /// The version in the file.
@@ -84,6 +97,17 @@ pub enum OutboxError {
 }
 
 impl OutboxError {
+    /// Whether the disk takes nothing at the moment: it is full, it fails, or it was turned read-only.
+    #[must_use]
+    pub fn is_storage(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        let Self::Sqlite(error) = self else { return false };
+        matches!(
+            error.sqlite_error_code(),
+            Some(DiskFull | SystemIoFailure | ReadOnly | CannotOpen)
+        )
+    }
+
     fn corrupt(what: &'static str, reason: impl ToString) -> Self {
         Self::Corrupt {
             what,
@@ -109,6 +133,10 @@ pub struct Outbox {
     sync: bool,
     /// How many messages wait for a receipt.
     depth: u64,
+    /// Intervals that the disk did not take, oldest first.
+    unkept: Vec<Pending>,
+    /// Why it did not.
+    trouble: Option<String>,
 }
 
 impl Outbox {
@@ -135,21 +163,25 @@ impl Outbox {
         connection
             .pragma_update(None, "locking_mode", "EXCLUSIVE")
             .map_err(held)?;
+        // Before the first table: each step changes a few rows, and a small page makes the writing small.
+        connection.pragma_update(None, "page_size", PAGE_LEN)?;
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(held)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        prepare(&mut connection, key.identity()).map_err(|error| match error {
+        schema::prepare(&mut connection, key.identity()).map_err(|error| match error {
             OutboxError::Sqlite(error) => held(error),
             other => other,
         })?;
-        let depth = connection.query_row("SELECT count(*) FROM message", [], |row| row.get::<_, i64>(0))?;
+        let depth = keep::count_waiting(&connection)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Self {
             connection,
             key,
             sync,
-            depth: u64::try_from(depth).unwrap_or(0),
+            depth,
+            unkept: Vec::new(),
+            trouble: None,
         })
     }
 
@@ -187,6 +219,8 @@ impl Outbox {
 
     /// Keeps the counters of a boundary with the intervals that ended there, in one transaction.
     ///
+    /// A disk that takes nothing is no error: the intervals wait in memory and are kept with the next ones.
+    ///
     /// # Errors
     /// [`OutboxError`]; nothing is kept then.
     pub fn keep_intervals(
@@ -196,22 +230,58 @@ impl Outbox {
         ended: &[Pending],
     ) -> Result<(), OutboxError> {
         let state = json("counter state", meters)?;
+        match self.write_intervals(boundary, &state, ended) {
+            Ok(()) => {
+                self.unkept.clear();
+                if self.trouble.take().is_some() {
+                    tracing::warn!(
+                        "the disk takes what is measured again; nothing that was in memory is lost"
+                    );
+                }
+                Ok(())
+            }
+            Err(error) if error.is_storage() => {
+                self.complain(&error);
+                self.unkept.extend_from_slice(ended);
+                let over = self.unkept.len().saturating_sub(UNKEPT_MAX);
+                self.unkept.drain(..over);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_intervals(
+        &mut self,
+        boundary: Timestamp,
+        state: &str,
+        ended: &[Pending],
+    ) -> Result<(), OutboxError> {
         let transaction = self.connection.transaction()?;
+        // A transaction of which the disk said that it failed may have been kept after all.
+        for pending in &self.unkept {
+            insert_interval(&transaction, "INSERT OR IGNORE", pending)?;
+        }
         for pending in ended {
-            let samples = json("samples", &pending.samples)?;
-            transaction
-                .prepare_cached("INSERT INTO interval (start, length, samples) VALUES (?1, ?2, ?3)")?
-                .execute(params![
-                    pending.interval.start().unix(),
-                    pending.interval.length().seconds(),
-                    samples
-                ])?;
+            insert_interval(&transaction, "INSERT", pending)?;
         }
         transaction
             .prepare_cached("INSERT OR REPLACE INTO meters (one, boundary, state) VALUES (1, ?1, ?2)")?
             .execute(params![boundary.unix(), state])?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Says once that the disk takes nothing, and remembers why.
+    pub(crate) fn complain(&mut self, error: &OutboxError) {
+        let reason = error.to_string();
+        if self.trouble.as_ref() != Some(&reason) {
+            tracing::error!(
+                %reason,
+                "the disk takes nothing: measuring goes on in memory, nothing is signed; make room or replace it"
+            );
+            self.trouble = Some(reason);
+        }
     }
 
     /// The intervals that wait for their report, oldest first.
@@ -251,30 +321,27 @@ impl Outbox {
     }
 }
 
-fn prepare(connection: &mut Connection, gateway: Identity) -> Result<(), OutboxError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.execute(
-                "INSERT INTO chain (one, gateway, sequence, digest) VALUES (1, ?1, 0, ?2)",
-                params![gateway.to_string(), Digest::NONE.as_bytes()],
-            )?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
-        SCHEMA_VERSION => {}
-        found => return Err(OutboxError::Version { found }),
-    }
-    let found: String = transaction.query_row("SELECT gateway FROM chain", [], |row| row.get(0))?;
-    if found != gateway.to_string() {
-        return Err(OutboxError::Foreign {
-            found,
-            expected: gateway.to_string(),
-        });
-    }
-    transaction.commit()?;
+fn insert_interval(
+    transaction: &Transaction<'_>,
+    insert: &str,
+    pending: &Pending,
+) -> Result<(), OutboxError> {
+    let samples = json("samples", &pending.samples)?;
+    transaction
+        .prepare_cached(&format!(
+            "{insert} INTO interval (start, length, samples) VALUES (?1, ?2, ?3)"
+        ))?
+        .execute(params![
+            pending.interval.start().unix(),
+            pending.interval.length().seconds(),
+            samples
+        ])?;
     Ok(())
+}
+
+/// A report's number as a column holds it.
+fn sequence_column(sequence: u64) -> Result<i64, OutboxError> {
+    i64::try_from(sequence).map_err(|e| OutboxError::corrupt("sequence number", e))
 }
 
 fn pending(connection: &Connection) -> Result<Vec<Pending>, OutboxError> {

@@ -10,14 +10,15 @@ use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX
 use gridtally_protocol::time::Timestamp;
 use rusqlite::params;
 
-use super::{Kind, Outbox, OutboxError, Pending, chain, delivery, pending};
+use super::{Kind, Outbox, OutboxError, Pending, chain, delivery, pending, sequence_column};
 
 impl Outbox {
     /// Signs the oldest pending intervals as the next report, forced to the disk: the chain, the message
     /// and the removal of the intervals are one transaction. Takes at most `intervals_max` that follow on
     /// one another, and fewer where the report would be too long.
     ///
-    /// Returns whether there was anything to sign.
+    /// Returns whether anything was signed. A disk that takes nothing is no error: nothing is signed then,
+    /// and the intervals wait.
     ///
     /// # Errors
     /// [`OutboxError`]; nothing is changed then.
@@ -54,13 +55,11 @@ impl Outbox {
                 }
             };
             let digest = Digest::of(&envelope);
-            let added = delivery::enqueue(transaction, Kind::Report, &envelope, now)?;
+            let number = sequence_column(sequence)?;
+            let added = delivery::enqueue(transaction, Kind::Report, &envelope, Some(number), now)?;
             transaction.execute(
                 "UPDATE chain SET sequence = ?1, digest = ?2",
-                params![
-                    i64::try_from(sequence).map_err(|e| OutboxError::corrupt("sequence number", e))?,
-                    digest.as_bytes()
-                ],
+                params![number, digest.as_bytes()],
             )?;
             for sealed in run {
                 transaction
@@ -68,7 +67,14 @@ impl Outbox {
                     .execute([sealed.interval.start().unix()])?;
             }
             Ok(added)
-        })?;
+        });
+        let sealed = match sealed {
+            Err(error) if error.is_storage() => {
+                self.complain(&error);
+                return Ok(false);
+            }
+            sealed => sealed?,
+        };
         self.depth = self.depth.saturating_add(sealed);
         Ok(sealed > 0)
     }

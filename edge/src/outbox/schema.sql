@@ -22,13 +22,37 @@ CREATE TABLE interval (
     samples TEXT    NOT NULL
 ) STRICT;
 
--- Signed messages for which the engine has not signed yet, in the order in which they were made.
+-- Signed messages in the order in which they were made. Those that wait for the engine's receipt have
+-- `waiting = 1`. Reports stay for a while after their receipt and are sent again when the engine asks.
 CREATE TABLE message (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     kind      TEXT    NOT NULL CHECK (kind IN ('report', 'ack')),
     digest    BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
     envelope  BLOB    NOT NULL,
-    sealed_at INTEGER NOT NULL
+    sealed_at INTEGER NOT NULL,
+    -- The number of a report.
+    sequence  INTEGER,
+    waiting   INTEGER NOT NULL DEFAULT 1 CHECK (waiting IN (0, 1)),
+    -- When the first receipt came.
+    delivered_at INTEGER
+) STRICT;
+
+-- What was dropped without having been delivered, one row for each kind and reason.
+CREATE TABLE dropped (
+    kind           TEXT    NOT NULL,
+    reason         TEXT    NOT NULL,
+    count          INTEGER NOT NULL,
+    first_sequence INTEGER,
+    last_sequence  INTEGER,
+    first_at       INTEGER NOT NULL,
+    last_at        INTEGER NOT NULL,
+    PRIMARY KEY (kind, reason)
+) STRICT;
+
+-- When the last request to send again that was answered was issued: an older one is a replay.
+CREATE TABLE asked (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    issued_at INTEGER NOT NULL
 ) STRICT;
 
 -- Signed messages that the engine refused for good, with its reason.
@@ -39,23 +63,4 @@ CREATE TABLE refused (
     envelope   BLOB    NOT NULL,
     reason     TEXT    NOT NULL,
     refused_at INTEGER NOT NULL
-) STRICT;
-
--- Instructions of the engine, the accepted power in milliwatts (NULL: declined), and how far they are.
-CREATE TABLE instruction (
-    digest      BLOB    PRIMARY KEY CHECK (length(digest) = 32),
-    sequence    INTEGER NOT NULL UNIQUE,
-    event       TEXT    NOT NULL,
-    starts_at   INTEGER NOT NULL,
-    ends_at     INTEGER NOT NULL,
-    expires_at  INTEGER NOT NULL,
-    power       INTEGER,
-    progress    TEXT    NOT NULL CHECK (progress IN ('waiting', 'begun', 'written', 'held', 'stopped', 'done'))
-) STRICT;
-
--- The owner's own storage setting, saved before an event overwrote it; absent when nothing is overwritten.
-CREATE TABLE owner_setting (
-    one      INTEGER PRIMARY KEY CHECK (one = 1),
-    setting  TEXT    NOT NULL,
-    saved_at INTEGER NOT NULL
 ) STRICT;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::{Message as _, Signed};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
@@ -10,7 +10,9 @@ use gridtally_protocol::report::{ClockState, Report};
 use tempfile::TempDir;
 
 use super::*;
-use crate::device::Setting;
+use crate::control::policy::Decision;
+use crate::device::Hand;
+use crate::device::controls::{Controls, Ratings, Saved};
 
 const MIDNIGHT: i64 = 1_775_692_800;
 
@@ -76,19 +78,30 @@ fn instruction(sequence: u64) -> Signed<Instruction> {
         expires_at: at(900),
         start: at(600),
         end: at(1_200),
-        discharge: Milliwatts::new(1_000),
+        target: Target::SetPoint(Milliwatts::new(1_000)),
+        program: Some("evening_flex".parse().unwrap()),
+        price: Some("0.85".parse().unwrap()),
     };
     Instruction::open(&instruction.seal(&key(2)).unwrap()).unwrap()
 }
 
-const SETTING: Setting = Setting {
-    mode: 1,
-    out_rate: 100,
-    in_rate: 50,
-    window: 0,
-    reversion: 0,
-    ramp: u16::MAX,
-};
+fn opted_in(power: i64) -> Decision {
+    let power = Milliwatts::new(power);
+    Decision::OptedIn {
+        target: Target::SetPoint(power),
+        power,
+    }
+}
+
+/// Controls of model 124 with this discharge rate, as their owner has them.
+fn setting(out_rate: u16) -> Saved {
+    let mut words = vec![0; 26];
+    words[0] = 124;
+    words[1] = 24;
+    words[2] = 5_000;
+    words[12] = out_rate;
+    Controls::of_model(&words, Ratings::default()).unwrap().saved()
+}
 
 #[test]
 fn reports_are_chained_and_hold_every_interval_once() {
@@ -265,8 +278,20 @@ fn what_is_not_delivered_in_time_goes_oldest_first_and_the_chain_goes_on() {
     seal(&mut outbox, 300);
     keep(&mut outbox, &[ended(300, &[(1, Ok(1))])]);
     seal(&mut outbox, 600);
-    assert!(outbox.expire(1, at(86_700)).unwrap().is_empty());
-    assert_eq!(outbox.expire(1, at(86_701)).unwrap().len(), 1);
+    let keep = Keep::new(1, 64);
+    assert_eq!(
+        outbox.tidy(keep, at(86_700), ClockState::Synchronised).unwrap(),
+        0
+    );
+    assert_eq!(
+        outbox.tidy(keep, at(9_999_999), ClockState::FreeRunning).unwrap(),
+        0,
+        "a clock that nobody has set does not empty the outbox"
+    );
+    assert_eq!(
+        outbox.tidy(keep, at(86_701), ClockState::Synchronised).unwrap(),
+        1
+    );
     assert_eq!((outbox.depth(), reports(&outbox)[0].message.sequence), (1, 2));
     assert_eq!(outbox.chain().unwrap().0, 2);
 }
@@ -285,15 +310,9 @@ fn an_instruction_and_its_answer_are_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
     let taken = instruction(5);
-    outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(900)), at(10))
-        .unwrap();
-    assert!(
-        outbox
-            .admit(&taken, Stage::OptedIn(Milliwatts::new(900)), at(11))
-            .is_err()
-    );
-    assert_eq!(outbox.depth(), 1);
+    outbox.admit(&taken, opted_in(900), at(10)).unwrap();
+    assert!(outbox.admit(&taken, opted_in(900), at(11)).is_err());
+    assert_eq!(outbox.depth(), 2, "received, and opted in");
     assert!(outbox.knows_instruction(taken.digest).unwrap());
     assert_eq!(outbox.last_instruction().unwrap(), Some((5, taken.digest)));
     let [dispatch] = outbox.dispatches().unwrap()[..] else {
@@ -306,7 +325,7 @@ fn an_instruction_and_its_answer_are_one() {
 
     let declined = instruction(6);
     outbox
-        .admit(&declined, Stage::OptedOut(Declined::OwnerOptOut), at(12))
+        .admit(&declined, Decision::OptedOut(Declined::OwnerOptOut), at(12))
         .unwrap();
     assert_eq!(outbox.dispatches().unwrap().len(), 1);
     assert_eq!(outbox.last_instruction().unwrap(), Some((6, declined.digest)));
@@ -316,23 +335,32 @@ fn an_instruction_and_its_answer_are_one() {
 fn the_first_owner_s_setting_is_the_one_that_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
-    outbox.keep_owner_setting(SETTING, at(0)).unwrap();
+    let (first, second) = (setting(100), setting(50));
+    assert_ne!(first, second);
+    outbox.keep_owner_setting(Hand::Battery, &first, at(0)).unwrap();
+    outbox.keep_owner_setting(Hand::Battery, &second, at(1)).unwrap();
     outbox
-        .keep_owner_setting(Setting { mode: 3, ..SETTING }, at(1))
+        .keep_owner_setting(Hand::Production, &second, at(1))
         .unwrap();
     drop(outbox);
     let mut outbox = open(&directory);
-    assert_eq!(outbox.owner_setting().unwrap(), Some(SETTING));
+    assert_eq!(outbox.owner_setting(Hand::Battery).unwrap(), Some(first));
+    assert_eq!(outbox.owner_setting(Hand::Production).unwrap(), Some(second));
 
     let taken = instruction(1);
+    outbox.admit(&taken, opted_in(1), at(2)).unwrap();
     outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(1)), at(2))
+        .advance(taken.digest, Progress::Stopped, None, at(3))
         .unwrap();
-    outbox
-        .advance(taken.digest, Progress::Begun, None, at(3))
-        .unwrap();
-    outbox.restored(&[taken.digest], at(4)).unwrap();
-    assert_eq!(outbox.owner_setting().unwrap(), None);
+    outbox.restored(Hand::Production, at(4)).unwrap();
+    outbox.close_stopped().unwrap();
+    assert_eq!(
+        outbox.dispatches().unwrap().len(),
+        1,
+        "the battery is displaced still"
+    );
+    outbox.restored(Hand::Battery, at(4)).unwrap();
+    assert_eq!(outbox.owner_setting(Hand::Battery).unwrap(), None);
     assert!(outbox.dispatches().unwrap().is_empty());
     let last = outbox.outgoing_after(0, 10).unwrap().pop().unwrap();
     assert_eq!(last.kind, Kind::Acknowledgement);
@@ -345,15 +373,15 @@ fn the_same_stage_at_the_same_time_is_told_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = open(&directory);
     let taken = instruction(1);
-    outbox
-        .admit(&taken, Stage::OptedIn(Milliwatts::new(1)), at(2))
-        .unwrap();
+    outbox.admit(&taken, opted_in(1), at(2)).unwrap();
     for _ in 0..2 {
         let written = Some(Stage::Written(Milliwatts::new(1)));
         outbox
             .advance(taken.digest, Progress::Written, written, at(3))
             .unwrap();
     }
-    assert_eq!(outbox.depth(), 2);
-    assert_eq!(outbox.outgoing_after(0, 10).unwrap().len(), 2);
+    assert_eq!(outbox.depth(), 3, "received, opted in, and written once");
+    assert_eq!(outbox.outgoing_after(0, 10).unwrap().len(), 3);
 }
+
+mod bounds;

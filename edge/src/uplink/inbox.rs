@@ -5,14 +5,18 @@
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message as _, MessageError};
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
+use gridtally_protocol::report::ClockState;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::config::OwnerConfig;
-use crate::control::policy;
-use crate::outbox::{Outbox, OutboxError, Receipted};
+use crate::control::policy::{self, Decision, Home, Moment};
+use crate::outbox::{Again, Outbox, OutboxError, Receipted};
+
+/// A request to send again is answered when it was issued within this time of our clock, either way.
+const FRESH_SECONDS: i64 = 3_600;
 
 /// Why a message is passed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +49,22 @@ pub enum Ignored {
     /// It was taken before.
     #[error("it was taken before")]
     Known,
+    /// A request to send again that was issued too long ago, or lies ahead.
+    #[error("it was issued at {issued_at}, and it is {now}; the clocks differ too much, or it was held back")]
+    NotFresh {
+        /// When it was issued.
+        issued_at: Timestamp,
+        /// The time here.
+        now: Timestamp,
+    },
+    /// A request to send again that is no later than the last one that was answered.
+    #[error("it was issued at {issued_at}, not after the last one that was answered, of {answered}")]
+    AskedBefore {
+        /// When it was issued.
+        issued_at: Timestamp,
+        /// When the last one was.
+        answered: Timestamp,
+    },
     /// The topic is none that this gateway listens to.
     #[error("nothing is expected on topic {topic}")]
     Topic {
@@ -66,6 +86,8 @@ pub enum Handled {
     Receipt(Receipted),
     /// An instruction, answered.
     Instruction,
+    /// A request to send again: what is to be sent.
+    Again(Again),
     /// Nothing.
     Ignored(Ignored),
 }
@@ -77,8 +99,10 @@ pub struct Judge {
     pub engine: Identity,
     /// What the owner allows.
     pub owner: OwnerConfig,
-    /// The battery's greatest power, where there is a battery.
-    pub battery: Option<Milliwatts>,
+    /// What the home has.
+    pub home: Home,
+    /// How far the clock is trusted.
+    pub clock: ClockState,
 }
 
 impl Judge {
@@ -104,6 +128,7 @@ impl Judge {
                 Ok(receipt) => Ok(Handled::Receipt(outbox.receipt(&receipt.entries, now)?)),
                 Err(ignored) => Ok(Handled::Ignored(ignored)),
             },
+            Some(TopicKind::Resend) => self.send_again(outbox, payload, now),
             Some(TopicKind::Instruction) => self.take_instruction(outbox, payload, now),
             _ => Ok(Handled::Ignored(Ignored::Topic {
                 topic: topic.chars().take(120).collect(),
@@ -113,6 +138,34 @@ impl Judge {
 
     fn open_receipt(&self, gateway: Identity, payload: &[u8]) -> Result<Receipt, Ignored> {
         let signed = Receipt::open(payload)?;
+        self.check(signed.signer, signed.message.gateway, gateway)?;
+        Ok(signed.message)
+    }
+
+    fn send_again(
+        &self,
+        outbox: &mut Outbox,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Handled, OutboxError> {
+        let request = match self.open_resend(outbox.identity(), payload) {
+            Ok(request) => request,
+            Err(ignored) => return Ok(Handled::Ignored(ignored)),
+        };
+        let issued_at = request.issued_at;
+        if now.seconds_since(issued_at).abs() > FRESH_SECONDS {
+            return Ok(Handled::Ignored(Ignored::NotFresh { issued_at, now }));
+        }
+        match outbox.last_asked()? {
+            Some(answered) if issued_at <= answered => {
+                Ok(Handled::Ignored(Ignored::AskedBefore { issued_at, answered }))
+            }
+            _ => Ok(Handled::Again(outbox.ask_again(&request)?)),
+        }
+    }
+
+    fn open_resend(&self, gateway: Identity, payload: &[u8]) -> Result<ResendRequest, Ignored> {
+        let signed = ResendRequest::open(payload)?;
         self.check(signed.signer, signed.message.gateway, gateway)?;
         Ok(signed.message)
     }
@@ -143,10 +196,26 @@ impl Judge {
         {
             return Ok(Handled::Ignored(Ignored::Replayed { sequence, taken }));
         }
-        let decision = policy::decide(&signed.message, &self.owner, self.battery, now);
+        let decision = self.decide(&signed.message, outbox.opted_out_until()?, now);
         tracing::info!(event = %signed.message.event, ?decision, "an instruction of the engine");
         outbox.admit(&signed, decision, now)?;
         Ok(Handled::Instruction)
+    }
+
+    /// The owner's answer to an instruction whose signer, addressee and number are as they must be.
+    #[must_use]
+    pub fn decide(
+        &self,
+        instruction: &Instruction,
+        opted_out_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Decision {
+        let moment = Moment {
+            now,
+            clock: self.clock,
+            opted_out_until,
+        };
+        policy::decide(instruction, &self.owner, &self.home, moment)
     }
 
     fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {

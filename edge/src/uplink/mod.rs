@@ -9,15 +9,18 @@ pub mod inbox;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gridtally_link::{ConfigError, Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
+use gridtally_link::{Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishError};
 use gridtally_protocol::identity::Identity;
+use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::inbox::{Handled, Ignored, Judge};
+use crate::config::{BrokerConfig, BrokerError};
 use crate::outbox::{Outbox, OutboxError, Outgoing};
+use crate::page::state::LinkState;
 
 /// At most so many messages wait for their receipts at a time.
 const IN_FLIGHT_MAX: usize = 64;
@@ -30,6 +33,11 @@ pub struct Uplink {
     gateway: Identity,
     judge: Judge,
     online: bool,
+    /// Since when, or why not.
+    connected_since: Option<Timestamp>,
+    complaint: Option<String>,
+    last_receipt: Option<Timestamp>,
+    broker: String,
     /// The place in the outbox up to which everything was published on this connection.
     sent_to: i64,
     /// What was published and is not receipted, with the time of publication.
@@ -42,25 +50,26 @@ impl Uplink {
     /// `resend_after`.
     ///
     /// # Errors
-    /// [`ConfigError`] where the broker's address can never work.
+    /// [`BrokerError`] where the broker's address, or a file for it, can never work.
     pub fn start(
-        broker: &str,
+        broker: &BrokerConfig,
         gateway: Identity,
         judge: Judge,
         resend_after: Duration,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, BrokerError> {
         let topic = |kind| Topic { gateway, kind }.to_string();
         let config = LinkConfig {
             clean_session: false,
-            subscriptions: vec![topic(TopicKind::Instruction), topic(TopicKind::Receipt)],
+            subscriptions: [TopicKind::Instruction, TopicKind::Receipt, TopicKind::Resend]
+                .map(topic)
+                .to_vec(),
             last_will: Some(LastWill {
                 topic: topic(TopicKind::Status),
                 payload: b"offline".to_vec(),
                 retain: true,
             }),
-            ..LinkConfig::new(broker, format!("gridtally-{}", gateway.multibase()))
+            ..broker.link(format!("gridtally-{}", gateway.multibase()))?
         };
-        config.check()?;
         let (link, events) = Link::start(config);
         Ok(Self {
             link,
@@ -68,10 +77,40 @@ impl Uplink {
             gateway,
             judge,
             online: false,
+            connected_since: None,
+            complaint: None,
+            last_receipt: None,
+            broker: broker.address.clone(),
             sent_to: 0,
             in_flight: BTreeMap::new(),
             resend_after,
         })
+    }
+
+    /// The link as the owner is told of it.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        // Whatever stands before the host is the password's.
+        let broker = self
+            .broker
+            .rsplit_once('@')
+            .map_or(self.broker.as_str(), |(_, host)| host);
+        LinkState {
+            broker: broker.to_owned(),
+            connected_since: self.connected_since,
+            complaint: self.complaint.clone(),
+        }
+    }
+
+    /// When the engine last signed for something.
+    #[must_use]
+    pub const fn last_receipt(&self) -> Option<Timestamp> {
+        self.last_receipt
+    }
+
+    /// How far the clock is trusted from now on.
+    pub const fn trust_clock(&mut self, clock: ClockState) {
+        self.judge.clock = clock;
     }
 
     /// Waits for the next event of the link; `None` where the link has ended, which it does not by itself.
@@ -96,16 +135,21 @@ impl Uplink {
                 tracing::info!("connected to the broker");
                 self.forget_connection();
                 self.online = true;
+                self.connected_since = Some(now);
+                self.complaint = None;
                 self.say("online");
             }
             LinkEvent::Disconnected { reason } => {
                 tracing::warn!(%reason, "no connection to the broker");
                 self.forget_connection();
+                self.complaint = Some(reason.to_string());
             }
-            LinkEvent::Message(delivery) => {
-                self.receive(&delivery, outbox, now)?;
-                self.link.acknowledge(&delivery);
-            }
+            LinkEvent::Message(delivery) => match self.receive(&delivery, outbox, now) {
+                Ok(()) => self.link.acknowledge(&delivery),
+                // Not acknowledged: the broker, or the engine itself, delivers it again.
+                Err(error) if error.is_storage() => outbox.complain(&error),
+                Err(error) => return Err(error),
+            },
         }
         self.pump(outbox)
     }
@@ -124,6 +168,7 @@ impl Uplink {
         };
         match handled {
             Handled::Receipt(receipted) => {
+                self.last_receipt = Some(now);
                 for id in &receipted.ids {
                     self.in_flight.remove(id);
                 }
@@ -135,6 +180,17 @@ impl Uplink {
                 }
             }
             Handled::Instruction => {}
+            Handled::Again(again) => {
+                tracing::info!(
+                    reports = again.ids.len(),
+                    gone = again.gone,
+                    postponed = again.postponed,
+                    "the engine asks for reports again"
+                );
+                if let Some(first) = again.ids.first() {
+                    self.sent_to = self.sent_to.min(first.saturating_sub(1));
+                }
+            }
             Handled::Ignored(Ignored::Known) => {
                 tracing::debug!(topic = %delivery.topic, "an instruction that was taken before");
             }
@@ -177,9 +233,12 @@ impl Uplink {
         if room == 0 || outbox.depth() == 0 {
             return Ok(());
         }
-        for message in outbox.outgoing_after(self.sent_to, room)? {
+        // After a request to send again, some that are in flight come by a second time.
+        let look = room.saturating_add(self.in_flight.len());
+        for message in outbox.outgoing_after(self.sent_to, look)? {
             let id = message.id;
-            if !self.publish(message, now) {
+            let full = self.in_flight.len() >= IN_FLIGHT_MAX;
+            if !self.in_flight.contains_key(&id) && (full || !self.publish(message, now)) {
                 break;
             }
             self.sent_to = id;
@@ -231,6 +290,7 @@ impl Uplink {
 
     fn forget_connection(&mut self) {
         self.online = false;
+        self.connected_since = None;
         self.sent_to = 0;
         self.in_flight.clear();
     }

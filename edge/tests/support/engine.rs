@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use gridtally_link::{Delivery, Link, LinkConfig, LinkEvent};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::{Receipt, Verdict};
 use gridtally_protocol::report::Report;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use tokio::sync::mpsc::Receiver;
@@ -40,7 +41,9 @@ pub fn instruction(gateway: Identity, sequence: u64, start: i64, end: i64) -> In
         expires_at: at(end),
         start: at(start),
         end: at(end),
-        discharge: Milliwatts::new(3_000_000),
+        target: Target::SetPoint(Milliwatts::new(3_000_000)),
+        program: None,
+        price: None,
     }
 }
 
@@ -94,6 +97,12 @@ impl Engine {
         self.say(TopicKind::Receipt, receipt.seal(&self.key).unwrap());
     }
 
+    /// Asks for reports again, at so many seconds after midnight.
+    pub fn ask(&self, issued_at: i64, sequences: &[u64]) {
+        let request = ResendRequest::of(self.gateway, at(issued_at), sequences.iter().copied()).unwrap();
+        self.say(TopicKind::Resend, request.seal(&self.key).unwrap());
+    }
+
     /// The next message of the gateway of this kind; others are passed over.
     pub async fn next(&mut self, kind: TopicKind) -> Delivery {
         let topic = Topic {
@@ -140,7 +149,17 @@ impl Engine {
     }
 
     /// The next acknowledgement, receipted.
+    /// The next stage that is told after the receipt of the instruction.
     pub async fn stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
+        loop {
+            let (stage, at) = self.any_stage(of).await;
+            if stage != Stage::Received {
+                return (stage, at);
+            }
+        }
+    }
+
+    async fn any_stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
         let signed = Acknowledgement::open(&self.next(TopicKind::Acknowledgement).await.payload).unwrap();
         assert_eq!(signed.signer, self.gateway);
         assert_eq!(signed.message.instruction, Digest::of(of));

@@ -119,6 +119,8 @@ pub fn meter(import: u32, export: u32) -> Registers {
     registers.set32(203, 46, import);
     registers.set32(203, 38, export);
     registers.set(203, 54, 0xffff);
+    // No power is shown.
+    registers.set(203, 18, 0x8000);
     registers
 }
 
@@ -140,6 +142,8 @@ pub fn battery(energy: u32, charge_permille: u16) -> Registers {
         .end();
     registers.set32(103, 24, energy);
     registers.set(103, 26, 0xffff);
+    // No power is shown.
+    registers.set(103, 14, 0x8000);
     let minus_two = (-2_i16).cast_unsigned();
     for (offset, word) in [
         (2, 5_000),

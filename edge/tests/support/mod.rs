@@ -49,7 +49,7 @@ pub fn devices(meter: &str, pv: &str, battery: &str) -> String {
 pub fn config(directory: &Path, engine: Identity, broker: &str, owner: &str, devices: &str) -> AgentConfig {
     let text = format!(
         "[gateway]\nkey = \"gateway.key\"\ndata = \"state\"\nengine = \"{engine}\"\nintervals_per_report = 2\n\n\
-         [broker]\naddress = \"{broker}\"\n\n[owner]\nreserve_percent = 20\n{owner}\n\n{devices}"
+         [broker]\naddress = \"{broker}\"\n\n[owner]\nreserve_percent = 20\naccept_unproven_control = true\n{owner}\n\n{devices}"
     );
     AgentConfig::parse(&text, &directory.join("agent.toml")).unwrap()
 }

@@ -4,23 +4,25 @@
 use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
-use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction};
+use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction, Target};
 use gridtally_protocol::message::{Message, SEQUENCE_MAX};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmount, parse_scaled};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::report::{Report, SAMPLES_MAX, SERIES_MAX};
+use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
 use gridtally_protocol::topic::Topic;
 
 /// A body: bytes in, panic where a law is broken.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 8] = [
+pub const ALL: [(&str, Body); 9] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
     ("acknowledgement", acknowledgement),
     ("receipt", receipt),
+    ("resend", resend),
     ("topic", topic),
     ("identity", identity),
     ("quantity", quantity),
@@ -54,6 +56,7 @@ pub fn envelope(bytes: &[u8]) {
         Instruction::open(bytes).is_ok(),
         Acknowledgement::open(bytes).is_ok(),
         Receipt::open(bytes).is_ok(),
+        ResendRequest::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -126,7 +129,11 @@ pub fn instruction(payload: &[u8]) {
     };
     assert!((1..=EVENT_SECONDS_MAX).contains(&instruction.end.seconds_since(instruction.start)));
     assert!(instruction.issued_at < instruction.expires_at && instruction.expires_at <= instruction.end);
-    assert!(instruction.discharge > Milliwatts::ZERO);
+    let target = instruction.target;
+    assert_eq!(Target::from_parts(target.kind(), target.value()), Some(target));
+    if let Some(price) = instruction.price {
+        assert_eq!(price.to_string().parse(), Ok(price));
+    }
     assert!((1..=64).contains(&instruction.event.as_str().len()));
 }
 
@@ -135,7 +142,7 @@ pub fn acknowledgement(payload: &[u8]) {
     let Some(acknowledgement) = accepted::<Acknowledgement>(payload) else {
         return;
     };
-    assert!((1..=6).contains(&acknowledgement.stage.code()));
+    assert!((1..=9).contains(&acknowledgement.stage.code()));
 }
 
 /// Receipts: each digest once.
@@ -145,6 +152,18 @@ pub fn receipt(payload: &[u8]) {
     };
     assert!((1..=ENTRIES_MAX).contains(&receipt.entries.len()));
     assert!(receipt.entries.windows(2).all(|pair| pair[0].0 < pair[1].0));
+}
+
+/// Resend requests: at least the first number, in ascending order, each within the numbers there are.
+pub fn resend(payload: &[u8]) {
+    let Some(resend) = accepted::<ResendRequest>(payload) else {
+        return;
+    };
+    let sequences: Vec<u64> = resend.sequences().collect();
+    assert_eq!(sequences.first(), Some(&resend.first_sequence));
+    assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(sequences.len() <= 8 * BITMAP_LEN_MAX);
+    assert!(sequences.iter().all(|n| (1..=SEQUENCE_MAX).contains(n)));
 }
 
 /// Topics: one text each.

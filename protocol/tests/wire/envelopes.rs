@@ -101,6 +101,7 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("acknowledgement", 65_103),
         ("receipt", 65_104),
         ("bundle", 65_105),
+        ("resend", 65_106),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

@@ -3,12 +3,13 @@
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, Sample, Series};
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 
 pub const GATEWAY_SEED: [u8; 32] = [0x11; 32];
@@ -94,7 +95,9 @@ pub fn instruction() -> Instruction {
         expires_at: instant("2026-04-23T17:30:00Z"),
         start: instant("2026-04-23T17:00:00Z"),
         end: instant("2026-04-23T19:00:00Z"),
-        discharge: Milliwatts::new(3_000_000),
+        target: Target::SetPoint(Milliwatts::new(3_000_000)),
+        program: Some("evening-flex".parse().expect("a program's name")),
+        price: Some("0.85".parse().expect("a price")),
     }
 }
 
@@ -193,7 +196,9 @@ pub fn instructions() -> Vec<(&'static str, Instruction)> {
         expires_at: instant("9999-12-31T23:59:59Z"),
         start: instant("9999-12-30T23:59:59Z"),
         end: instant("9999-12-31T23:59:59Z"),
-        discharge: Milliwatts::new(i64::MAX),
+        target: Target::SetPoint(Milliwatts::new(i64::MAX)),
+        program: Some("_".repeat(64).parse().expect("a program's name")),
+        price: Some("9.223372036854775807".parse().expect("a price")),
         ..instruction()
     };
     let least = Instruction {
@@ -201,40 +206,102 @@ pub fn instructions() -> Vec<(&'static str, Instruction)> {
         event: "0".parse().expect("an event's name"),
         expires_at: instant("2026-04-23T15:00:01Z"),
         end: instant("2026-04-23T17:00:01Z"),
-        discharge: Milliwatts::new(1),
+        target: Target::Simple(Level::Normal),
+        program: None,
+        price: None,
+        ..instruction()
+    };
+    let with = |target| Instruction {
+        target,
+        ..instruction()
+    };
+    let full = Charge::from_thousandths(87_500).expect("a state of charge");
+    let free = Instruction {
+        program: None,
+        price: Some("0".parse().expect("a price")),
         ..instruction()
     };
     vec![
         ("three kilowatts for two hours", instruction()),
         ("the largest of all", extremes),
         ("the least of all", least),
+        ("charging", with(Target::SetPoint(Milliwatts::new(-2_500_000)))),
+        (
+            "the fastest charging",
+            with(Target::SetPoint(Milliwatts::new(-i64::MAX))),
+        ),
+        ("idle", with(Target::SetPoint(Milliwatts::ZERO))),
+        ("the special level", with(Target::Simple(Level::Special))),
+        ("no import", with(Target::ImportLimit(Milliwatts::ZERO))),
+        (
+            "an export limit",
+            with(Target::ExportLimit(Milliwatts::new(1_500_000))),
+        ),
+        ("a state of charge", with(Target::ChargeState(full))),
+        ("a price of nothing, and no program", free),
     ]
 }
 
-/// An acknowledgement of every stage and reason, with their names.
+/// An acknowledgement of every stage, and of every reason to opt out, with their names.
 pub fn acknowledgements() -> Vec<(&'static str, Acknowledgement)> {
     let power = Milliwatts::new(2_500_000);
     let stages = [
         ("opted in", Stage::OptedIn(power)),
         ("opted in with nothing to give", Stage::OptedIn(Milliwatts::ZERO)),
-        ("opted out by the owner", Stage::OptedOut(Declined::OwnerOptOut)),
+        ("received", Stage::Received),
         (
-            "opted out without a battery",
-            Stage::OptedOut(Declined::NoBattery),
-        ),
-        (
-            "opted out of an expired instruction",
-            Stage::OptedOut(Declined::Expired),
+            "opted in to charging",
+            Stage::OptedIn(Milliwatts::new(-2_500_000)),
         ),
         ("written", Stage::Written(power)),
         ("read back", Stage::ReadBack(Milliwatts::new(i64::MAX))),
+        (
+            "observed four seconds later",
+            Stage::Observed {
+                power: Milliwatts::new(2_487_000),
+                after_seconds: 4,
+            },
+        ),
+        (
+            "observed as late as can be, charging",
+            Stage::Observed {
+                power: Milliwatts::new(-i64::MAX),
+                after_seconds: u32::MAX,
+            },
+        ),
+        ("completed", Stage::Completed),
         ("stopped at the reserve", Stage::Stopped(Declined::ReserveReached)),
         ("stopped by a fault", Stage::Stopped(Declined::DeviceFault)),
         ("restored", Stage::Restored),
     ];
+    let reasons = Declined::ALL.map(|why| (why.name(), Stage::OptedOut(why)));
     stages
+        .into_iter()
+        .chain(reasons)
         .map(|(name, stage)| (name, acknowledgement(stage)))
-        .to_vec()
+        .collect()
+}
+
+/// Resend requests with their names.
+pub fn resends() -> Vec<(&'static str, ResendRequest)> {
+    let request = |missed: &[u64]| {
+        ResendRequest::of(
+            gateway().identity(),
+            instant("2026-04-23T15:10:00Z"),
+            missed.iter().copied(),
+        )
+        .expect("something is missed")
+    };
+    let whole: Vec<u64> = (4_321..4_321 + 512).collect();
+    vec![
+        ("one report", request(&[17])),
+        ("reports here and there", request(&[1, 2, 9, 30])),
+        ("as many as one request holds", request(&whole)),
+        (
+            "the last number there is",
+            request(&[SEQUENCE_MAX - 1, SEQUENCE_MAX]),
+        ),
+    ]
 }
 
 /// Receipts with their names.

@@ -9,6 +9,7 @@ use gridtally_protocol::message::{Message, MessageError};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
+use gridtally_protocol::resend::ResendRequest;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -97,6 +98,23 @@ proptest! {
     }
 
     #[test]
+    fn a_resend_request_reads_back(message in strategies::resend(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
+    fn a_resend_request_names_what_is_missed_from_the_lowest_on(
+        missed in prop::collection::btree_set(1_u64..2_000, 1..200), key in strategies::key(),
+    ) {
+        let lowest = *missed.first().expect("not empty");
+        let request = ResendRequest::of(key.identity(), home_report(1, |_, _| Ok(0)).issued_at, missed.iter().copied());
+        let request = request.expect("something is missed");
+        prop_assert_eq!(request.check(), Ok(()));
+        let expected: Vec<u64> = missed.range(..lowest + 512).copied().collect();
+        prop_assert_eq!(request.sequences().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn arbitrary_bytes_break_no_decoder(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
         decoders::ALL.iter().for_each(|(_, body)| body(&bytes));
     }
@@ -124,6 +142,11 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_resend_request_is_refused_or_canonical(message in strategies::resend(), damage in damage()) {
+        decoders::resend(&damaged(message.encode().unwrap_or_default(), &damage));
+    }
+
+    #[test]
     fn a_damaged_receipt_is_refused_or_canonical(message in strategies::receipt(), damage in damage()) {
         decoders::receipt(&damaged(message.encode().unwrap_or_default(), &damage));
     }
@@ -139,7 +162,7 @@ proptest! {
     }
 }
 
-fn payloads() -> [(&'static str, Vec<u8>); 4] {
+fn payloads() -> [(&'static str, Vec<u8>); 5] {
     [
         ("report", home_report(12, realistic).encode().unwrap()),
         ("instruction", examples::instruction().encode().unwrap()),
@@ -150,6 +173,7 @@ fn payloads() -> [(&'static str, Vec<u8>); 4] {
                 .unwrap(),
         ),
         ("receipt", examples::receipt().encode().unwrap()),
+        ("resend", examples::resends()[1].1.encode().unwrap()),
     ]
 }
 
@@ -158,7 +182,8 @@ fn decodes(name: &str, payload: &[u8]) -> Result<(), MessageError> {
         "report" => Report::decode(payload).map(drop),
         "instruction" => Instruction::decode(payload).map(drop),
         "acknowledgement" => Acknowledgement::decode(payload).map(drop),
-        _ => Receipt::decode(payload).map(drop),
+        "receipt" => Receipt::decode(payload).map(drop),
+        _ => ResendRequest::decode(payload).map(drop),
     }
 }
 

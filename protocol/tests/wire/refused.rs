@@ -1,11 +1,9 @@
 //! Forgeries for the published vectors: each breaks one thing, and all else about it is honest.
 
-use gridtally_protocol::acknowledgement::Stage;
 use gridtally_protocol::channel::Missing;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::message::Message;
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::time::Timestamp;
 use minicbor::Encoder;
@@ -14,6 +12,8 @@ use sha2::{Digest as _, Sha512};
 
 use crate::examples::{self, engine, gateway, home_report, realistic};
 use crate::forge::{Forgery, byte_string};
+
+mod others;
 
 type Forged = (&'static str, Purpose, Vec<u8>);
 
@@ -24,7 +24,7 @@ pub fn forgeries() -> Vec<Forged> {
         keys_and_signatures(),
         report_layouts(),
         report_rules(),
-        other_messages(),
+        others::forgeries(),
     ]
     .concat()
 }
@@ -391,92 +391,4 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
         .position(|window| window == from)
         .expect("it is there");
     [&bytes[..at], to, &bytes[at + from.len()..]].concat()
-}
-
-fn other_messages() -> Vec<Forged> {
-    let instruction = examples::instruction();
-    let event = |name: &[u8; 18]| {
-        replaced(
-            &unchecked(&instruction),
-            instruction.event.as_str().as_bytes(),
-            name,
-        )
-    };
-    let mut without_power = instruction.clone();
-    without_power.discharge = Milliwatts::ZERO;
-    let mut backwards = instruction.clone();
-    backwards.end = backwards.start;
-    let mut longer_than_a_day = instruction.clone();
-    longer_than_a_day.end = moved(longer_than_a_day.start, 86_401);
-    let mut never_valid = instruction.clone();
-    never_valid.expires_at = never_valid.issued_at;
-    let mut for_nobody = unchecked(&instruction);
-    let key = gateway().identity();
-    for_nobody = replaced(&for_nobody, key.as_bytes(), &[0; 32]);
-    let negative = examples::acknowledgement(Stage::Written(Milliwatts::new(-1)));
-    let restored = unchecked(&examples::acknowledgement(Stage::Restored));
-    let stage = |code: u8, argument: u8| [&restored[..restored.len() - 2], &[code, argument]].concat();
-    let mut unordered = examples::receipt();
-    unordered.entries.reverse();
-    let mut twice = examples::receipt();
-    twice.entries[1] = twice.entries[0];
-    let mut empty = examples::receipt();
-    empty.entries.clear();
-    let mut unknown = unchecked(&examples::receipt());
-    *unknown.last_mut().expect("a verdict") = 0x17;
-    let by_engine = [
-        (
-            "an event's name in capitals",
-            Purpose::Instruction,
-            event(b"2026-04-23-EVENING"),
-        ),
-        (
-            "an event's name with a slash",
-            Purpose::Instruction,
-            event(b"2026/04/23-evening"),
-        ),
-        (
-            "a set-point of nothing",
-            Purpose::Instruction,
-            unchecked(&without_power),
-        ),
-        (
-            "an event that ends as it starts",
-            Purpose::Instruction,
-            unchecked(&backwards),
-        ),
-        (
-            "an event longer than a day",
-            Purpose::Instruction,
-            unchecked(&longer_than_a_day),
-        ),
-        (
-            "an instruction that expires as it is issued",
-            Purpose::Instruction,
-            unchecked(&never_valid),
-        ),
-        ("an instruction for a weak key", Purpose::Instruction, for_nobody),
-        ("entries out of order", Purpose::Receipt, unchecked(&unordered)),
-        ("an entry twice", Purpose::Receipt, unchecked(&twice)),
-        ("no entry", Purpose::Receipt, unchecked(&empty)),
-        ("an unknown refusal", Purpose::Receipt, unknown),
-    ];
-    let by_gateway = [
-        ("a negative set-point", unchecked(&negative)),
-        ("restored with an argument", stage(6, 1)),
-        ("stage 7", stage(7, 0)),
-        ("opted out for reason 6", stage(2, 6)),
-    ];
-    let engine = engine();
-    let mut all: Vec<Forged> = by_engine
-        .map(|(name, purpose, payload)| (name, purpose, sealed(&payload, purpose, &engine)))
-        .to_vec();
-    all.extend(by_gateway.map(|(name, payload)| {
-        (
-            name,
-            Purpose::Acknowledgement,
-            sealed(&payload, Purpose::Acknowledgement, &gateway()),
-        )
-    }));
-    all
 }

@@ -5,6 +5,7 @@ use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
+use gridtally_protocol::resend::ResendRequest;
 use serde_json::{Value, json};
 
 /// A message as the vectors show it.
@@ -59,7 +60,9 @@ impl Shown for Instruction {
             "expires_at": self.expires_at,
             "start": self.start,
             "end": self.end,
-            "discharge_milliwatts": self.discharge.get().to_string(),
+            "target": { "kind": self.target.kind(), "value": self.target.value().to_string() },
+            "program": self.program,
+            "price": self.price,
         })
     }
 }
@@ -73,12 +76,27 @@ impl Shown for Acknowledgement {
         });
         match self.stage {
             Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power) => {
-                shown["discharge_milliwatts"] = power.get().to_string().into();
+                shown["milliwatts"] = power.get().to_string().into();
+            }
+            Stage::Observed { power, after_seconds } => {
+                shown["milliwatts"] = power.get().to_string().into();
+                shown["after_seconds"] = after_seconds.into();
             }
             Stage::OptedOut(why) | Stage::Stopped(why) => shown["why"] = why.name().into(),
-            Stage::Restored => {}
+            Stage::Received | Stage::Completed | Stage::Restored => {}
         }
         shown
+    }
+}
+
+impl Shown for ResendRequest {
+    fn shown(&self) -> Value {
+        let sequences: Vec<String> = self.sequences().map(|n| n.to_string()).collect();
+        json!({
+            "gateway": self.gateway,
+            "issued_at": self.issued_at,
+            "sequences": sequences,
+        })
     }
 }
 

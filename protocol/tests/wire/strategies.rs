@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
-use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction};
+use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::price::{PRICE_DECIMALS_MAX, Price};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{
     ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, SERIES_MAX, Sample, Series,
 };
+use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -49,8 +51,31 @@ fn unix() -> impl Strategy<Value = i64> {
     magnitude(LATEST.unsigned_abs()).prop_map(|s| i64::try_from(s).expect("bounded"))
 }
 
-fn power() -> impl Strategy<Value = Milliwatts> {
+/// Not negative.
+fn limit() -> impl Strategy<Value = Milliwatts> {
     magnitude(i64::MAX.unsigned_abs()).prop_map(|p| Milliwatts::new(i64::try_from(p).expect("bounded")))
+}
+
+fn power() -> impl Strategy<Value = Milliwatts> {
+    (any::<bool>(), limit())
+        .prop_map(|(negative, p)| Milliwatts::new(if negative { -p.get() } else { p.get() }))
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    let charge = (0..=Charge::FULL.thousandths())
+        .prop_map(|c| Charge::from_thousandths(c).expect("a state of charge"));
+    prop_oneof![
+        select(&Level::ALL).prop_map(Target::Simple),
+        power().prop_map(Target::SetPoint),
+        limit().prop_map(Target::ImportLimit),
+        limit().prop_map(Target::ExportLimit),
+        charge.prop_map(Target::ChargeState),
+    ]
+}
+
+fn price() -> impl Strategy<Value = Price> {
+    (limit(), 0..=PRICE_DECIMALS_MAX)
+        .prop_map(|(digits, decimals)| Price::new(digits.get().into(), decimals).expect("it fits"))
 }
 
 fn sample(resolution: u8) -> impl Strategy<Value = Sample> {
@@ -133,8 +158,9 @@ pub fn instruction() -> impl Strategy<Value = Instruction> {
         any::<prop::sample::Index>(),
         any::<prop::sample::Index>(),
     );
-    (sequence(), identity(), "[a-z0-9-]{1,64}", times, power()).prop_map(
-        |(sequence, gateway, event, (end, length, expires, issued), power)| {
+    let offer = (prop::option::of("[a-z0-9_-]{1,64}"), prop::option::of(price()));
+    (sequence(), identity(), "[a-z0-9-]{1,64}", times, target(), offer).prop_map(
+        |(sequence, gateway, event, (end, length, expires, issued), target, (program, price))| {
             let length = length.min(end);
             let at = |index: prop::sample::Index, max: i64| {
                 let max = usize::try_from(max).expect("64 bits");
@@ -150,7 +176,9 @@ pub fn instruction() -> impl Strategy<Value = Instruction> {
                 expires_at: instant(expires_at),
                 start: instant(end - length),
                 end: instant(end),
-                discharge: power.max(Milliwatts::new(1)),
+                target,
+                program: program.map(|name| name.parse().expect("well formed")),
+                price,
             }
         },
     )
@@ -163,7 +191,8 @@ pub fn acknowledgement() -> impl Strategy<Value = Acknowledgement> {
         power().prop_map(Stage::ReadBack),
         select(&Declined::ALL).prop_map(Stage::OptedOut),
         select(&Declined::ALL).prop_map(Stage::Stopped),
-        Just(Stage::Restored),
+        (power(), any::<u32>()).prop_map(|(power, after_seconds)| Stage::Observed { power, after_seconds }),
+        select(&[Stage::Received, Stage::Completed, Stage::Restored]),
     ];
     (digest(), unix(), stage).prop_map(|(instruction, at, stage)| Acknowledgement {
         instruction,
@@ -184,5 +213,22 @@ pub fn receipt() -> impl Strategy<Value = Receipt> {
             .collect::<BTreeMap<_, _>>()
             .into_iter()
             .collect(),
+    })
+}
+
+pub fn resend() -> impl Strategy<Value = ResendRequest> {
+    let first = magnitude(SEQUENCE_MAX - 512).prop_map(|n| n.max(1));
+    let bitmap = prop_oneof![9 => 1_usize..8, 1 => Just(BITMAP_LEN_MAX)]
+        .prop_flat_map(|len| prop::collection::vec(any::<u8>(), len));
+    (identity(), unix(), first, bitmap).prop_map(|(gateway, issued_at, first_sequence, mut bitmap)| {
+        bitmap[0] |= 1;
+        let last = bitmap.len() - 1;
+        bitmap[last] |= 1;
+        ResendRequest {
+            gateway,
+            issued_at: instant(issued_at),
+            first_sequence,
+            bitmap,
+        }
     })
 }

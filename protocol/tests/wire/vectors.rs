@@ -13,6 +13,7 @@ use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message, MessageError};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -91,6 +92,7 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Instruction => Instruction::open(bytes).map(drop),
         Purpose::Acknowledgement => Acknowledgement::open(bytes).map(drop),
         Purpose::Receipt => Receipt::open(bytes).map(drop),
+        Purpose::Resend => ResendRequest::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
@@ -162,6 +164,19 @@ fn published_receipts_are_what_the_code_writes() {
     published(
         "receipt.json",
         "Receipts that must be accepted, signed by an engine.",
+        vectors,
+    );
+}
+
+#[test]
+fn published_resend_requests_are_what_the_code_writes() {
+    let vectors = examples::resends()
+        .into_iter()
+        .map(|(name, r)| accepted(name, &r, &ENGINE_SEED))
+        .collect();
+    published(
+        "resend.json",
+        "Resend requests that must be accepted, signed by an engine.",
         vectors,
     );
 }

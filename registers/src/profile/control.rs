@@ -125,6 +125,8 @@ pub struct Write {
 pub struct Control {
     /// The writes, in their order: the enabling one is usually the last.
     pub writes: Vec<Write>,
+    /// Whether writes to registers in a row are one request: some devices take a set only as a whole.
+    pub joined: bool,
     /// What brings the device back; `None` for [`Action::Release`] only.
     pub reverts_after: Option<Reversion>,
     /// What a person should know.
@@ -196,13 +198,51 @@ impl Control {
             .any(|write| write.value == Written::Argument(argument))
     }
 
-    /// The registers to write, in their order. Nothing is rounded.
+    /// The registers of each write, in their order. Nothing is rounded. [`Control::requests`] sends them.
     ///
     /// # Errors
     /// [`ControlError`] for the first write that cannot be made. Then none may be sent: half a recipe is
     /// another one.
     pub fn render(&self, arguments: &Arguments) -> Result<Vec<RegisterWrite>, ControlError> {
         self.writes.iter().map(|write| write.render(arguments)).collect()
+    }
+
+    /// The requests that send what [`Control::render`] has made: one for each write, or where the recipe is
+    /// [`joined`](Self::joined), one for those to registers in a row.
+    #[must_use]
+    pub fn requests(&self, rendered: Vec<RegisterWrite>) -> Vec<RegisterWrite> {
+        let mut requests: Vec<RegisterWrite> = Vec::new();
+        for next in rendered {
+            match requests.last_mut() {
+                Some(last) if self.joined && last.is_before(next.address) => {
+                    last.registers.extend(next.registers);
+                }
+                _ => requests.push(next),
+            }
+        }
+        requests
+    }
+
+    /// How many registers each request writes.
+    pub(super) fn request_lengths(&self) -> Vec<usize> {
+        let mut lengths: Vec<(usize, usize)> = Vec::new();
+        for write in &self.writes {
+            let (start, length) = (usize::from(write.address), usize::from(write.encoding.length()));
+            match lengths.last_mut() {
+                Some((end, whole)) if self.joined && *end == start => {
+                    (*end, *whole) = (start + length, *whole + length);
+                }
+                _ => lengths.push((start + length, length)),
+            }
+        }
+        lengths.into_iter().map(|(_, length)| length).collect()
+    }
+}
+
+impl RegisterWrite {
+    /// Whether the next register is this one.
+    fn is_before(&self, address: u16) -> bool {
+        usize::from(self.address) + self.registers.len() == usize::from(address)
     }
 }
 

@@ -114,6 +114,18 @@ pub enum Problem {
     NoRelease,
     #[error("the recipe must write the timer {name} with \"{{seconds}}\": add that write")]
     TimerNotWritten { name: String },
+    #[error("{name} is a point or another sum too: keep one of them")]
+    SumTwice { name: String },
+    #[error("no point is called {name}: name a [[point]] of this file")]
+    UnknownPart { name: String },
+    #[error("{name} is no part of a sum: parts are powers, polled at one pace, each named once")]
+    NotAPart { name: String },
+    #[error("a sum has 2 to {max} parts: name them in plus and minus, or name the point itself so")]
+    PartCount { max: usize },
+    #[error("joined says that writes to registers in a row are one request, and none are: leave it out")]
+    NothingToJoin,
+    #[error("{registers} registers in a row are joined and one request writes {max}: split the recipe")]
+    JoinedTooLong { registers: usize, max: usize },
     #[error("a recipe has 1 to {max} writes: add [[control.….write]] tables, or split it")]
     WriteCount { max: usize },
 }

@@ -50,6 +50,7 @@ mod mistake;
 mod point;
 mod reader;
 mod recipes;
+mod sum;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ pub use self::mistake::{MISTAKES_MAX, Mistake, Problem, ProfileErrors};
 pub use self::point::{Access, Point, Poll, Table};
 use self::reader::Section;
 pub use self::recipes::WRITES_MAX;
+pub use self::sum::{PARTS_MAX, Sum};
 pub use self::vocabulary::{Measure, PointName, Quantity, Unit, VENDOR_NAME_LENGTH_MAX};
 
 /// The largest file.
@@ -114,6 +116,8 @@ pub struct Profile {
     pub gap_ok: u16,
     /// The points, in the order of the file.
     pub points: Vec<Point>,
+    /// The powers that are sums of points.
+    pub sums: Vec<Sum>,
     /// The recipes.
     pub controls: BTreeMap<Action, Control>,
 }
@@ -156,6 +160,12 @@ impl Profile {
             .iter()
             .find(|point| point.name == PointName::Quantity(quantity))
     }
+
+    /// The sum that is a quantity of the vocabulary: no point is the same quantity.
+    #[must_use]
+    pub fn sum(&self, quantity: Quantity) -> Option<&Sum> {
+        self.sums.iter().find(|sum| sum.name == quantity)
+    }
 }
 
 fn read(text: &str, log: &mut Log) -> Option<Profile> {
@@ -197,6 +207,7 @@ fn profile_of(mut section: Section<'_, '_>) -> Option<Profile> {
     let pause_ms = section.whole("pause_ms", 0..=10_000_u16);
     let gap_ok = section.whole_or("gap_ok", 0..=REGISTERS_MAX - 1, 0);
     let read = points(&mut section, max_registers.as_ref().map(|max| max.value));
+    let sums = sum::read(&mut section, &read.points, &read.broken);
     let control = section.table("control", "[control.<action>] tables");
     section.know("control");
     let controls = control.map(|(table, at, path)| {
@@ -221,6 +232,7 @@ fn profile_of(mut section: Section<'_, '_>) -> Option<Profile> {
         pause_ms: pause_ms?.value,
         gap_ok: gap_ok?,
         points: read.points,
+        sums,
         controls: controls.unwrap_or_default(),
     })
 }

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::super::*;
 use super::profile;
 
-const SHIPPED: [&str; 3] = [
+const SHIPPED: [&str; 5] = [
+    include_str!("../../../config/device-profiles/goodwe-et.toml"),
+    include_str!("../../../config/device-profiles/sma-smart-energy.toml"),
     include_str!("../../../config/device-profiles/eastron-sdm630.toml"),
     include_str!("../../../config/device-profiles/sungrow-shxrt.toml"),
     include_str!("../../../config/device-profiles/huawei-sun2000.toml"),

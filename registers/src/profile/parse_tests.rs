@@ -4,6 +4,8 @@ use super::*;
 
 #[path = "parse_properties.rs"]
 mod properties;
+#[path = "sum_tests.rs"]
+mod sums;
 
 const HEADER: &str = r#"
 name = "Test"
@@ -208,7 +210,11 @@ fn a_quantity_has_its_kind_of_value() {
     assert!(wrong("grid_power", "i16", "unit = \"kWh\""));
     assert!(wrong("grid_power", "i16", ""));
     assert!(wrong("state", "u16", "unit = \"W\""));
-    assert!(wrong("serial_number", "u32", ""));
+    assert!(wrong("model", "u32", ""));
+    assert!(wrong("serial_number", "f32", ""));
+    assert!(wrong("serial_number", "u32", "unit = \"W\""));
+    let numeric = profile("", &[("serial_number", "input", 0, "u64", "")], "");
+    assert!(Profile::parse(&numeric, "t").is_ok());
     assert!(wrong("pv_energy", "string(4)", ""));
 }
 

@@ -226,6 +226,8 @@ fn check_measure(section: &mut Section<'_, '_>, name: &PointName, kind: Register
     let expected = match quantity.measure() {
         Measure::Text if is_text => return,
         Measure::Text => "text: a string(n)".to_owned(),
+        Measure::Identity if is_text || (kind.raw_range().is_some() && unit.is_none()) => return,
+        Measure::Identity => "text, or a whole number without unit".to_owned(),
         Measure::Code if !is_text && unit.is_none() => return,
         Measure::Code => "a number without unit".to_owned(),
         Measure::In(units) => {

@@ -161,6 +161,16 @@ impl<'t, 'log> Section<'t, 'log> {
         truth
     }
 
+    /// True or false; false where there is none.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        if self.has(key) {
+            self.boolean(key)
+        } else {
+            self.asked.push(key);
+            Some(false)
+        }
+    }
+
     /// A whole number within a range that must be there.
     pub(super) fn whole<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Option<Found<T>>
     where

@@ -13,6 +13,8 @@ use super::vocabulary::{PointName, Unit};
 
 /// The most writes of one recipe.
 pub const WRITES_MAX: usize = 32;
+/// The most registers that Modbus writes with one request.
+const REGISTERS_WRITTEN_MAX: usize = 123;
 
 const ARGUMENTS: [Argument; 3] = [Argument::Watts, Argument::Percent, Argument::Seconds];
 const REVERTS_EXPECTED: &str = "{ timer = \"<name of a point>\" }, { keep_alive_s = <seconds> } or \"never\"";
@@ -72,12 +74,32 @@ fn recipe_of(mut section: Section<'_, '_>, action: Action, points: &Points<'_>) 
             reverts_after.as_ref().and_then(Option::as_ref),
         );
     }
-    section.finish();
-    complete.then_some(Control {
+    let joined = section.flag("joined");
+    let control = Control {
         writes,
-        reverts_after: reverts_after?,
+        joined: joined.unwrap_or_default(),
+        reverts_after: None,
         notes,
+    };
+    if complete && control.joined {
+        check_joined(&mut section, &control);
+    }
+    section.finish();
+    (complete && joined.is_some()).then_some(Control {
+        reverts_after: reverts_after?,
+        ..control
     })
+}
+
+fn check_joined(section: &mut Section<'_, '_>, control: &Control) {
+    let (at, max) = (section.place("joined"), REGISTERS_WRITTEN_MAX);
+    let lengths = control.request_lengths();
+    if lengths.len() == control.writes.len() {
+        section.mistake(at, "joined", Problem::NothingToJoin);
+    }
+    for registers in lengths.into_iter().filter(|length| *length > max) {
+        section.mistake(at, "joined", Problem::JoinedTooLong { registers, max });
+    }
 }
 
 fn check_arguments(

@@ -101,6 +101,8 @@ pub enum Measure {
     Code,
     /// Text.
     Text,
+    /// Text, or a whole number without a unit.
+    Identity,
 }
 
 const POWER: Measure = Measure::In(&[Unit::Watt, Unit::Kilowatt]);
@@ -177,7 +179,7 @@ quantities! {
     Frequency "frequency" FREQUENCY, "Frequency of the grid";
     Temperature "temperature" TEMPERATURE, "Temperature of the device";
     State "state" Measure::Code, "State of the device, in the maker's codes";
-    SerialNumber "serial_number" Measure::Text, "Serial number";
+    SerialNumber "serial_number" Measure::Identity, "Serial number";
     Model "model" Measure::Text, "Name of the model";
     Firmware "firmware" Measure::Text, "Version of the firmware";
     ExportLimit "export_limit" LIMIT, "Greatest power into the grid";

@@ -1,8 +1,9 @@
 //! Announcing an event.
 
 use gridtally_protocol::identity::SigningIdentity;
-use gridtally_protocol::instruction::{EventId, Instruction};
+use gridtally_protocol::instruction::{EventId, Instruction, Target};
 use gridtally_protocol::message::{Message as _, MessageError};
+use gridtally_protocol::price::Price;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
@@ -129,8 +130,10 @@ pub fn announce(
         if homes.is_empty() {
             return Err(DispatchError::NobodyEnrolled(announcement.program.clone()));
         }
+        // What an instruction cannot say exactly it leaves out; the program's document says it.
+        let price = Price::new(program.price_per_kwh.base_units(), program.asset.decimals()).ok();
         for home in &homes {
-            instruct(transaction, engine, &event, home)?;
+            instruct(transaction, engine, &event, price, home)?;
         }
         Ok(Announced {
             event,
@@ -171,6 +174,7 @@ fn instruct(
     client: &mut impl GenericClient,
     engine: &SigningIdentity,
     event: &StoredEvent,
+    price: Option<Price>,
     home: &Enrolment,
 ) -> Result<(), DispatchError> {
     let instruction = Instruction {
@@ -181,7 +185,9 @@ fn instruct(
         expires_at: event.end,
         start: event.start,
         end: event.end,
-        discharge: event.discharge,
+        target: Target::SetPoint(event.discharge),
+        program: Some(event.program.clone()),
+        price,
     };
     let envelope = instruction.seal(engine)?;
     let stored = StoredInstruction {

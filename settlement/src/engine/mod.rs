@@ -23,6 +23,7 @@ pub use key::{KeyFileError, engine_key};
 
 use crate::clock::Clock;
 use crate::dispatch::Sender;
+use crate::dispatch::resend::Asker;
 use crate::store::{Store, StoreError};
 use crate::supervise::{PrivateBroker, PrivateCluster, SuperviseError};
 
@@ -214,6 +215,8 @@ struct Working {
     link: Link,
     store: Store,
     sender: Sender,
+    asker: Asker,
+    key: Arc<SigningIdentity>,
     reconnected: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -262,6 +265,8 @@ impl Working {
             link,
             store,
             sender: Sender::default(),
+            asker: Asker::default(),
+            key: Arc::clone(&parts.key),
             reconnected,
             stopping,
             threads,
@@ -269,11 +274,12 @@ impl Working {
         })
     }
 
-    /// Sends what is due at `now`; says how many instructions are open.
+    /// Sends what is due at `now`, and asks for reports that are missing; says how many instructions are open.
     fn tick(&mut self, now: Timestamp) -> Result<usize, EngineError> {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
         }
+        self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
         Ok(self.sender.send_due(&mut self.store, &self.link, now)?)
     }
 

@@ -293,7 +293,7 @@ fn answers(
                 let declined = match acknowledgement.stage {
                     Stage::OptedIn(_) => None,
                     Stage::OptedOut(why) => Some(why.name()),
-                    Stage::Written(_) | Stage::ReadBack(_) | Stage::Stopped(_) | Stage::Restored => continue,
+                    _ => continue,
                 };
                 let answer = Answer {
                     at: acknowledgement.at,

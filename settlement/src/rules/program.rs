@@ -12,53 +12,11 @@ use gridtally_protocol::time::IntervalLength;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::baseline::{BaselineRule, read_id};
+use super::baseline::BaselineRule;
 use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
 
-/// The name of a program: 1 to 64 of `a-z`, `0-9`, `_` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ProgramId(String);
-
-/// A text that is no program's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a program's name {0}")]
-pub struct ProgramIdError(&'static str);
-
-impl ProgramId {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl core::str::FromStr for ProgramId {
-    type Err = ProgramIdError;
-    fn from_str(text: &str) -> Result<Self, ProgramIdError> {
-        read_id(text).map(Self).map_err(ProgramIdError)
-    }
-}
-
-impl TryFrom<String> for ProgramId {
-    type Error = ProgramIdError;
-    fn try_from(text: String) -> Result<Self, ProgramIdError> {
-        text.parse()
-    }
-}
-
-impl From<ProgramId> for String {
-    fn from(id: ProgramId) -> Self {
-        id.0
-    }
-}
-
-impl core::fmt::Display for ProgramId {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.pad(&self.0)
-    }
-}
+pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

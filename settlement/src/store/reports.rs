@@ -8,6 +8,7 @@ use postgres::GenericClient;
 
 use super::StoreError;
 use super::types::{corrupt, digest, identity, sequence, sequence_column, timestamp, to_column};
+use crate::dispatch::resend::Hole;
 use crate::ingest::chain::Link;
 
 /// A report to be kept, or as it was kept.
@@ -277,6 +278,40 @@ fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, Stor
         sequence: sequence(row.get(3))?,
         value,
     })
+}
+
+/// The numbers that are missing between those of the reports that end after `from`, where what follows them came
+/// before `settled`.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn holes(
+    client: &mut impl GenericClient,
+    from: Timestamp,
+    settled: Timestamp,
+) -> Result<Vec<Hole>, StoreError> {
+    let rows = client.query(
+        "SELECT gateway, held_before, sequence FROM (
+             SELECT r.*, lag(r.sequence) OVER (PARTITION BY r.gateway ORDER BY r.sequence) AS held_before
+             -- Gateway by gateway, so that the index on the end bounds the search.
+             FROM enrolment JOIN LATERAL (
+                 SELECT gateway, sequence, received_at FROM report
+                 WHERE report.gateway = enrolment.gateway AND report.ends_at > $1
+             ) r ON true
+         ) AS followed
+         WHERE sequence > held_before + 1 AND received_at <= $2
+         ORDER BY gateway, sequence",
+        &[&to_column(from), &to_column(settled)],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Hole {
+                gateway: identity(row.get(0))?,
+                after: sequence(row.get(1))?,
+                before: sequence(row.get(2))?,
+            })
+        })
+        .collect()
 }
 
 /// How many reports and readings are held.

@@ -16,6 +16,7 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::{Receipt, Verdict};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, Report, Series};
+use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 use gridtally_settlement::clock::Clock;
@@ -348,6 +349,7 @@ pub struct Wire {
     pub verdicts: BTreeMap<Digest, Verdict>,
     pub receipts_to: BTreeSet<Identity>,
     pub instructions: Vec<Signed<Instruction>>,
+    pub resends: Vec<Signed<ResendRequest>>,
     pub connections: u32,
 }
 
@@ -356,7 +358,7 @@ impl Wire {
         let mut config = LinkConfig::new(broker, name);
         config.inflight_max = 1_000;
         config.backoff_max = Duration::from_millis(200);
-        config.subscriptions = [TopicKind::Receipt, TopicKind::Instruction]
+        config.subscriptions = [TopicKind::Receipt, TopicKind::Instruction, TopicKind::Resend]
             .map(TopicKind::filter_for_all)
             .to_vec();
         let mut wire = Self::with(config);
@@ -387,6 +389,7 @@ impl Wire {
             verdicts: BTreeMap::new(),
             receipts_to: BTreeSet::new(),
             instructions: Vec::new(),
+            resends: Vec::new(),
             connections: 0,
         }
     }
@@ -447,14 +450,17 @@ impl Wire {
             LinkEvent::Disconnected { .. } => {}
             LinkEvent::Message(delivery) => {
                 let topic: Topic = delivery.topic.parse().unwrap();
-                if topic.kind == TopicKind::Receipt {
-                    let receipt = Receipt::open(&delivery.payload).unwrap().message;
-                    assert_eq!(receipt.gateway, topic.gateway);
-                    self.receipts_to.insert(receipt.gateway);
-                    self.verdicts.extend(receipt.entries);
-                } else {
-                    self.instructions
-                        .push(Instruction::open(&delivery.payload).unwrap());
+                match topic.kind {
+                    TopicKind::Receipt => {
+                        let receipt = Receipt::open(&delivery.payload).unwrap().message;
+                        assert_eq!(receipt.gateway, topic.gateway);
+                        self.receipts_to.insert(receipt.gateway);
+                        self.verdicts.extend(receipt.entries);
+                    }
+                    TopicKind::Resend => self.resends.push(ResendRequest::open(&delivery.payload).unwrap()),
+                    _ => self
+                        .instructions
+                        .push(Instruction::open(&delivery.payload).unwrap()),
                 }
                 self.link.as_ref().unwrap().acknowledge(&delivery);
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::refusal::Refusal;
@@ -109,7 +109,9 @@ impl Scenario {
             expires_at: self.case.event.end,
             start: self.case.event.start,
             end: self.case.event.end,
-            discharge: Milliwatts::new(3_000_000),
+            target: Target::SetPoint(Milliwatts::new(3_000_000)),
+            program: None,
+            price: None,
         };
         let envelope = instruction.seal(&engine()).unwrap();
         let asked = Digest::of(&envelope);

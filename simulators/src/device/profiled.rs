@@ -8,6 +8,7 @@ mod faults;
 mod number;
 mod quantities;
 mod recipes;
+mod sums;
 
 pub(crate) use faults::distort;
 pub(crate) use recipes::Recipes;
@@ -54,6 +55,7 @@ fn literals(control: &Control) -> Vec<(u16, Vec<u16>)> {
     let literal = |write: &&Write| matches!(write.value, Written::Literal(_));
     let fixed = Control {
         writes: control.writes.iter().filter(literal).cloned().collect(),
+        joined: false,
         reverts_after: None,
         notes: None,
     };
@@ -128,6 +130,11 @@ pub(crate) fn publish(
         };
         if let Some(reading) = sight.reading(quantity) {
             put(map, point, reading.registers(point, spec.counter_bits));
+        }
+    }
+    for sum in &profile.sums {
+        if let Some(power) = sight.reading(sum.name).and_then(|reading| reading.power()) {
+            sums::publish(map, profile, sum, power);
         }
     }
 }

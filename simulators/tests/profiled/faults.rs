@@ -1,7 +1,7 @@
 //! Faults of values and of control on a profile's points.
 
 use crate::homes::{EVENING, charge, charged_home_with, everything, home_with, number, shipped};
-use gridtally_registers::profile::{Quantity, RegisterType, Value};
+use gridtally_registers::profile::{Point, Profile, Quantity, RegisterType, Value};
 use gridtally_simulators::Fault;
 use rust_decimal::Decimal;
 
@@ -44,9 +44,11 @@ fn faults_of_values_act_on_the_points_of_a_profile() {
         assert_eq!(shown(import), counted);
         device.clear_faults();
 
-        let step = match profile.quantity(import).expect("a counter").encoding.kind() {
-            RegisterType::F32 => Decimal::new(1, 3),
-            _ => profile.quantity(import).expect("a counter").encoding.scale(),
+        let counter = profile.quantity(import).expect("a counter");
+        let step = match counter.encoding.kind() {
+            // A watt-hour.
+            RegisterType::F32 => Decimal::ONE / Decimal::from(counter.unit.expect("a unit").base().1),
+            _ => counter.encoding.scale(),
         };
         device.inject(Fault::CounterBackstep { counts: 10 });
         let back = (counted - shown(import)) / step;
@@ -70,13 +72,13 @@ fn faults_of_values_act_on_the_points_of_a_profile() {
         device.clear_faults();
 
         device.inject(Fault::Sentinels);
-        let point = profile.quantity(power).expect("a power");
-        assert_eq!(
-            number(&device, profile, power),
-            Value::NotAvailable,
-            "{}",
-            point.name
-        );
+        // A device whose numbers have no sentinel goes on showing them.
+        let expected = if has_sentinels(profile, power) {
+            Value::NotAvailable
+        } else {
+            Value::Number(watts)
+        };
+        assert_eq!(number(&device, profile, power), expected, "{}", profile.name);
         device.clear_faults();
 
         device.inject(Fault::Frozen);
@@ -86,5 +88,18 @@ fn faults_of_values_act_on_the_points_of_a_profile() {
         assert_ne!(device.registers(), frozen);
         device.clear_faults();
         assert!(shown(import) >= counted);
+    }
+}
+
+/// Whether a client can be told that the quantity is not available.
+fn has_sentinels(profile: &Profile, quantity: Quantity) -> bool {
+    let can = |point: &Point| {
+        point.encoding.kind() == RegisterType::F32 || !point.encoding.not_available().is_empty()
+    };
+    match profile.sum(quantity) {
+        Some(sum) => sum
+            .parts()
+            .any(|(name, _)| can(profile.point(name).expect("a part"))),
+        None => can(profile.quantity(quantity).expect("a power")),
     }
 }

@@ -1,7 +1,7 @@
 //! Profiles, and homes with one device of one.
 
-use gridtally_registers::profile::{Profile, Quantity, Table, Value};
-use gridtally_simulators::{Answer, BatterySpec, Device, DeviceSpec, Home, HomeSpec};
+use gridtally_registers::profile::{Point, Profile, Quantity, Table, Value};
+use gridtally_simulators::{Answer, BatterySpec, Device, DeviceSpec, Home, HomeSpec, RegisterMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tokio_modbus::Request;
@@ -27,7 +27,7 @@ pub fn shipped() -> &'static [Arc<Profile>] {
                 Arc::new(profile.unwrap_or_else(|errors| panic!("{errors}")))
             })
             .collect();
-        assert!(profiles.len() >= 3, "{files:?}");
+        assert!(profiles.len() >= 11, "{files:?}");
         profiles
     })
 }
@@ -83,9 +83,17 @@ pub fn charge(home: &Home) {
     write(&home.devices()[0], 103, &[2]);
 }
 
+/// What a client sees of a quantity: of a point in its unit, of a sum in watts.
 pub fn number(device: &Device, profile: &Profile, quantity: Quantity) -> Value {
-    let point = profile.quantity(quantity).expect("a point");
     let map = device.seen_registers();
+    if let Some(sum) = profile.sum(quantity) {
+        let watts = sum.watts(profile, |point| Some(seen(&map, point)));
+        return watts.map_or(Value::NotAvailable, Value::Number);
+    }
+    seen(&map, profile.quantity(quantity).expect("a point"))
+}
+
+fn seen(map: &RegisterMap, point: &Point) -> Value {
     let table = match point.table {
         Table::Holding => gridtally_simulators::Table::Holding,
         Table::Input => gridtally_simulators::Table::Input,

@@ -91,14 +91,13 @@ impl Line {
 
     fn wait_is_over(&self, exchange: &Exchange) -> Result<(), BusError> {
         let unit = self.units.get(&exchange.unit).copied().unwrap_or_default();
-        let closed = self
-            .context
-            .is_none()
-            .then_some(self.connecting)
-            .unwrap_or_default();
+        let connecting = match self.context {
+            None => self.connecting,
+            Some(_) => Backoff::default(),
+        };
         let next = unit
             .waits_until(exchange.now)
-            .max(closed.waits_until(exchange.now));
+            .max(connecting.waits_until(exchange.now));
         next.map_or(Ok(()), |next| {
             Err(BusError::BackingOff {
                 endpoint: self.endpoint.to_string(),
@@ -110,11 +109,16 @@ impl Line {
 
     fn learn(&mut self, exchange: &Exchange, answer: &Result<Vec<u16>, BusError>) {
         let Some(error) = answer.as_ref().err() else {
-            self.units.remove(&exchange.unit);
+            if !exchange.is_guest {
+                self.units.remove(&exchange.unit);
+            }
             return;
         };
         if error.is_poison() {
             self.drop_connection();
+        }
+        if exchange.is_guest {
+            return;
         }
         if error.is_silence() {
             if self.units.len() < UNITS_MAX || self.units.contains_key(&exchange.unit) {
@@ -133,11 +137,15 @@ impl Line {
 
     async fn attempt(&mut self, exchange: &Exchange) -> Result<Vec<u16>, BusError> {
         self.connect(exchange.now, exchange.deadline).await?;
-        if self.is_poisoned
-            && let Some(canary) = &exchange.canary
-        {
-            self.check_step(exchange, canary).await?;
-            self.is_poisoned = false;
+        if self.is_poisoned {
+            match &exchange.canary {
+                Some(canary) => {
+                    self.check_step(exchange, canary).await?;
+                    self.is_poisoned = false;
+                }
+                None if exchange.is_guest => return Err(BusError::NotInStep),
+                None => {}
+            }
         }
         self.ask(exchange.unit, &exchange.query, exchange.deadline).await
     }
@@ -200,7 +208,10 @@ impl Line {
     }
 
     async fn ask(&mut self, unit: u8, query: &Query, deadline: Duration) -> Result<Vec<u16>, BusError> {
-        sleep_until(self.rested_at).await;
+        // The runtime's timer is coarse: a rest that is over must not cost a millisecond.
+        if self.rested_at > Instant::now() {
+            sleep_until(self.rested_at).await;
+        }
         let answer = self
             .call(unit, query, deadline)
             .await

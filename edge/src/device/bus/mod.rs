@@ -125,6 +125,8 @@ struct Exchange {
     deadline: Duration,
     now: Timestamp,
     must: bool,
+    /// Asked for other software in the house: after everything else, and nothing is learnt from it.
+    is_guest: bool,
     canary: Option<Canary>,
     reply: oneshot::Sender<Result<Answer, BusError>>,
 }
@@ -219,8 +221,29 @@ impl Unit {
     /// # Errors
     /// [`BusError`].
     pub async fn ask(&self, query: Query, now: Timestamp, must: bool) -> Result<Answer, BusError> {
+        self.send(query, now, must, false).await
+    }
+
+    /// Asks for other software in the house: when nothing else is to be asked, whatever the unit did before,
+    /// and never on a line that may be out of step.
+    ///
+    /// # Errors
+    /// [`BusError`].
+    pub async fn ask_as_a_guest(&self, query: Query) -> Result<Vec<u16>, BusError> {
+        let answer = self.send(query, Timestamp::EPOCH, true, true).await?;
+        Ok(answer.words)
+    }
+
+    async fn send(
+        &self,
+        query: Query,
+        now: Timestamp,
+        must: bool,
+        is_guest: bool,
+    ) -> Result<Answer, BusError> {
         let (reply, answer) = oneshot::channel();
         let exchange = Exchange {
+            is_guest,
             unit: self.unit,
             query,
             deadline: self.deadline,
@@ -255,7 +278,7 @@ async fn serve(mut line: Line, mut inbox: mpsc::Receiver<Exchange>) {
             .enumerate()
             .min_by_key(|(place, exchange)| {
                 let is_silent = line.is_silent(exchange.unit);
-                (is_silent, !exchange.query.is_write(), *place)
+                (exchange.is_guest, is_silent, !exchange.query.is_write(), *place)
             })
             .map(|(place, _)| place);
         if let Some(exchange) = next.and_then(|place| waiting.remove(place)) {

@@ -1,5 +1,6 @@
 //! What is asked of each kind of device, whichever map it has: [`sunspec`] models, or a [`profile`].
 
+mod control;
 mod profile;
 mod sunspec;
 
@@ -10,14 +11,14 @@ use gridtally_protocol::channel::{Channel, Missing, Quantity};
 use gridtally_protocol::time::Timestamp;
 use gridtally_registers::sunspec::Layout;
 
+pub use self::control::Hand;
 use self::profile::ProfileDriver;
 use self::sunspec::SunSpecDriver;
 pub(crate) use self::sunspec::lay_out;
-use super::bus::{Bus, BusError, Query};
+use super::bus::{Bus, BusError};
 use super::live::Live;
 use super::reading::Observed;
-use super::storage::{Setting, StorageState};
-use super::sunspec::{HEADER_LEN, ModelPlace, Reader, SunSpecError};
+use super::sunspec::{ModelPlace, Reader, SunSpecError};
 use crate::config::DeviceConfig;
 
 /// Why a device's values cannot be had.
@@ -34,6 +35,9 @@ pub enum DriverError {
         /// What is missing in it.
         what: String,
     },
+    /// A control that the device does not have, or that makes no sense.
+    #[error(transparent)]
+    Control(#[from] super::controls::ControlError),
     /// A point of a profile that cannot be used.
     #[error("{point}: {why}")]
     Point {
@@ -56,7 +60,7 @@ impl DriverError {
     pub const fn is_answer(&self) -> bool {
         match self {
             Self::SunSpec(error) => error.is_answer(),
-            Self::NotInProfile { .. } | Self::Point { .. } => true,
+            Self::NotInProfile { .. } | Self::Control(_) | Self::Point { .. } => true,
         }
     }
 
@@ -83,6 +87,8 @@ pub struct Snapshot {
     pub channels: Observations,
     /// What it does at this moment.
     pub live: Live,
+    /// What is wrong with it, in a sentence.
+    pub complaint: Option<String>,
 }
 
 /// What a map's driver found for each quantity that was asked for.
@@ -148,10 +154,15 @@ impl Driver {
                 return Snapshot {
                     channels: channels.collect(),
                     live: Live::default(),
+                    complaint: Some(error.to_string()),
                 };
             }
         };
         let device = self.config.number;
+        let complaint = found
+            .values
+            .iter()
+            .find_map(|(_, value)| Some(value.as_ref().err()?.to_string()));
         let channels = found.values.into_iter().map(|(quantity, value)| {
             let value = match value {
                 Ok(value) => {
@@ -165,6 +176,7 @@ impl Driver {
         Snapshot {
             channels: channels.collect(),
             live: found.live,
+            complaint,
         }
     }
 
@@ -216,48 +228,6 @@ impl Driver {
                 why: "the device does not show it".to_owned(),
             }),
         }
-    }
-
-    /// The storage controls of model 124 as they stand.
-    ///
-    /// # Errors
-    /// [`DriverError`].
-    pub async fn storage(&mut self, now: Timestamp) -> Result<StorageState, DriverError> {
-        self.reader.begin(now, false);
-        let (place, layout) = self.find(&[124]).await?;
-        match self.reader.whole_model(&place, &layout).await {
-            Ok(image) => Ok(StorageState::of(&image)?),
-            Err(error) => {
-                if let (SunSpecError::Shifted { .. }, Source::SunSpec(driver)) = (&error, &mut self.source) {
-                    driver.forget();
-                }
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Writes a setting: rates with their timer in one request, then what they apply to.
-    ///
-    /// # Errors
-    /// [`DriverError`]; after a time-out it is unknown what the device took.
-    pub async fn write_storage(&mut self, now: Timestamp, setting: Setting) -> Result<(), DriverError> {
-        self.reader.begin(now, false);
-        let (place, _) = self.find(&[124]).await?;
-        for (offset, words) in setting.writes() {
-            let address = place
-                .address
-                .checked_add(HEADER_LEN)
-                .and_then(|a| a.checked_add(offset))
-                .ok_or(BusError::Request {
-                    address: place.address,
-                    count: words.len(),
-                })?;
-            self.reader
-                .unit()
-                .write(Query::Write { address, words }, now)
-                .await?;
-        }
-        Ok(())
     }
 
     async fn find(&mut self, models: &[u16]) -> Result<(ModelPlace, Arc<Layout>), DriverError> {

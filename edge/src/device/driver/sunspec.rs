@@ -245,9 +245,13 @@ impl SunSpecDriver {
 
     /// The powers that a model shows.
     fn live(&self, image: &Image<'_>) -> Live {
-        let watts = |path: &str| image.milli(path).ok().map(Milliwatts::new);
-        let power = watts("W");
         let mut live = Live::default();
+        // Model 802 has a W too, of the cells and with the other sign.
+        let is_of_the_ac_side =
+            METERS.contains(&image.layout().id()) || INVERTERS.contains(&image.layout().id());
+        let power = is_of_the_ac_side
+            .then(|| image.milli("W").ok().map(Milliwatts::new))
+            .flatten();
         match self.kind {
             DeviceKind::GridMeter => {
                 live.grid = if self.export_is_positive {

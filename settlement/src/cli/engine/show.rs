@@ -155,8 +155,9 @@ fn print_event(event: &StoredEvent, homes: &[Home], out: &mut impl Write) -> Res
 fn detail(stage: Stage) -> String {
     match stage {
         Stage::OptedIn(power) | Stage::Written(power) | Stage::ReadBack(power) => format!("{power} W"),
+        Stage::Observed { power, after_seconds } => format!("{power} W after {after_seconds} s"),
         Stage::OptedOut(why) | Stage::Stopped(why) => why.to_string(),
-        Stage::Restored => String::new(),
+        Stage::Received | Stage::Completed | Stage::Restored => String::new(),
     }
 }
 

@@ -23,7 +23,6 @@ pub use self::explanation::{
     AdjustmentKind, Applied, BaselineInterval, Candidate, Explanation, Lack, NoBaseline, Outcome, Verdict,
 };
 pub use self::frame::{EVENT_SECONDS_MAX, EventCalendar, Frame, FrameError};
-pub(in crate::rules) use self::rule::read_id;
 pub use self::rule::{
     Adjustment, Anchor, BaselineRule, Cap, Completeness, DayCount, PRESETS, PresetError, Selection,
     UnknownPreset, Window,

@@ -277,7 +277,7 @@ impl BaselineRule {
 }
 
 /// A rule's or program's name.
-pub(in crate::rules) fn read_id(text: &str) -> Result<String, &'static str> {
+fn read_id(text: &str) -> Result<String, &'static str> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     if (1..=ID_LEN_MAX).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(text.to_owned())

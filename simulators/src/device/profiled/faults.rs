@@ -1,7 +1,7 @@
 //! A profile's registers as faults of values let them be seen.
 
 use super::number::{Overflow, registers_of, steps_of};
-use super::{number_in, put, read};
+use super::{number_in, put, read, sums};
 use crate::device::view::miscount;
 use crate::fault::Fault;
 use crate::registers::RegisterMap;
@@ -41,6 +41,10 @@ pub(crate) fn distort(image: &mut RegisterMap, profile: &Profile, fault: Fault, 
                 });
                 put(image, point, words);
             }
+            profile
+                .sums
+                .iter()
+                .for_each(|sum| sums::swap(image, profile, sum));
         }
         _ => {
             for point in points {

@@ -38,6 +38,20 @@ impl Reading {
         }
     }
 
+    /// In milliwatts, where it is a number of thousandths.
+    pub(super) fn power(&self) -> Option<i64> {
+        match self {
+            Self::Number {
+                amount, per: MILLI, ..
+            } => i64::try_from(*amount).ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn milliwatts(power: i64) -> Self {
+        Self::number(power, MILLI)
+    }
+
     fn counter(energy: Energy) -> Self {
         Self::Number {
             amount: i128::from(energy.milliwatt_seconds()),
@@ -52,6 +66,9 @@ impl Reading {
     pub(super) fn registers(&self, point: &Point, counter_bits: Option<u32>) -> Option<Vec<u16>> {
         let encoding = &point.encoding;
         let (amount, per, counter) = match self {
+            Self::Text(text) if number::range(encoding.kind()).is_some() => {
+                return registers_of(encoding, digits(text), Overflow::Wrap);
+            }
             Self::Text(text) => {
                 let text = cut(text, usize::from(point.length()) * 2);
                 return encoding.encode(&Value::Text(text)).ok();
@@ -76,6 +93,14 @@ impl Reading {
         };
         registers_of(encoding, steps, Overflow::Saturate)
     }
+}
+
+/// The digits of a text as one number; of very many, the last.
+fn digits(text: &str) -> i128 {
+    let digits = text.chars().filter_map(|character| character.to_digit(10));
+    digits.fold(0, |number, digit| {
+        (number * 10 + i128::from(digit)) % 10_i128.pow(18)
+    })
 }
 
 fn cut(text: &str, bytes_max: usize) -> String {

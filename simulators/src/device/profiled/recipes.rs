@@ -82,11 +82,12 @@ fn value(write: &Write, map: &RegisterMap) -> Option<Decimal> {
     number_in(encoding, words)
 }
 
-/// Whether each fixed value stands in its registers, and in the place of each other one a number.
+/// Whether each fixed value stands in its registers, and in the place of each other one an amount: what is
+/// negative asks for the other direction, of which another recipe speaks.
 fn stands(control: &Control, map: &RegisterMap) -> bool {
     lasting(control).all(|write| match write.value {
         Written::Literal(literal) => value(write, map) == Some(literal),
-        Written::Argument(_) => value(write, map).is_some(),
+        Written::Argument(_) => value(write, map).is_some_and(|amount| !amount.is_sign_negative()),
     })
 }
 

@@ -1,0 +1,172 @@
+//! Forged instructions, acknowledgements and receipts.
+
+use gridtally_protocol::acknowledgement::Stage;
+use gridtally_protocol::envelope::Purpose;
+use gridtally_protocol::instruction::Target;
+use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::resend::ResendRequest;
+
+use super::{Forged, moved, replaced, sealed, unchecked};
+use crate::examples::{self, engine, gateway};
+
+pub(super) fn forgeries() -> Vec<Forged> {
+    let instruction = examples::instruction();
+    let event = |name: &[u8; 18]| {
+        replaced(
+            &unchecked(&instruction),
+            instruction.event.as_str().as_bytes(),
+            name,
+        )
+    };
+    let with = |target| {
+        let mut other = instruction.clone();
+        other.target = target;
+        unchecked(&other)
+    };
+    let target = |kind: u8, value: &[u8]| {
+        let was = [0x82, 0x02, 0x1a, 0x00, 0x2d, 0xc6, 0xc0];
+        replaced(&unchecked(&instruction), &was, &[&[0x82, kind], value].concat())
+    };
+    let price = |price: &[u8]| replaced(&unchecked(&instruction), &[0x82, 0x18, 85, 0x02], price);
+    let program = replaced(&unchecked(&instruction), b"evening-flex", b"evening flex");
+    let mut backwards = instruction.clone();
+    backwards.end = backwards.start;
+    let mut longer_than_a_day = instruction.clone();
+    longer_than_a_day.end = moved(longer_than_a_day.start, 86_401);
+    let mut never_valid = instruction.clone();
+    never_valid.expires_at = never_valid.issued_at;
+    let mut for_nobody = unchecked(&instruction);
+    let key = gateway().identity();
+    for_nobody = replaced(&for_nobody, key.as_bytes(), &[0; 32]);
+    let lopsided = examples::acknowledgement(Stage::Written(Milliwatts::new(i64::MIN)));
+    let restored = unchecked(&examples::acknowledgement(Stage::Restored));
+    let stage = |code: u8, argument: u8| [&restored[..restored.len() - 2], &[code, argument]].concat();
+    let with_seconds =
+        |code: u8, seconds: u8| [&[0x86], &restored[1..restored.len() - 2], &[code, 0x00, seconds]].concat();
+    let mut unordered = examples::receipt();
+    unordered.entries.reverse();
+    let mut twice = examples::receipt();
+    twice.entries[1] = twice.entries[0];
+    let mut empty = examples::receipt();
+    empty.entries.clear();
+    let mut unknown = unchecked(&examples::receipt());
+    *unknown.last_mut().expect("a verdict") = 0x17;
+    let resend = examples::resends()[1].1.clone();
+    let with_bitmap = |bitmap: &[u8]| ResendRequest {
+        bitmap: bitmap.to_vec(),
+        ..resend.clone()
+    };
+    let beyond = ResendRequest {
+        first_sequence: SEQUENCE_MAX,
+        ..with_bitmap(&[3])
+    };
+    let resends = [
+        ("an empty bitmap", with_bitmap(&[])),
+        ("a bitmap of 65 bytes", with_bitmap(&[1; 65])),
+        ("a bitmap that ends with a zero byte", with_bitmap(&[1, 0])),
+        ("a bitmap without its first number", with_bitmap(&[2])),
+        ("a missed number beyond all numbers", beyond),
+    ]
+    .map(|(name, message)| (name, Purpose::Resend, unchecked(&message)));
+    let by_engine = [
+        (
+            "an event's name in capitals",
+            Purpose::Instruction,
+            event(b"2026-04-23-EVENING"),
+        ),
+        (
+            "an event's name with a slash",
+            Purpose::Instruction,
+            event(b"2026/04/23-evening"),
+        ),
+        (
+            "a set-point whose sign cannot be turned",
+            Purpose::Instruction,
+            with(Target::SetPoint(Milliwatts::new(i64::MIN))),
+        ),
+        (
+            "an import limit below nothing",
+            Purpose::Instruction,
+            with(Target::ImportLimit(Milliwatts::new(-1))),
+        ),
+        (
+            "an export limit below nothing",
+            Purpose::Instruction,
+            with(Target::ExportLimit(Milliwatts::new(-1))),
+        ),
+        ("level 4", Purpose::Instruction, target(1, &[0x04])),
+        (
+            "more than fully charged",
+            Purpose::Instruction,
+            target(5, &[0x1a, 0x00, 0x01, 0x86, 0xa1]),
+        ),
+        ("an unknown kind", Purpose::Instruction, target(6, &[0x00])),
+        ("a program's name with a space", Purpose::Instruction, program),
+        (
+            "a price below nothing",
+            Purpose::Instruction,
+            price(&[0x82, 0x20, 0x02]),
+        ),
+        (
+            "a price in a longer form",
+            Purpose::Instruction,
+            price(&[0x82, 0x19, 0x03, 0x52, 0x03]),
+        ),
+        (
+            "a price of nineteen decimals",
+            Purpose::Instruction,
+            price(&[0x82, 0x01, 0x13]),
+        ),
+        (
+            "a price that is a number",
+            Purpose::Instruction,
+            price(&[0x18, 85]),
+        ),
+        (
+            "an event that ends as it starts",
+            Purpose::Instruction,
+            unchecked(&backwards),
+        ),
+        (
+            "an event longer than a day",
+            Purpose::Instruction,
+            unchecked(&longer_than_a_day),
+        ),
+        (
+            "an instruction that expires as it is issued",
+            Purpose::Instruction,
+            unchecked(&never_valid),
+        ),
+        ("an instruction for a weak key", Purpose::Instruction, for_nobody),
+        ("entries out of order", Purpose::Receipt, unchecked(&unordered)),
+        ("an entry twice", Purpose::Receipt, unchecked(&twice)),
+        ("no entry", Purpose::Receipt, unchecked(&empty)),
+        ("an unknown refusal", Purpose::Receipt, unknown),
+    ];
+    let by_gateway = [
+        ("a power whose sign cannot be turned", unchecked(&lopsided)),
+        ("restored with an argument", stage(6, 1)),
+        ("received with an argument", stage(7, 1)),
+        ("completed with an argument", stage(9, 1)),
+        ("stage 10", stage(10, 0)),
+        ("opted out for reason 19", stage(2, 19)),
+        ("observed without the seconds", stage(8, 1)),
+        ("restored with seconds", with_seconds(6, 0x00)),
+        ("observed before it was written", with_seconds(8, 0x20)),
+    ];
+    let engine = engine();
+    let mut all: Vec<Forged> = by_engine
+        .into_iter()
+        .chain(resends)
+        .map(|(name, purpose, payload)| (name, purpose, sealed(&payload, purpose, &engine)))
+        .collect();
+    all.extend(by_gateway.map(|(name, payload)| {
+        (
+            name,
+            Purpose::Acknowledgement,
+            sealed(&payload, Purpose::Acknowledgement, &gateway()),
+        )
+    }));
+    all
+}
