@@ -8,6 +8,7 @@
 //! * [`outbox`]: the durable memory; a report leaves it when the engine has signed for it.
 //! * [`uplink`]: MQTT out and in.
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
+//! * [`show`], [`find`], [`doctor`]: what a device says, which devices there are, what ails a home.
 //! * [`proxy`]: a door for other software in the house.
 //! * [`home`]: what the home is, by its config and by what its devices have shown.
 //! * [`at_home`], [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
@@ -19,6 +20,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod doctor;
+pub mod find;
 pub mod history;
 pub mod home;
 pub mod home_assistant;
@@ -28,6 +31,7 @@ pub mod outbox;
 pub mod page;
 pub mod proxy;
 pub mod real_time;
+pub mod show;
 pub mod stepped;
 pub mod uplink;
 

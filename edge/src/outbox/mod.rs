@@ -35,7 +35,8 @@ pub use self::dispatch::{Dispatch, EventRecord, Progress};
 pub use self::keep::{DELIVERED_DAYS, DropReason, Dropped, Keep, Status};
 use crate::meter::{Meters, Sample};
 
-const FILE: &str = "outbox.sqlite";
+pub(crate) use self::schema::VERSION;
+pub(crate) const FILE: &str = "outbox.sqlite";
 /// How long to wait for an agent that is just ending.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// Bytes of a page of a new file. At 1000 pages the journal is folded back into the file, so it stays at 1 MiB.

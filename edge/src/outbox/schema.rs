@@ -9,7 +9,8 @@ use super::{OutboxError, sequence_column};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const CONTROL: &str = include_str!("control.sql");
-pub(super) const VERSION: i64 = 2;
+/// The layout that this agent knows.
+pub(crate) const VERSION: i64 = 2;
 
 /// From the first layout, which forgot a report at its receipt and whatever it dropped.
 const FROM_1: &str = "

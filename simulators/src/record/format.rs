@@ -71,7 +71,10 @@ struct Head {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "format and version are read with the head")]
+#[expect(
+    dead_code,
+    reason = "format and version are read with the head, requests are for people"
+)]
 struct File {
     format: String,
     version: u32,
@@ -83,6 +86,8 @@ struct File {
     period: u32,
     blocks: Vec<Block>,
     snapshots: Vec<Snapshot>,
+    #[serde(default)]
+    requests: Vec<String>,
 }
 
 /// Why a text is no recording.

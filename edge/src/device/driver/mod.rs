@@ -14,6 +14,7 @@ use gridtally_registers::sunspec::Layout;
 pub use self::control::Hand;
 use self::profile::ProfileDriver;
 use self::sunspec::SunSpecDriver;
+pub(crate) use self::sunspec::lay_out;
 use super::bus::{Bus, BusError};
 use super::live::Live;
 use super::reading::Observed;

@@ -48,6 +48,14 @@ impl<'l> Image<'l> {
         }
     }
 
+    /// An image of the registers of a model, from its header on.
+    #[must_use]
+    pub fn of(layout: &'l Layout, words: &[u16]) -> Self {
+        let mut image = Self::new(layout);
+        image.add(0, words);
+        image
+    }
+
     /// Adds registers, `offset` of them behind the model's header.
     pub(super) fn add(&mut self, offset: u16, words: &[u16]) {
         let first = usize::from(offset);

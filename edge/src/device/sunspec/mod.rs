@@ -14,7 +14,7 @@ mod spans;
 pub use self::chain::{BASES, Map, ModelPlace, discover};
 pub use self::image::{Image, Unusable};
 pub use self::number::{Number, scaled};
-pub use self::reader::Reader;
+pub use self::reader::{Asked, Reader};
 use crate::device::bus::BusError;
 
 /// Registers before a model's points: its number and its length.

@@ -1,15 +1,35 @@
 //! Reading models from a unit, in requests that the device takes.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use gridtally_protocol::time::Timestamp;
 use gridtally_registers::sunspec::Layout;
+use tokio::time::Instant;
 use tokio_modbus::ExceptionCode;
 
 use super::image::piece;
 use super::spans::gather;
 use super::{HEADER_LEN, Image, ModelPlace, SunSpecError};
 use crate::device::bus::{Answer, BusError, READ_MAX, Table, Unit};
+
+/// More requests than it takes to read the longest map in single registers.
+const LOG_MAX: usize = 20_000;
+
+/// A request, and what came of it: for whoever wants to tell what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Of which table.
+    pub table: Table,
+    /// The first register.
+    pub address: u16,
+    /// How many.
+    pub count: u16,
+    /// How long the answer took.
+    pub took: Duration,
+    /// The registers, or why there are none.
+    pub outcome: Result<Vec<u16>, String>,
+}
 
 /// A unit whose holding registers are read, with what was learnt of its limits.
 #[derive(Debug)]
@@ -20,6 +40,8 @@ pub struct Reader {
     now: Timestamp,
     must: bool,
     connection: u64,
+    /// What was asked since someone wanted to know.
+    log: Option<Vec<Asked>>,
 }
 
 impl Reader {
@@ -32,6 +54,7 @@ impl Reader {
             now: Timestamp::EPOCH,
             must: false,
             connection: 0,
+            log: None,
         }
     }
 
@@ -52,12 +75,43 @@ impl Reader {
         self.connection
     }
 
+    /// The most registers that are asked for at a time, as far as is known by now.
+    #[must_use]
+    pub const fn limit(&self) -> u16 {
+        self.limit
+    }
+
+    /// Keeps each request from here on, with what comes of it.
+    pub fn keep_log(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    /// The requests that were kept.
+    #[must_use]
+    pub fn log(&self) -> &[Asked] {
+        self.log.as_deref().unwrap_or_default()
+    }
+
     /// Reads registers in one request.
     ///
     /// # Errors
     /// [`BusError`].
     pub async fn read(&mut self, table: Table, address: u16, count: u16) -> Result<Vec<u16>, BusError> {
-        let Answer { words, connection } = self.unit.read(table, address, count, self.now, self.must).await?;
+        let began = Instant::now();
+        let answer = self.unit.read(table, address, count, self.now, self.must).await;
+        if let Some(log) = &mut self.log
+            && log.len() < LOG_MAX
+        {
+            let words = answer.as_ref().map(|answer| answer.words.clone());
+            log.push(Asked {
+                table,
+                address,
+                count,
+                took: began.elapsed(),
+                outcome: words.map_err(ToString::to_string),
+            });
+        }
+        let Answer { words, connection } = answer?;
         self.connection = connection;
         Ok(words)
     }

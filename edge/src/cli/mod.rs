@@ -1,5 +1,9 @@
 //! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
 
+mod doctor;
+mod scan;
+mod show;
+
 use std::fs;
 use std::io::{self, BufReader};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,6 +19,13 @@ use crate::identity::{self, KeyError};
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
+pub use self::doctor::DoctorArgs;
+pub use self::scan::ScanArgs;
+pub use self::show::{DumpArgs, ReadArgs};
+use crate::show::{ShowError, TargetError};
+
+/// Where the config is looked for.
+const CONFIG: &str = "agent.toml";
 const STEPPED_RESEND: Duration = Duration::from_secs(3);
 const REAL_RESEND: Duration = Duration::from_secs(30);
 
@@ -44,6 +55,14 @@ pub enum EdgeCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Look at everything that the agent needs, and say what to do where something is not well
+    Doctor(DoctorArgs),
+    /// Look for devices on the network and on serial lines; print what was found and sections for agent.toml
+    Scan(ScanArgs),
+    /// Show every point of a device, of the config or not: nothing is written to it
+    Read(ReadArgs),
+    /// Take down every register of a device in a file, for a bug report or to be replayed
+    Dump(DumpArgs),
     /// Print the gateway's did:key
     Identity {
         /// The owner's config
@@ -70,6 +89,18 @@ pub enum EdgeError {
     /// Real time.
     #[error(transparent)]
     RealTime(#[from] RealTimeError),
+    /// There is no such device.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Something in the home does not work.
+    #[error("{0} of these things must be put right (✗)")]
+    Unwell(usize),
+    /// There is nothing to look through.
+    #[error("this machine stands in no private subnet that can be looked through{}; name a host, a subnet or a line", Behind(.0))]
+    Nowhere(String),
+    /// A device cannot be shown.
+    #[error(transparent)]
+    Show(#[from] ShowError),
     /// A file or directory cannot be made.
     #[error("{} cannot be made: {source}", path.display())]
     Make {
@@ -81,6 +112,16 @@ pub enum EdgeError {
     /// The runtime cannot be started.
     #[error("the agent's runtime cannot be started: {0}")]
     Runtime(io::Error),
+}
+
+struct Behind<'t>(&'t str);
+impl std::fmt::Display for Behind<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.0)
+    }
 }
 
 /// Does what the arguments say.
@@ -101,6 +142,10 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
             );
             Ok(())
         }
+        EdgeCommand::Doctor(args) => doctor::run(&args),
+        EdgeCommand::Scan(args) => scan::run(&args),
+        EdgeCommand::Read(args) => show::read(args),
+        EdgeCommand::Dump(args) => show::dump(args),
         EdgeCommand::Identity { config } => {
             let config = AgentConfig::load(&config)?;
             println!("{}", identity::load(&config.gateway.key)?.identity());
@@ -112,11 +157,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
 fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
     let config = AgentConfig::load(config)?;
     let key = identity::load_or_create(&config.gateway.key)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(EdgeError::Runtime)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         if stepped {
             let pace = Pace {
                 tick_seconds: config.gateway.interval.seconds(),
@@ -132,6 +173,25 @@ fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
             real_time::run(Agent::start(config, key, pace)?).await?;
         }
         Ok(())
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, EdgeError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(EdgeError::Runtime)
+}
+
+/// Writes a file that is whole or not there.
+fn write_whole(path: &Path, text: &str) -> Result<(), EdgeError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
+    written.map_err(|source| EdgeError::Make {
+        path: path.to_owned(),
+        source,
     })
 }
 
