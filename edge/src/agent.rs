@@ -18,6 +18,7 @@ use crate::control::{Control, Scene};
 use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Snapshot};
 use crate::home;
+use crate::identity::KeyError;
 use crate::meter::{Boundary, Meters, Sample, Shown};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::page::OwnerRequest;
@@ -42,6 +43,9 @@ pub enum AgentError {
     /// The certificates of a device cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Its key cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The owner's page cannot be served.
     #[error(transparent)]
     AtHome(#[from] AtHomeError),
@@ -412,6 +416,12 @@ impl Agent {
     /// [`AgentError`].
     pub fn resend(&mut self) -> Result<(), AgentError> {
         Ok(self.uplink.pump(&self.outbox)?)
+    }
+
+    /// Says goodbye to the broker and gives up the memory; what is under way stays as it is, for the agent that
+    /// starts next.
+    pub async fn leave(self) {
+        self.uplink.stop().await;
     }
 
     /// Ends in good order: the battery goes back to its owner, the broker is told goodbye.

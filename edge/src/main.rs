@@ -15,7 +15,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("GRIDTALLY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("GRIDTALLY_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,gridtally_edge=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

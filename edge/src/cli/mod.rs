@@ -16,6 +16,8 @@ use gridtally_protocol::identity::Identity;
 use crate::agent::{Agent, AgentError, Pace};
 use crate::config::{AgentConfig, ConfigError, EXAMPLE};
 use crate::identity::{self, KeyError};
+use crate::page::PasswordStore;
+use crate::page::password::PasswordError;
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
@@ -63,6 +65,15 @@ pub enum EdgeCommand {
     Read(ReadArgs),
     /// Take down every register of a device in a file, for a bug report or to be replayed
     Dump(DumpArgs),
+    /// Print the code with which you set the password of your page
+    PageCode {
+        /// The owner's config
+        #[arg(long, value_name = "FILE", default_value = "agent.toml")]
+        config: PathBuf,
+        /// Forget the password that was set
+        #[arg(long)]
+        reset: bool,
+    },
     /// Print the gateway's did:key
     Identity {
         /// The owner's config
@@ -92,6 +103,9 @@ pub enum EdgeError {
     /// There is no such device.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The page's password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// Something in the home does not work.
     #[error("{0} of these things must be put right (✗)")]
     Unwell(usize),
@@ -146,6 +160,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
         EdgeCommand::Scan(args) => scan::run(&args),
         EdgeCommand::Read(args) => show::read(args),
         EdgeCommand::Dump(args) => show::dump(args),
+        EdgeCommand::PageCode { config, reset } => page_code(&config, reset),
         EdgeCommand::Identity { config } => {
             let config = AgentConfig::load(&config)?;
             println!("{}", identity::load(&config.gateway.key)?.identity());
@@ -154,11 +169,11 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
     }
 }
 
-fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
-    let config = AgentConfig::load(config)?;
-    let key = identity::load_or_create(&config.gateway.key)?;
+fn run_agent(path: &Path, stepped: bool) -> Result<(), EdgeError> {
+    let config = AgentConfig::load(path)?;
     runtime()?.block_on(async {
         if stepped {
+            let key = identity::load_or_create(&config.gateway.key)?;
             let pace = Pace {
                 tick_seconds: config.gateway.interval.seconds(),
                 resend_after: STEPPED_RESEND,
@@ -170,10 +185,41 @@ fn run_agent(config: &Path, stepped: bool) -> Result<(), EdgeError> {
                 tick_seconds: real_time::TICK_SECONDS,
                 resend_after: REAL_RESEND,
             };
-            real_time::run(Agent::start(config, key, pace)?).await?;
+            tell_of_page(&config);
+            let start = |config: AgentConfig| {
+                let key = identity::load_or_create(&config.gateway.key)?;
+                Agent::start(config, key, pace)
+            };
+            real_time::run(config, start, || AgentConfig::load(path)).await?;
         }
         Ok(())
     })
+}
+
+/// How the owner gets to his page for the first time.
+fn tell_of_page(config: &AgentConfig) {
+    let Some(page) = &config.page else { return };
+    let port = page.listen.port();
+    match PasswordStore::new(&config.gateway.data).code() {
+        Ok(Some(code)) => {
+            tracing::info!("your page is at http://THIS-BOX:{port}/; set its password with the code {code}");
+        }
+        Ok(None) => tracing::info!("your page is at http://THIS-BOX:{port}/"),
+        Err(error) => tracing::warn!("the page has no password yet, and no code can be made for it: {error}"),
+    }
+}
+
+/// The code with which the owner sets his password.
+fn page_code(config: &Path, reset: bool) -> Result<(), EdgeError> {
+    let passwords = PasswordStore::new(&AgentConfig::load(config)?.gateway.data);
+    if reset {
+        passwords.reset()?;
+    }
+    match passwords.code()? {
+        Some(code) => println!("{code}"),
+        None => eprintln!("The password is set. With --reset it is forgotten, and there is a new code."),
+    }
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, EdgeError> {
