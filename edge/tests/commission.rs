@@ -5,15 +5,20 @@ mod commission_support;
 
 use std::time::Duration;
 
-use commission_support::{BATTERY, Bench, NIGHT, NOON, PV, failure, modern, quiet, record};
-use gridtally_edge::commission::{Obstacle, Outcome};
-use gridtally_edge::control::policy::Proof;
+use commission_support::{BATTERY, Bench, NIGHT, NOON, PV, failure, key, modern, quiet, record};
+use gridtally_edge::commission::{CommissionError, Obstacle, Outcome, Time as _};
+use gridtally_edge::control::policy::{Decision, Moment, Proof, decide};
 use gridtally_edge::device::Hand;
 use gridtally_edge::home;
+use gridtally_protocol::acknowledgement::Declined;
 use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::commission::{CommissionRecord, Failure, Step, StepResult};
+use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message as _;
-use gridtally_simulators::{Device, Fault, HomeSpec};
+use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::report::ClockState;
+use gridtally_protocol::time::Timestamp;
+use gridtally_simulators::{Device, Fault, Home, HomeSpec, Role};
 
 /// The registers by which a battery or an inverter is controlled, as the device holds them.
 fn controls(device: &Device) -> Vec<Option<i64>> {
@@ -266,8 +271,141 @@ async fn the_home_is_proven_only_when_each_of_its_controls_passed() {
 async fn somebody_who_sets_the_device_meanwhile_is_not_overruled() {
     let mut bench = Bench::new(quiet(), NIGHT).await;
     let device = bench.time.home.battery_inverter().clone();
-    bench.time.dies_at = Some(NIGHT + 60 + 30);
-    let died = tokio::time::timeout(Duration::from_secs(5), bench.battery()).await;
-    assert!(died.is_err());
-    assert!(device.value(124, "StorCtl_Mod").is_some_and(|mode| mode != 0));
+    let set = device.clone();
+    let meddle = move |_: &Home| {
+        // He holds the discharge at 3 % himself.
+        let [high, low] = set.address(124, "OutWRte").unwrap().to_be_bytes();
+        set.answer_pdu(&[0x06, high, low, 0x01, 0x2c]).unwrap();
+    };
+    bench.time.meddled_at = Some((NIGHT + 60 + 50, Box::new(meddle)));
+    let outcome = bench.battery().await;
+    let expected = Outcome::NotTried {
+        why: Obstacle::Overruled,
+        is_restored: true,
+    };
+    assert_eq!(outcome, expected, "{:#?}", bench.told);
+    assert_eq!(device.value(124, "OutWRte"), Some(300));
+    assert_eq!(bench.outbox().owner_setting(Hand::Battery).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_hybrid_with_a_profile_and_a_timer_passes() {
+    let mut bench = Bench::profiled("huawei-sun2000", NIGHT).await;
+    let outcome = bench.battery().await;
+    assert!(record(&outcome).passed(), "{:#?}", bench.told);
+}
+
+#[tokio::test]
+async fn a_device_without_a_timer_is_told_and_given_back() {
+    for name in ["sungrow-shxrt", "goodwe-et"] {
+        let mut bench = Bench::profiled(name, NIGHT).await;
+        let outcome = bench.battery().await;
+        let expected = Some((Step::Revert, Failure::NoTimer));
+        assert_eq!(failure(&outcome), expected, "{name}: {:#?}", bench.told);
+        assert_eq!(record(&outcome).reversion_seconds, 0);
+        assert_eq!(bench.outbox().owner_setting(Hand::Battery).unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_home_without_a_meter_proves_what_can_be_seen() {
+    let mut bench = Bench::new(quiet(), NIGHT).await;
+    bench.servers.retain(|(role, _)| *role != Role::Meter);
+    let outcome = bench.battery().await;
+    let record = record(&outcome);
+    assert!(record.passed(), "{:#?}", bench.told);
+    let meter = record.steps.iter().find(|step| step.step == Step::Meter).unwrap();
+    assert_eq!(meter.result, StepResult::Skipped);
+}
+
+#[tokio::test]
+async fn a_household_that_lives_meanwhile_does_not_hide_it() {
+    let mut passed = 0;
+    for hour in 0..6 {
+        let mut spec = quiet();
+        spec.load.scale_permille = 1_000;
+        let mut bench = Bench::new(spec, NIGHT + hour * 3_600).await;
+        let outcome = bench.battery().await;
+        match failure(&outcome) {
+            None => passed += 1,
+            // A kettle is larger than what is tried: it is told, and nothing else is.
+            Some(why) => assert_eq!(why, (Step::Meter, Failure::MeterDoesNotShow), "{:#?}", bench.told),
+        }
+    }
+    assert!(passed >= 4, "{passed} of 6");
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_answer_is_not_tried_and_keeps_its_proof() {
+    let mut bench = Bench::new(quiet(), NIGHT).await;
+    assert!(record(&bench.battery().await).passed());
+    bench.time.home.battery_inverter().inject(Fault::Offline);
+    let outcome = bench.battery().await;
+    assert!(
+        matches!(
+            outcome,
+            Outcome::NotTried {
+                why: Obstacle::Unmeasured,
+                is_restored: true
+            }
+        ),
+        "{outcome:?}"
+    );
+    let proof = bench
+        .outbox()
+        .proof(DeviceNumber(BATTERY), Hand::Battery)
+        .unwrap();
+    assert_eq!(proof, Proof::Passed);
+}
+
+#[tokio::test]
+async fn a_meter_has_nothing_that_could_be_commissioned() {
+    let mut bench = Bench::new(quiet(), NIGHT).await;
+    let tried = bench.try_for(1, Hand::Battery, 60).await;
+    assert!(matches!(tried, Err(CommissionError::NoControl { .. })));
+}
+
+#[tokio::test]
+async fn events_are_refused_until_the_devices_have_proven_themselves_or_the_owner_takes_the_risk() {
+    let mut bench = Bench::new(quiet(), NOON).await;
+    let declined = |bench: &Bench, owner: &str| {
+        let config = bench.config_with(owner);
+        let home = home::home(&config, &bench.outbox()).unwrap();
+        let moment = Moment {
+            now: bench.time.now(),
+            clock: ClockState::Synchronised,
+            opted_out_until: None,
+        };
+        match decide(&an_event(bench.time.now()), &config.owner, &home, moment) {
+            Decision::OptedIn { .. } => None,
+            Decision::OptedOut(why) => Some(why),
+        }
+    };
+    let risk = "accept_unproven_control = true";
+    assert_eq!(declined(&bench, ""), Some(Declined::NotCommissioned));
+    assert_eq!(declined(&bench, risk), None);
+    assert!(record(&bench.battery().await).passed(), "{:#?}", bench.told);
+    assert!(record(&bench.production().await).passed(), "{:#?}", bench.told);
+    assert_eq!(declined(&bench, ""), None);
+    bench.time.home.battery_inverter().inject(Fault::NeverReverts);
+    assert!(!record(&bench.battery().await).passed());
+    assert_eq!(declined(&bench, ""), Some(Declined::NotCommissioned));
+    assert_eq!(declined(&bench, risk), None);
+}
+
+/// Two kilowatts from in an hour on.
+fn an_event(now: Timestamp) -> Instruction {
+    let start = now.checked_add(3_600).unwrap();
+    Instruction {
+        sequence: 1,
+        gateway: key(1).identity(),
+        event: "evening".parse().unwrap(),
+        issued_at: now,
+        expires_at: start,
+        start,
+        end: start.checked_add(3_600).unwrap(),
+        target: Target::SetPoint(Milliwatts::new(2_000_000)),
+        program: None,
+        price: None,
+    }
 }

@@ -72,6 +72,9 @@ pub(super) fn run(args: &CommissionArgs) -> Result<(), EdgeError> {
     if hands.is_empty() {
         return Err(OwnerError::NothingToTry { device: device.name }.into());
     }
+    if args.export.is_some() && hands.len() > 1 {
+        return Err(OwnerError::WhichControl.into());
+    }
     let mut outbox = open(&config)?;
     let is_to_try = !args.show && args.export.is_none();
     if is_to_try {

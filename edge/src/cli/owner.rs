@@ -44,9 +44,7 @@ pub struct HomeArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
     /// The agent runs.
-    #[error(
-        "the agent runs and holds its memory: use its page for this, or stop it before (systemctl stop gridtally)"
-    )]
+    #[error("the agent runs and holds its memory: use its page for this, or stop it before")]
     AgentRuns,
     /// The memory.
     #[error(transparent)]
@@ -79,6 +77,9 @@ pub enum OwnerError {
         /// Its name.
         device: String,
     },
+    /// One file, two records.
+    #[error("the device has two controls; say with --control battery or production whose record is wanted")]
+    WhichControl,
     /// The owner said no.
     #[error("nothing was done; with --yes it is not asked")]
     Refused,

@@ -1,7 +1,9 @@
 //! A device is tried: step by step, and whatever happens, its owner's setting is put back.
 
 mod device;
+mod silent;
 mod steps;
+mod verdicts;
 
 use std::num::NonZeroU32;
 
@@ -36,7 +38,7 @@ pub struct Subject {
 
 /// Why an attempt ended before its last step.
 enum End {
-    Failed(Step, Failure),
+    Failed(Step, Failure, Option<Milliwatts>),
     NotTried(Obstacle),
     Outbox(OutboxError),
 }
@@ -141,8 +143,8 @@ fn near_event(outbox: &Outbox, now: Timestamp) -> Result<Option<Timestamp>, Outb
 impl<T: Time> Session<'_, T> {
     async fn run(&mut self, key: &SigningIdentity) -> Result<Outcome, CommissionError> {
         let attempt = self.attempt().await;
-        if let Err(End::Failed(step, why)) = &attempt {
-            self.record(*step, StepResult::Failed(*why), None);
+        if let Err(End::Failed(step, why, power)) = &attempt {
+            self.record(*step, StepResult::Failed(*why), *power);
         }
         let is_displaced = self.saved.is_some();
         let is_restored = !is_displaced || self.restore().await;
@@ -191,6 +193,8 @@ impl<T: Time> Session<'_, T> {
     fn record(&mut self, step: Step, result: StepResult, power: Option<Milliwatts>) {
         let now = self.time.now();
         let at = self.steps.last().map_or(now, |last| last.at.max(now));
+        // What was passed and then failed has failed.
+        self.steps.retain(|taken| taken.step < step);
         self.steps.push(StepRecord {
             step,
             at,
@@ -211,8 +215,13 @@ impl<T: Time> Session<'_, T> {
 
     /// A step that failed, with the sentence for the owner.
     fn failed(&mut self, step: Step, why: Failure, sentence: &str) -> End {
+        self.failed_at(step, why, None, sentence)
+    }
+
+    /// As [`Session::failed`], with the power that was measured.
+    fn failed_at(&mut self, step: Step, why: Failure, power: Option<Milliwatts>, sentence: &str) -> End {
         (self.tell)(&format!("✗ {sentence}"));
-        End::Failed(step, why)
+        End::Failed(step, why, power)
     }
 
     fn say(&mut self, sentence: &str) {

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use gridtally_edge::agent::{Agent, Pace};
 use gridtally_edge::commission::{CommissionError, Interrupted, Outcome, Subject, Time, commission};
 use gridtally_edge::config::AgentConfig;
+use gridtally_edge::config::profiles::SHIPPED;
 use gridtally_edge::device::{self, Hand};
 use gridtally_edge::outbox::Outbox;
 use gridtally_protocol::channel::DeviceNumber;
@@ -12,7 +13,8 @@ use gridtally_protocol::commission::{CommissionRecord, Failure, Step};
 use gridtally_protocol::identity::SigningIdentity;
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::Timestamp;
-use gridtally_simulators::{Generation, Home, HomeSpec, Phases, Role, ServedHome};
+use gridtally_registers::profile::Profile;
+use gridtally_simulators::{DeviceSpec, Generation, Home, HomeSpec, Phases, Role, Server};
 use tempfile::TempDir;
 
 /// 2026-06-21T11:00:00Z: the sun is high, in London.
@@ -50,9 +52,38 @@ pub fn modern() -> HomeSpec {
     spec
 }
 
+/// The text of a profile that ships, without the rest that the device wants between requests: the simulator
+/// wants none.
+pub fn profile(name: &str) -> String {
+    let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with("pause_ms"));
+    lines.fold(String::new(), |text, line| {
+        let pause = if line.starts_with("max_registers") {
+            "pause_ms = 0\n"
+        } else {
+            ""
+        };
+        text + pause + line + "\n"
+    })
+}
+
+/// As [`quiet`], with panels and battery behind one inverter that speaks a profile.
+pub fn profiled(name: &str) -> HomeSpec {
+    let mut spec = quiet();
+    let profile = Profile::parse(&profile(name), name).unwrap();
+    spec.devices.retain(|device| device.role == Role::Meter);
+    spec.devices.push(DeviceSpec::profiled(profile.into(), "SN1"));
+    spec
+}
+
+/// Somebody who does something to the home.
+pub type Meddler = Box<dyn Fn(&Home)>;
+
 /// Simulated time: nothing sleeps.
 pub struct Stepped {
     pub home: Home,
+    /// At this instant somebody else does something.
+    pub meddled_at: Option<(i64, Meddler)>,
     /// At this instant somebody interrupts.
     pub interrupted_at: Option<i64>,
     /// From this instant on nothing goes on, as if the process were killed.
@@ -69,6 +100,9 @@ impl Time for Stepped {
         if self.dies_at.is_some_and(|dies| next >= dies) {
             std::future::pending::<()>().await;
         }
+        if let Some((_, meddle)) = self.meddled_at.take_if(|(at, _)| *at <= next) {
+            meddle(&self.home);
+        }
         self.home.advance_to(next);
         if self.interrupted_at.is_some_and(|interrupts| next >= interrupts) {
             self.interrupted_at = None;
@@ -80,7 +114,7 @@ impl Time for Stepped {
 
 pub struct Bench {
     pub time: Stepped,
-    pub served: ServedHome,
+    pub servers: Vec<(Role, Server)>,
     pub directory: TempDir,
     /// What was told, line by line.
     pub told: Vec<String>,
@@ -92,14 +126,19 @@ impl Bench {
     pub async fn new(spec: HomeSpec, start: i64) -> Self {
         let mut home = Home::new(spec, start);
         home.advance_to(start + 60);
-        let served = home.serve().await.unwrap();
+        let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        let mut servers = Vec::new();
+        for device in home.devices() {
+            servers.push((device.role().unwrap(), device.serve(any).await.unwrap()));
+        }
         Self {
             time: Stepped {
                 home,
+                meddled_at: None,
                 interrupted_at: None,
                 dies_at: None,
             },
-            served,
+            servers,
             directory: tempfile::tempdir().unwrap(),
             told: Vec::new(),
             extra: [
@@ -110,26 +149,30 @@ impl Bench {
         }
     }
 
+    /// A bench for a home with a profile, which lies beside the config.
+    pub async fn profiled(name: &str, start: i64) -> Self {
+        let mut bench = Self::new(profiled(name), start).await;
+        std::fs::write(bench.directory.path().join("device.toml"), profile(name)).unwrap();
+        bench.extra[2] = "profile = \"device.toml\"\n".to_owned();
+        bench
+    }
+
     pub fn config_with(&self, owner: &str) -> AgentConfig {
-        let device = |number: u8, kind: &str, address: std::net::SocketAddr, watts: u32, extra: &str| {
+        let device = |(role, server): &(Role, Server)| {
+            let [meter, pv, battery] = &self.extra;
+            let (number, kind, watts, extra) = match role {
+                Role::Meter => (1, "grid_meter", 23_000, meter),
+                Role::Inverter => (PV, "pv_inverter", 6_000, pv),
+                Role::Battery => (BATTERY, "battery_inverter", 5_000, battery),
+                Role::Hybrid => (BATTERY, "hybrid_inverter", 5_000, battery),
+            };
+            let address = server.address();
             format!(
                 "[[device]]\nnumber = {number}\nname = \"device {number}\"\nkind = \"{kind}\"\n\
                  address = \"{address}\"\ntimeout_ms = 3000\nnameplate_watts = {watts}\n{extra}\n"
             )
         };
-        let [meter, pv, battery] = &self.extra;
-        let devices = [
-            device(1, "grid_meter", self.served.grid_meter.address(), 23_000, meter),
-            device(PV, "pv_inverter", self.served.pv_inverter.address(), 6_000, pv),
-            device(
-                BATTERY,
-                "battery_inverter",
-                self.served.battery_inverter.address(),
-                5_000,
-                battery,
-            ),
-        ]
-        .concat();
+        let devices: String = self.servers.iter().map(device).collect();
         let engine = key(2).identity();
         let text = format!(
             "[gateway]\nkey = \"gateway.key\"\ndata = \"state\"\nengine = \"{engine}\"\n\n\

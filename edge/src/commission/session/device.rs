@@ -79,8 +79,14 @@ impl<T: Time> Session<'_, T> {
         }
     }
 
-    /// Plans the command on what the device shows, and writes it.
-    pub(super) async fn write(&mut self, command: Command, shown: &Controls, timer: u32) -> Result<(), End> {
+    /// Plans the command on what the device shows, and writes it; where it cannot be, that step has failed.
+    pub(super) async fn write(
+        &mut self,
+        step: Step,
+        command: Command,
+        shown: &Controls,
+        timer: u32,
+    ) -> Result<(), End> {
         let planning = match &self.saved {
             Some(saved) => shown.clone().with_owner(saved),
             None => shown.clone(),
@@ -90,7 +96,7 @@ impl<T: Time> Session<'_, T> {
             Ok(plan) => plan,
             Err(error) => {
                 let sentence = format!("the device has nothing that expresses this: {error}");
-                return Err(self.failed(Step::Write, Failure::RefusesWrites, &sentence));
+                return Err(self.failed(step, Failure::RefusesWrites, &sentence));
             }
         };
         let (writes, now) = (plan.writes.clone(), self.time.now());
@@ -100,18 +106,18 @@ impl<T: Time> Session<'_, T> {
             plan,
             written_at: now,
         });
-        written.map_err(|error| self.sort(Step::Write, &error))
+        written.map_err(|error| self.sort(step, &error))
     }
 
     /// Writes the command once more, as the agent does well before the timer runs out.
-    pub(super) async fn refresh(&mut self, timer: u32) -> Result<(), End> {
+    pub(super) async fn refresh(&mut self, step: Step, timer: u32) -> Result<(), End> {
         let Some(Held { command, plan, .. }) = &self.held else {
             return Ok(());
         };
         let (command, plan) = (*command, plan.clone());
-        let shown = self.controls(Step::Observe).await?;
+        let shown = self.controls(step).await?;
         self.check_undisturbed(&plan, &shown)?;
-        self.write(command, &shown, timer).await
+        self.write(step, command, &shown, timer).await
     }
 
     /// The command still stands: neither did the device go back too early, nor did somebody else set it.
