@@ -8,6 +8,7 @@
 //! * [`outbox`]: the durable memory; a report leaves it when the engine has signed for it.
 //! * [`uplink`]: MQTT out and in.
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
+//! * [`commission`]: a device proves on itself that it obeys, and that it goes back.
 //! * [`show`], [`find`], [`doctor`]: what a device says, which devices there are, what ails a home.
 //! * [`proxy`]: a door for other software in the house.
 //! * [`home`]: what the home is, by its config and by what its devices have shown.
@@ -17,6 +18,7 @@
 pub mod agent;
 pub mod at_home;
 pub mod cli;
+pub mod commission;
 pub mod config;
 pub mod control;
 pub mod device;

@@ -33,17 +33,20 @@ pub enum Purpose {
     Bundle,
     /// Which reports the engine misses.
     Resend,
+    /// What a device showed when it was commissioned.
+    Commission,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
         Self::Receipt,
         Self::Bundle,
         Self::Resend,
+        Self::Commission,
     ];
 
     /// The content type that stands in the protected header.
@@ -56,6 +59,7 @@ impl Purpose {
             Self::Receipt => 65_104,
             Self::Bundle => 65_105,
             Self::Resend => 65_106,
+            Self::Commission => 65_107,
         }
     }
 }
@@ -69,6 +73,7 @@ impl core::fmt::Display for Purpose {
             Self::Receipt => "receipt",
             Self::Bundle => "bundle",
             Self::Resend => "resend",
+            Self::Commission => "commission",
         })
     }
 }

@@ -21,6 +21,7 @@
 pub mod acknowledgement;
 mod cbor;
 pub mod channel;
+pub mod commission;
 pub mod envelope;
 pub mod identity;
 pub mod instruction;

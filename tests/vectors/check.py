@@ -28,7 +28,10 @@ from pycose.messages import Sign1Message
 HERE = Path(__file__).resolve().parent
 CDDL = (HERE / "../../docs/wire.cddl").read_text()
 
-CONTENT_TYPES = {"report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106}
+CONTENT_TYPES = {
+    "report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106,
+    "commission": 65107,
+}
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
     "battery_discharge": 4, "battery_charge": 5, "state_of_charge": 6,
@@ -59,6 +62,16 @@ VERDICTS = {
     "held": 0, "malformed": 1, "unknown_gateway": 2, "bad_signature": 3, "wrong_topic": 4, "equivocation": 5,
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
     "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
+}
+CONTROLS = {"battery": 1, "production": 2}
+STEPS = {
+    "measure": 1, "save": 2, "write": 3, "read_back": 4, "observe": 5, "meter": 6, "direction": 7, "revert": 8,
+    "return": 9, "restore": 10,
+}
+NEEDED = ("measure", "save", "write", "read_back", "observe", "revert", "restore")
+RESULTS = {
+    "passed": 0, "skipped": 1, "refuses_writes": 2, "ignores_writes": 3, "does_not_obey": 4, "meter_does_not_show": 5,
+    "wrong_sign": 6, "no_timer": 7, "does_not_revert": 8, "reverts_in_other_unit": 9, "not_restored": 10,
 }
 ENVELOPE_LEN_MAX = 16 * 1024
 SEQUENCE_MAX = 2**63 - 1
@@ -368,7 +381,7 @@ def write_report(shown):
     ]
 
 
-# --- instructions, acknowledgements, receipts, resend requests -------------------------------------------------------------
+# --- instructions, acknowledgements, receipts, resend requests, commissioning records -------------------------------------------------------------
 
 def read_instruction(payload):
     version, sequence, gateway, event, issued, expires, start, end, target, program, price = row(
@@ -501,13 +514,58 @@ def write_resend(shown):
     return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), missed[0], bitmap]
 
 
+def read_commission(payload):
+    version, device, fingerprint, control, agent, told, seconds, taken = row(payload, 8, "a commissioning record")
+    whole(version, 1, 1, "version")
+    whole(device, 0, 255, "the device")
+    need(fingerprint is None or whole(fingerprint, 0, 2**64 - 1, "the fingerprint") >= 0, PAYLOAD, "a fingerprint")
+    need(type(agent) is str and re.fullmatch(r"[0-9A-Za-z.+-]{1,32}", agent), PAYLOAD, f"the version {agent!r}")
+    whole(told, -POWER_MAX, POWER_MAX, "the command")
+    whole(seconds, 0, 2**32 - 1, "the seconds")
+    need(type(taken) is list and 1 <= len(taken) <= len(STEPS), PAYLOAD, "1 to 10 steps")
+    steps, codes, times = [], [], []
+    for entry in taken:
+        code, at, result, power = row(entry, 4, "a step")
+        need(power is None or type(whole(power, -POWER_MAX, POWER_MAX, "a power")) is int, PAYLOAD, "a power")
+        steps.append({
+            "step": name_of(STEPS, code, "step"), "at": shown_instant(at), "result": name_of(RESULTS, result, "result"),
+            "power": None if power is None else str(power),
+        })
+        codes.append(code)
+        times.append(at)
+    need(codes == sorted(set(codes)), PAYLOAD, "steps in their order, each once")
+    need(times == sorted(times), PAYLOAD, "no step before the one before")
+    results = {step["step"]: step["result"] for step in steps}
+    passed = all(results.get(step) == "passed" for step in NEEDED)
+    return {
+        "device": device, "fingerprint": None if fingerprint is None else str(fingerprint),
+        "control": name_of(CONTROLS, control, "control"), "agent": agent, "told": str(told),
+        "reversion_seconds": seconds, "steps": steps,
+        "passed": passed and all(result in ("passed", "skipped") for result in results.values()),
+    }
+
+
+def write_commission(shown):
+    number = lambda text: None if text is None else int(text)
+    steps = [
+        [STEPS[step["step"]], unix(step["at"]), RESULTS[step["result"]], number(step["power"])]
+        for step in shown["steps"]
+    ]
+    return [
+        1, shown["device"], number(shown["fingerprint"]), CONTROLS[shown["control"]], shown["agent"],
+        int(shown["told"]), shown["reversion_seconds"], steps,
+    ]
+
+
 READ = {
     "report": read_report, "instruction": read_instruction,
     "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
+    "commission": read_commission,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
     "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
+    "commission": write_commission,
 }
 
 

@@ -1,6 +1,8 @@
 //! What a person types: `gridtally edge …`, or `gridtally-edge …` where the agent is alone.
 
+mod commission;
 mod doctor;
+mod owner;
 mod scan;
 mod show;
 
@@ -21,7 +23,9 @@ use crate::page::password::PasswordError;
 use crate::real_time::{self, RealTimeError};
 use crate::stepped::{self, SteppedError};
 
+pub use self::commission::CommissionArgs;
 pub use self::doctor::DoctorArgs;
+pub use self::owner::{HomeArgs, OptOutArgs, OwnerError};
 pub use self::scan::ScanArgs;
 pub use self::show::{DumpArgs, ReadArgs};
 use crate::show::{ShowError, TargetError};
@@ -65,6 +69,14 @@ pub enum EdgeCommand {
     Read(ReadArgs),
     /// Take down every register of a device in a file, for a bug report or to be replayed
     Dump(DumpArgs),
+    /// Let a device prove on itself that it obeys, and that it goes back when the agent falls silent
+    Commission(CommissionArgs),
+    /// Take no part in events for a while; while the agent runs its page does this
+    OptOut(OptOutArgs),
+    /// Take part in events again
+    OptIn(HomeArgs),
+    /// Say how outbox, events, the owner's word and the proofs of the devices stand
+    Status(HomeArgs),
     /// Print the code with which you set the password of your page
     PageCode {
         /// The owner's config
@@ -115,6 +127,9 @@ pub enum EdgeError {
     /// A device cannot be shown.
     #[error(transparent)]
     Show(#[from] ShowError),
+    /// What the owner asked for was not done.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// A file or directory cannot be made.
     #[error("{} cannot be made: {source}", path.display())]
     Make {
@@ -160,6 +175,10 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
         EdgeCommand::Scan(args) => scan::run(&args),
         EdgeCommand::Read(args) => show::read(args),
         EdgeCommand::Dump(args) => show::dump(args),
+        EdgeCommand::Commission(args) => commission::run(&args),
+        EdgeCommand::OptOut(args) => owner::opt_out(&args),
+        EdgeCommand::OptIn(args) => owner::opt_in(&args),
+        EdgeCommand::Status(args) => owner::status(&args),
         EdgeCommand::PageCode { config, reset } => page_code(&config, reset),
         EdgeCommand::Identity { config } => {
             let config = AgentConfig::load(&config)?;

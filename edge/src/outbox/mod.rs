@@ -14,6 +14,7 @@
 //! The file is held exclusively: a second agent with the same state is refused.
 
 mod again;
+mod commissions;
 mod delivery;
 mod dispatch;
 mod keep;

@@ -2,6 +2,7 @@
 //! back byte for byte. The property tests and the fuzz targets (`fuzz/`) run these same bodies.
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::commission::{AGENT_LEN_MAX, CommissionRecord, Step};
 use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction, Target};
@@ -16,13 +17,14 @@ use gridtally_protocol::topic::Topic;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 9] = [
+pub const ALL: [(&str, Body); 10] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
     ("acknowledgement", acknowledgement),
     ("receipt", receipt),
     ("resend", resend),
+    ("commission", commission),
     ("topic", topic),
     ("identity", identity),
     ("quantity", quantity),
@@ -57,6 +59,7 @@ pub fn envelope(bytes: &[u8]) {
         Acknowledgement::open(bytes).is_ok(),
         Receipt::open(bytes).is_ok(),
         ResendRequest::open(bytes).is_ok(),
+        CommissionRecord::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -164,6 +167,20 @@ pub fn resend(payload: &[u8]) {
     assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(sequences.len() <= 8 * BITMAP_LEN_MAX);
     assert!(sequences.iter().all(|n| (1..=SEQUENCE_MAX).contains(n)));
+}
+
+/// Commissioning records: steps in their order, each once, and passed where nothing failed only.
+pub fn commission(payload: &[u8]) {
+    let Some(record) = accepted::<CommissionRecord>(payload) else {
+        return;
+    };
+    assert!((1..=AGENT_LEN_MAX).contains(&record.agent.len()));
+    assert!((1..=Step::ALL.len()).contains(&record.steps.len()));
+    let in_order = |pair: &[gridtally_protocol::commission::StepRecord]| {
+        pair[0].step < pair[1].step && pair[0].at <= pair[1].at
+    };
+    assert!(record.steps.windows(2).all(in_order));
+    assert!(!record.passed() || record.failure().is_none());
 }
 
 /// Topics: one text each.

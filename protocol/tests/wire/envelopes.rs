@@ -102,6 +102,7 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("receipt", 65_104),
         ("bundle", 65_105),
         ("resend", 65_106),
+        ("commission", 65_107),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
+use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, StepRecord, StepResult};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
@@ -327,6 +328,60 @@ pub fn resends() -> Vec<(&'static str, ResendRequest)> {
             request(&[SEQUENCE_MAX - 1, SEQUENCE_MAX]),
         ),
     ]
+}
+
+/// Commissioning records with their names: one that passed, and one for every way to fail.
+pub fn commissions() -> Vec<(&'static str, CommissionRecord)> {
+    let record = |results: &[(Step, StepResult)]| {
+        let steps = results.iter().map(|(step, result)| StepRecord {
+            step: *step,
+            at: instant("2026-04-09T12:00:00Z")
+                .checked_add(20 * i64::from(step.code()))
+                .expect("in range"),
+            result: *result,
+            power: matches!(step, Step::Write | Step::Observe).then(|| Milliwatts::new(500_000)),
+        });
+        CommissionRecord {
+            device: DeviceNumber(3),
+            fingerprint: Some(0x8d1f_5c30_77a2_e901),
+            control: Control::Battery,
+            agent: "0.1.0".to_owned(),
+            told: Milliwatts::new(500_000),
+            reversion_seconds: 60,
+            steps: steps.collect(),
+        }
+    };
+    let passed = Step::ALL.map(|step| (step, StepResult::Passed));
+    let without_meter = passed.map(|(step, result)| match step {
+        Step::Meter | Step::Direction => (step, StepResult::Skipped),
+        _ => (step, result),
+    });
+    let mut panels = record(&without_meter);
+    (panels.control, panels.fingerprint, panels.device) = (Control::Production, None, DeviceNumber(255));
+    let mut extremes = record(&without_meter);
+    (extremes.fingerprint, extremes.told) = (Some(u64::MAX), Milliwatts::new(-i64::MAX));
+    extremes.agent = "9.9.9-rc.1+A".repeat(3)[..32].to_owned();
+    extremes.reversion_seconds = u32::MAX;
+    for taken in &mut extremes.steps {
+        taken.at = instant("9999-12-31T23:59:59Z");
+        taken.power = Some(Milliwatts::new(i64::MAX));
+    }
+    let failed = Failure::ALL.map(|why| {
+        let results = [
+            (Step::Measure, StepResult::Passed),
+            (Step::Save, StepResult::Passed),
+            (Step::Write, StepResult::Failed(why)),
+            (Step::Restore, StepResult::Passed),
+        ];
+        (why.name(), record(&results))
+    });
+    let mut all = vec![
+        ("a battery that passed", record(&passed)),
+        ("panels in a home without a meter", panels),
+        ("the largest of all", extremes),
+    ];
+    all.extend(failed);
+    all
 }
 
 /// Receipts with their names.

@@ -3,6 +3,7 @@
 use core::fmt::Debug;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::identity::SigningIdentity;
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message, MessageError};
@@ -103,6 +104,11 @@ proptest! {
     }
 
     #[test]
+    fn a_commissioning_record_reads_back(message in strategies::commission(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
     fn a_resend_request_names_what_is_missed_from_the_lowest_on(
         missed in prop::collection::btree_set(1_u64..2_000, 1..200), key in strategies::key(),
     ) {
@@ -147,6 +153,13 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_commissioning_record_is_refused_or_canonical(
+        message in strategies::commission(), damage in damage(),
+    ) {
+        decoders::commission(&damaged(message.encode().unwrap_or_default(), &damage));
+    }
+
+    #[test]
     fn a_damaged_receipt_is_refused_or_canonical(message in strategies::receipt(), damage in damage()) {
         decoders::receipt(&damaged(message.encode().unwrap_or_default(), &damage));
     }
@@ -174,6 +187,7 @@ fn payloads() -> [(&'static str, Vec<u8>); 5] {
         ),
         ("receipt", examples::receipt().encode().unwrap()),
         ("resend", examples::resends()[1].1.encode().unwrap()),
+        ("commission", examples::commissions()[1].1.encode().unwrap()),
     ]
 }
 
@@ -183,7 +197,8 @@ fn decodes(name: &str, payload: &[u8]) -> Result<(), MessageError> {
         "instruction" => Instruction::decode(payload).map(drop),
         "acknowledgement" => Acknowledgement::decode(payload).map(drop),
         "receipt" => Receipt::decode(payload).map(drop),
-        _ => ResendRequest::decode(payload).map(drop),
+        "resend" => ResendRequest::decode(payload).map(drop),
+        _ => CommissionRecord::decode(payload).map(drop),
     }
 }
 

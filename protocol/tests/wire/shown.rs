@@ -1,6 +1,7 @@
 //! Messages as JSON for the published vectors. Numbers of up to 64 bits are texts: JSON readers round them.
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::commission::{CommissionRecord, StepRecord};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::receipt::Receipt;
@@ -99,6 +100,29 @@ impl Shown for ResendRequest {
             "gateway": self.gateway,
             "issued_at": self.issued_at,
             "sequences": sequences,
+        })
+    }
+}
+
+impl Shown for CommissionRecord {
+    fn shown(&self) -> Value {
+        let step = |taken: &StepRecord| {
+            json!({
+                "step": taken.step.name(),
+                "at": taken.at,
+                "result": taken.result.name(),
+                "power": taken.power.map(|power| power.get().to_string()),
+            })
+        };
+        json!({
+            "device": self.device,
+            "fingerprint": self.fingerprint.map(|number| number.to_string()),
+            "control": self.control.name(),
+            "agent": self.agent,
+            "told": self.told.get().to_string(),
+            "reversion_seconds": self.reversion_seconds,
+            "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
+            "passed": self.passed(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
+use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, StepRecord, StepResult};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
@@ -243,4 +244,47 @@ pub fn resend() -> impl Strategy<Value = ResendRequest> {
             bitmap,
         }
     })
+}
+
+pub fn commission() -> impl Strategy<Value = CommissionRecord> {
+    let result = prop_oneof![
+        3 => Just(StepResult::Passed),
+        1 => Just(StepResult::Skipped),
+        1 => select(Failure::ALL.to_vec()).prop_map(StepResult::Failed),
+    ];
+    let power = || any::<i64>().prop_map(|power| Milliwatts::new(power.max(-i64::MAX)));
+    let taken = (result, prop::option::of(power()));
+    let steps = prop::collection::btree_map(select(Step::ALL.to_vec()), taken, 1..=Step::ALL.len());
+    let device = (
+        any::<u8>(),
+        prop::option::of(any::<u64>()),
+        select(Control::ALL.to_vec()),
+    );
+    (
+        device,
+        "[0-9A-Za-z.+-]{1,32}",
+        power(),
+        any::<u32>(),
+        unix(),
+        steps,
+    )
+        .prop_map(
+            |((device, fingerprint, control), agent, told, reversion_seconds, at, steps)| CommissionRecord {
+                device: DeviceNumber(device),
+                fingerprint,
+                control,
+                agent,
+                told,
+                reversion_seconds,
+                steps: steps
+                    .into_iter()
+                    .map(|(step, (result, power))| StepRecord {
+                        step,
+                        at: instant(at),
+                        result,
+                        power,
+                    })
+                    .collect(),
+            },
+        )
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::{EnvelopeError, Purpose};
 use gridtally_protocol::identity::{Identity, IdentityError, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
@@ -93,6 +94,7 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Acknowledgement => Acknowledgement::open(bytes).map(drop),
         Purpose::Receipt => Receipt::open(bytes).map(drop),
         Purpose::Resend => ResendRequest::open(bytes).map(drop),
+        Purpose::Commission => CommissionRecord::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
@@ -177,6 +179,19 @@ fn published_resend_requests_are_what_the_code_writes() {
     published(
         "resend.json",
         "Resend requests that must be accepted, signed by an engine.",
+        vectors,
+    );
+}
+
+#[test]
+fn published_commissioning_records_are_what_the_code_writes() {
+    let vectors = examples::commissions()
+        .into_iter()
+        .map(|(name, r)| accepted(name, &r, &GATEWAY_SEED))
+        .collect();
+    published(
+        "commission.json",
+        "Commissioning records that must be accepted, signed by a gateway.",
         vectors,
     );
 }

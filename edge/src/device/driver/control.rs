@@ -84,14 +84,32 @@ impl Driver {
             }
             Ok(image) => image,
         };
-        // The percentages of 123 and 124 are of what the models themselves say.
-        let ratings = if model == 704 {
-            self.ratings()
-        } else {
-            Ratings::default()
+        let ratings = match model {
+            704 => self.ratings(),
+            123 => Ratings {
+                production: Some(self.production_rating().await),
+                ..Ratings::default()
+            },
+            // The percentages of 124 are of what the model itself says.
+            _ => Ratings::default(),
         };
         let controls = Controls::of_model(&image.words(), ratings)?;
         Ok(controls.allowing_grid_charging(self.config.grid_charging))
+    }
+
+    /// What the percentages of model 123 are of: the greatest power as it was set (121, WMax), else as it was
+    /// built (120, WRtg), else as the owner says it.
+    async fn production_rating(&mut self) -> Milliwatts {
+        for (model, point) in [(121, "WMax"), (120, "WRtg")] {
+            if let Ok((place, layout)) = self.find(&[model]).await
+                && let Ok(image) = self.reader.model(&place, &layout, [point].into_iter()).await
+                && let Ok(power) = image.milli(point)
+                && power > 0
+            {
+                return Milliwatts::new(power);
+            }
+        }
+        self.config.nameplate
     }
 
     async fn controls_of_profile(&mut self) -> Result<Controls, DriverError> {

@@ -1,6 +1,7 @@
 //! Forged instructions, acknowledgements and receipts.
 
 use gridtally_protocol::acknowledgement::Stage;
+use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::instruction::Target;
 use gridtally_protocol::message::SEQUENCE_MAX;
@@ -155,6 +156,10 @@ pub(super) fn forgeries() -> Vec<Forged> {
         ("restored with seconds", with_seconds(6, 0x00)),
         ("observed before it was written", with_seconds(8, 0x20)),
     ];
+    let commissions = commissions().map(|(name, payload)| {
+        let sealed = sealed(&payload, Purpose::Commission, &gateway());
+        (name, Purpose::Commission, sealed)
+    });
     let engine = engine();
     let mut all: Vec<Forged> = by_engine
         .into_iter()
@@ -168,5 +173,36 @@ pub(super) fn forgeries() -> Vec<Forged> {
             sealed(&payload, Purpose::Acknowledgement, &gateway()),
         )
     }));
+    all.extend(commissions);
     all
+}
+
+fn commissions() -> [(&'static str, Vec<u8>); 7] {
+    let record = examples::commissions()[0].1.clone();
+    let with = |change: fn(&mut CommissionRecord)| {
+        let mut other = record.clone();
+        change(&mut other);
+        unchecked(&other)
+    };
+    let plain = unchecked(&record);
+    // The control stands before the version of the agent.
+    let control = replaced(&plain, b"\x01\x650.1.0", b"\x03\x650.1.0");
+    [
+        ("steps out of order", with(|record| record.steps.swap(0, 1))),
+        ("a step twice", with(|record| record.steps[1] = record.steps[0])),
+        ("no step", with(|record| record.steps.clear())),
+        (
+            "a step before the one before it",
+            with(|record| record.steps[0].at = record.steps[9].at),
+        ),
+        (
+            "an agent's version with a space",
+            with(|record| record.agent = "0 1".to_owned()),
+        ),
+        (
+            "a command whose sign cannot be turned",
+            with(|record| record.told = Milliwatts::new(i64::MIN)),
+        ),
+        ("an unknown control", control),
+    ]
 }
