@@ -80,7 +80,9 @@ fn play(schedule: &Schedule) {
     let before = house.setting();
     for &(fault, from, long) in &schedule.faults {
         let start = house.plan.start;
-        house.battery().schedule(fault, start + from..(start + from + long).min(start + OVER));
+        house
+            .battery()
+            .schedule(fault, start + from..(start + from + long).min(start + OVER));
     }
     house.asked(Target::SetPoint(watts(schedule.asked)), 60, END);
     let mut ticks: Vec<Tick> = Vec::new();
@@ -109,7 +111,11 @@ fn play(schedule: &Schedule) {
     assert_eq!(house.home.flow(), twin.flow());
     assert_eq!(house.outbox().owner_setting(Hand::Battery).unwrap(), None);
     let stages = house.story().only();
-    let is_over = |at: i64| stages.iter().any(|(stage, then)| *then == at && matches!(stage, Stage::Stopped(_)));
+    let is_over = |at: i64| {
+        stages
+            .iter()
+            .any(|(stage, then)| *then == at && matches!(stage, Stage::Stopped(_)))
+    };
     for (stage, at) in &stages {
         let tick = ticks.iter().find(|tick| tick.at == *at);
         match (stage, tick) {
@@ -118,9 +124,15 @@ fn play(schedule: &Schedule) {
                 assert_eq!(tick.expressed, Some(power.get()), "{stages:?}");
             }
             (Stage::Observed { power, .. }, Some(tick)) => {
-                assert!((tick.battery - power.get()).abs() <= 1_000, "{stages:?}, {tick:?}");
+                assert!(
+                    (tick.battery - power.get()).abs() <= 1_000,
+                    "{stages:?}, {tick:?}"
+                );
                 let asked = schedule.asked * 1_000;
-                assert!((power.get() - asked).abs() <= 100_000.max(asked.abs() / 10), "{stages:?}");
+                assert!(
+                    (power.get() - asked).abs() <= 100_000.max(asked.abs() / 10),
+                    "{stages:?}"
+                );
             }
             (Stage::Restored, _) => assert!(stages.len() > 2),
             _ => {}

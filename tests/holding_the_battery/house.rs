@@ -137,7 +137,10 @@ impl Plan {
             }
         };
         if self.map == Map::Hybrid {
-            spec.devices = vec![DeviceSpec::new(Role::Hybrid, "H1"), DeviceSpec::new(Role::Meter, "M1")];
+            spec.devices = vec![
+                DeviceSpec::new(Role::Hybrid, "H1"),
+                DeviceSpec::new(Role::Meter, "M1"),
+            ];
         }
         for device in &mut spec.devices {
             if device.role != Role::Meter {
@@ -191,7 +194,10 @@ impl House {
             book,
             clock: ClockState::Synchronised,
             wires,
-            directory: tempfile::tempdir().unwrap(),
+            // In memory where there is such a place: what survives a power cut is another test's matter.
+            directory: tempfile::tempdir_in("/dev/shm")
+                .or_else(|_| tempfile::tempdir())
+                .unwrap(),
             life: None,
             sequence: 0,
             plan,
@@ -227,8 +233,16 @@ impl House {
                     PV_WATTS,
                     format!("production_limit = {}\n", self.plan.limits_production),
                 ),
-                Role::Battery => ("battery_inverter", BATTERY_WATTS, "grid_charging = true\n".to_owned()),
-                Role::Hybrid => ("hybrid_inverter", BATTERY_WATTS, "grid_charging = true\n".to_owned()),
+                Role::Battery => (
+                    "battery_inverter",
+                    BATTERY_WATTS,
+                    "grid_charging = true\n".to_owned(),
+                ),
+                Role::Hybrid => (
+                    "hybrid_inverter",
+                    BATTERY_WATTS,
+                    "grid_charging = true\n".to_owned(),
+                ),
             };
             let profile = match (self.plan.map, role) {
                 (Map::Sungrow, Role::Hybrid) => "profile = \"sungrow.toml\"\n",
@@ -402,7 +416,9 @@ impl House {
             }
             Map::Der | Map::Hybrid => {
                 let is_forced = value(704, "WSetEna") == Some(1);
-                value(704, "WSet").filter(|_| is_forced).map(|watts| watts * 1_000)
+                value(704, "WSet")
+                    .filter(|_| is_forced)
+                    .map(|watts| watts * 1_000)
             }
             Map::Sungrow => {
                 let registers = self.battery().registers();

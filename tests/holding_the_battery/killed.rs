@@ -144,11 +144,18 @@ fn struck_at_any_request_of_a_set_point_by_model_124() {
 
 #[test]
 fn struck_at_any_request_of_a_charge_by_model_124_whose_owner_had_his_own_limits() {
-    let own = [("OutWRte", 4_000), ("InWRte", 2_500), ("InOutWRte_RmpTms", 3), ("StorCtl_Mod", 3)];
+    let own = [
+        ("OutWRte", 4_000),
+        ("InWRte", 2_500),
+        ("InOutWRte_RmpTms", 3),
+        ("StorCtl_Mod", 3),
+    ];
     let scene = Scene {
         plan: Plan::of(Map::Storage),
         target: Target::SetPoint(watts(-2_000)),
-        owners: own.map(|(point, value)| (Role::Battery, 124, point, value)).to_vec(),
+        owners: own
+            .map(|(point, value)| (Role::Battery, 124, point, value))
+            .to_vec(),
     };
     // The model has no place for what the owner had: its timer goes back to nothing set, and only the agent to more.
     scene.strike_in_every_way(&[Return::AtOnce, Return::AfterTheEnd]);
@@ -170,7 +177,9 @@ fn struck_at_any_request_of_a_set_point_by_model_704_whose_owner_had_one_of_his_
     let scene = Scene {
         plan: Plan::of(Map::Der),
         target: Target::SetPoint(watts(3_000)),
-        owners: own.map(|(point, value)| (Role::Battery, 704, point, value)).to_vec(),
+        owners: own
+            .map(|(point, value)| (Role::Battery, 704, point, value))
+            .to_vec(),
     };
     scene.strike_in_every_way(&ALWAYS);
 }

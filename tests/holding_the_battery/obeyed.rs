@@ -63,23 +63,35 @@ fn a_set_point_beyond_the_nameplate_is_cut_to_it_and_said_so() {
     for map in MAPS {
         let mut house = House::new(Plan::of(map));
         let powers = play(&mut house, Target::SetPoint(watts(9_000)));
-        assert!(powers.iter().all(|power| *power == 5_000_000), "{map:?}: {powers:?}");
+        assert!(
+            powers.iter().all(|power| *power == 5_000_000),
+            "{map:?}: {powers:?}"
+        );
         let stages = house.story().only();
-        let powers: Vec<_> = stages.iter().filter_map(|(stage, _)| stage.power()).collect();
-        assert!(powers.iter().all(|power| *power == watts(5_000)), "{map:?}: {stages:?}");
+        // What is observed may be measured on the other side of the inverter.
+        let told = stages.iter().filter(|(stage, _)| stage.name() != "observed");
+        let powers: Vec<_> = told.filter_map(|(stage, _)| stage.power()).collect();
+        assert_eq!(powers, [watts(5_000); 3], "{map:?}: {stages:?}");
     }
 }
 
 #[test]
 fn a_level_is_its_share_of_what_the_owner_leaves() {
     for map in MAPS {
-        for (level, share) in [(Level::Moderate, 1_000), (Level::High, 2_000), (Level::Special, 3_000)] {
+        for (level, share) in [
+            (Level::Moderate, 1_000),
+            (Level::High, 2_000),
+            (Level::Special, 3_000),
+        ] {
             let mut plan = Plan::of(map);
             plan.owner = "discharge_limit_watts = 3000\n".to_owned();
             let mut house = House::new(plan);
             let powers = play(&mut house, Target::Simple(level));
             for power in &powers {
-                assert!((power / 1_000 - share).abs() <= 1, "{level:?} by {map:?}: {powers:?}");
+                assert!(
+                    (power / 1_000 - share).abs() <= 1,
+                    "{level:?} by {map:?}: {powers:?}"
+                );
             }
             assert_eq!(house.story().names(), TO_THE_END, "{level:?} by {map:?}");
         }
@@ -91,7 +103,10 @@ fn a_charge_state_is_reached_in_time_and_not_passed() {
     for map in MAPS {
         for wanted in [57_000, 63_000] {
             let mut house = House::new(Plan::of(map));
-            play(&mut house, Target::ChargeState(Charge::from_thousandths(wanted).unwrap()));
+            play(
+                &mut house,
+                Target::ChargeState(Charge::from_thousandths(wanted).unwrap()),
+            );
             let reached = house.home.soc_basis_points() * 10;
             // The hundred seconds after it belong to the owner: 800 W out of 10 kWh are a quarter of a percent.
             assert!((reached - wanted).abs() <= 500, "{wanted} by {map:?}: {reached}");

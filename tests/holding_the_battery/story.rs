@@ -16,7 +16,10 @@ impl Story {
             check(&chapter);
         }
         let instants: Vec<i64> = story.0.iter().map(|(_, at, _)| *at).collect();
-        assert!(instants.is_sorted(), "signed in another order than reached: {story:?}");
+        assert!(
+            instants.is_sorted(),
+            "signed in another order than reached: {story:?}"
+        );
         story
     }
 
@@ -64,10 +67,15 @@ fn place(stage: Stage) -> u8 {
 fn check(chapter: &[(Stage, i64)]) {
     let places: Vec<u8> = chapter.iter().map(|(stage, _)| place(*stage)).collect();
     let is_in_order = places.windows(2).all(|pair| pair[0] < pair[1]);
-    assert!(is_in_order, "told twice, out of order or against itself: {chapter:?}");
+    assert!(
+        is_in_order,
+        "told twice, out of order or against itself: {chapter:?}"
+    );
     let has = |wanted: u8| places.contains(&wanted);
     assert!(has(0) && has(1), "not received or not answered: {chapter:?}");
-    let is_out = chapter.iter().any(|(stage, _)| matches!(stage, Stage::OptedOut(_)));
+    let is_out = chapter
+        .iter()
+        .any(|(stage, _)| matches!(stage, Stage::OptedOut(_)));
     assert!(!is_out || places.len() == 2, "out, and yet: {chapter:?}");
     assert!(!has(3) || has(2), "read back and never written: {chapter:?}");
     assert!(!has(4) || has(3), "observed and never read back: {chapter:?}");

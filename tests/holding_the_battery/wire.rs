@@ -66,10 +66,6 @@ impl Book {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn requests(&self) -> usize {
-        self.lock().requests
-    }
-
     pub fn writes(&self) -> Vec<Write> {
         self.lock().writes.clone()
     }
@@ -77,10 +73,6 @@ impl Book {
     /// The n-th request from the beginning is the agent's last.
     pub fn strike_at(&self, request: usize, blow: Blow) {
         self.lock().fatal = Some((request, blow));
-    }
-
-    pub fn strikes(&self) -> bool {
-        self.lock().fatal.is_some()
     }
 
     /// Counts a request; returns its number, and the blow if it is the last.
