@@ -223,12 +223,19 @@ async fn what_the_owner_sets_by_hand_during_an_event_stays() {
     home.tick(600).await;
     home.battery.lock().set(124, OUT, 2_000);
     home.battery.lock().set(124, MOD, 2);
-    let by_hand = home.shown();
+    // His limit is in force, and nothing of ours is left beside it: no forced rate, no timer.
+    let by_hand = [2, 2_000, 10_000, 0];
     for now in [900, 1_200, 1_800] {
         home.tick(now).await;
         assert_eq!(home.shown(), by_hand, "at {now}");
     }
-    assert_eq!(home.stages()[3..], [(Stage::Stopped(Declined::OwnerOptOut), 900)]);
+    assert_eq!(
+        home.stages()[3..],
+        [
+            (Stage::Stopped(Declined::OwnerOptOut), 900),
+            (Stage::Restored, 900)
+        ]
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio_modbus::ExceptionCode;
 
 use super::plan::Measured;
 use crate::device::bus::BusError;
-use crate::device::controls::{Command, Controls, Kept, Plan, Saved};
+use crate::device::controls::{Changes, Command, Controls, Kept, Plan, Saved, Write};
 use crate::device::{Device, DeviceError, DriverError, Hand, SunSpecError};
 use crate::outbox::{Outbox, OutboxError};
 
@@ -33,6 +33,17 @@ impl Holding {
     }
 }
 
+/// What is known of the registers since they were last read: by it an owner's hand is told from ours.
+#[derive(Debug)]
+struct Trace {
+    /// What they showed.
+    shown: Controls,
+    /// What was sent to them since. Where the answer was lost, none of it, a part or all may have arrived.
+    sent: Vec<Write>,
+    /// When the device last took a write for certain. When its timer has run from then, it may have gone back.
+    at: Timestamp,
+}
+
 /// A hand on a control.
 #[derive(Debug)]
 pub(super) struct Grip {
@@ -40,6 +51,7 @@ pub(super) struct Grip {
     /// The device's timer, in seconds.
     reversion: NonZeroU32,
     pub(super) holding: Option<Holding>,
+    trace: Option<Trace>,
     /// The last complaint, so that a lasting one is logged once.
     complaint: Option<String>,
 }
@@ -69,6 +81,7 @@ impl Grip {
             hand,
             reversion,
             holding: None,
+            trace: None,
             complaint: None,
         }
     }
@@ -102,15 +115,27 @@ impl Grip {
             Ok(shown) => shown,
             Err(error) => return Ok(sort(error, None)),
         };
-        if self.is_overruled(&shown, now) {
-            return Ok(Outcome::Overruled);
+        let mut saved = outbox.owner_setting(self.hand)?;
+        if let Some(kept) = &saved {
+            // What was saved of one map is no use to another, which nobody has saved.
+            if let Err(error) = kept.check(&shown) {
+                return Ok(sort(DriverError::from(error).into(), None));
+            }
+            if let Some(changes) = self.changes(kept, &shown, now) {
+                outbox.replace_owner_setting(self.hand, &changes.saved)?;
+                let held = self.holding.as_ref().map(|holding| &holding.plan.writes);
+                let sent = self.trace.as_ref().map(|trace| &trace.sent);
+                let is_overruled = held.into_iter().chain(sent).any(|writes| changes.concern(writes));
+                self.saw(shown.clone(), now);
+                if is_overruled {
+                    return Ok(Outcome::Overruled);
+                }
+                saved = Some(changes.saved);
+            }
         }
-        let saved = outbox.owner_setting(self.hand)?;
-        let planning = match &saved {
-            Some(saved) => shown.clone().with_owner(saved),
-            None => shown.clone(),
-        };
-        let plan = match planning.plan(command, self.reversion) {
+        // What the device goes back to by itself is the owner's setting from the first write on.
+        let owners = saved.clone().unwrap_or_else(|| shown.saved_for(command));
+        let plan = match shown.clone().with_owner(&owners).plan(command, self.reversion) {
             Ok(plan) => plan,
             Err(error) => {
                 let reason = error.to_string();
@@ -121,14 +146,17 @@ impl Grip {
             }
         };
         if saved.is_none() {
-            outbox.keep_owner_setting(self.hand, &shown.saved_for(command), now)?;
+            outbox.keep_owner_setting(self.hand, &owners, now)?;
         }
-        if let Err(error) = device.write(&shown, plan.writes.clone(), now).await {
+        if let Err(error) = self.write(shown, plan.writes.clone(), device, now).await {
             return Ok(sort(error, None));
         }
         let written = Some(plan.expressed);
         let later = match device.controls(self.hand, now).await {
-            Ok(later) => later,
+            Ok(later) => {
+                self.saw(later.clone(), now);
+                later
+            }
             Err(error) => {
                 self.hold(command, plan, measured, now);
                 return Ok(match sort(error, written) {
@@ -149,13 +177,40 @@ impl Grip {
         Ok(Outcome::Held)
     }
 
-    /// Somebody changed what we had written while its timer still ran.
-    fn is_overruled(&self, shown: &Controls, now: Timestamp) -> bool {
-        self.holding.as_ref().is_some_and(|holding| {
-            let age = now.seconds_since(holding.refreshed_at);
-            let in_time = (0..self.reversion_seconds()).contains(&age);
-            in_time && shown.was_changed_since(&holding.plan)
-        })
+    /// What somebody else has changed while the device's timer still ran: he is the owner.
+    fn changes(&self, saved: &Saved, shown: &Controls, now: Timestamp) -> Option<Changes> {
+        let trace = self.trace.as_ref()?;
+        let age = now.seconds_since(trace.at);
+        let in_time = (0..self.reversion_seconds()).contains(&age);
+        in_time
+            .then(|| saved.changes(shown, &trace.shown, &trace.sent))
+            .flatten()
+    }
+
+    /// The registers were read.
+    fn saw(&mut self, shown: Controls, now: Timestamp) {
+        let at = self.trace.as_ref().map_or(now, |trace| trace.at);
+        let sent = Vec::new();
+        self.trace = Some(Trace { shown, sent, at });
+    }
+
+    /// Writes to the registers that were just read.
+    async fn write(
+        &mut self,
+        shown: Controls,
+        writes: Vec<Write>,
+        device: &mut Device,
+        now: Timestamp,
+    ) -> Result<(), DeviceError> {
+        let at = self.trace.as_ref().map_or(now, |trace| trace.at);
+        let trace = self.trace.insert(Trace {
+            shown,
+            sent: writes.clone(),
+            at,
+        });
+        device.write(&trace.shown, writes, now).await?;
+        trace.at = now;
+        Ok(())
     }
 
     fn hold(&mut self, command: Command, plan: Plan, measured: &Measured, now: Timestamp) {
@@ -176,21 +231,36 @@ impl Grip {
     /// Puts the owner's setting back, where one is saved; returns whether nothing is displaced any more.
     pub(super) async fn restore(
         &mut self,
-        outbox: &Outbox,
+        outbox: &mut Outbox,
         device: &mut Device,
         now: Timestamp,
     ) -> Result<bool, OutboxError> {
         self.holding = None;
         let Some(saved) = outbox.owner_setting(self.hand)? else {
+            self.trace = None;
             return Ok(true);
         };
-        match self.put_back(&saved, device, now).await {
+        let put_back = match device.controls(self.hand, now).await {
+            Ok(shown) => {
+                let saved = match self.changes(&saved, &shown, now) {
+                    Some(changes) => {
+                        outbox.replace_owner_setting(self.hand, &changes.saved)?;
+                        changes.saved
+                    }
+                    None => saved,
+                };
+                self.put_back(&saved, shown, device, now).await
+            }
+            Err(error) => Err(error),
+        };
+        match put_back {
             Ok(Kept::No { .. }) => {
                 self.complain("the device does not show its owner's setting yet; trying again");
                 Ok(false)
             }
             Ok(_) => {
                 self.complaint = None;
+                self.trace = None;
                 tracing::info!(device = %device.config().name, "the owner's setting is back");
                 Ok(true)
             }
@@ -204,17 +274,20 @@ impl Grip {
     }
 
     async fn put_back(
-        &self,
+        &mut self,
         saved: &Saved,
+        shown: Controls,
         device: &mut Device,
         now: Timestamp,
     ) -> Result<Kept, DeviceError> {
-        let shown = device.controls(self.hand, now).await?;
         let writes = saved.restore(&shown).map_err(DriverError::from)?;
-        if !writes.is_empty() {
-            device.write(&shown, writes, now).await?;
+        if writes.is_empty() {
+            self.saw(shown, now);
+        } else {
+            self.write(shown, writes, device, now).await?;
         }
         let later = device.controls(self.hand, now).await?;
+        self.saw(later.clone(), now);
         Ok(saved.is_kept_by(&later).map_err(DriverError::from)?)
     }
 

@@ -258,9 +258,9 @@ impl Control {
                     ?hand,
                     "somebody set the device by hand during an event; it stays as he set it"
                 );
-                self.grip(hand).holding = None;
-                outbox.forget_owner_setting(hand)?;
                 self.end_all(outbox, live, Declined::OwnerOptOut, now)?;
+                // What is still ours among the registers, its timer above all, must not outlive the event.
+                self.release(outbox, reach, hand, now).await?;
             }
         }
         Ok(false)
@@ -293,7 +293,9 @@ impl Control {
         measured: &Measured,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
-        let Some(holding) = self.battery.holding.clone().filter(|holding| now > holding.since) else {
+        // A home without a battery keeps its limit by the roof.
+        let holding = self.battery.holding.as_ref().or(self.production.holding.as_ref());
+        let Some(holding) = holding.filter(|holding| now > holding.since).cloned() else {
             self.ignored = 0;
             return Ok(());
         };
@@ -374,7 +376,14 @@ fn end(outbox: &mut Outbox, dispatch: Dispatch, why: Declined, now: Timestamp) -
 
 /// The time of these has come, and the agent is there for them.
 fn begin(outbox: &mut Outbox, live: &Live, now: Timestamp) -> Result<(), OutboxError> {
-    for dispatch in live.iter().filter(|d| d.progress == Progress::Waiting) {
+    // As it stands now: with a second hand of the same tick it may be further already.
+    let current = outbox.dispatches()?;
+    let is_live = |d: &&Dispatch| live.iter().any(|live| live.instruction == d.instruction);
+    for dispatch in current
+        .iter()
+        .filter(is_live)
+        .filter(|d| d.progress == Progress::Waiting)
+    {
         outbox.advance(dispatch.instruction, Progress::Begun, None, now)?;
     }
     Ok(())

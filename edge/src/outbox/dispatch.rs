@@ -290,13 +290,17 @@ impl Outbox {
         })
     }
 
-    /// The owner has set the device anew: what was kept of his is not to be put back any more.
+    /// The owner has set the device anew: what is to be put back is by now this.
     ///
     /// # Errors
     /// [`OutboxError`].
-    pub fn forget_owner_setting(&mut self, hand: Hand) -> Result<(), OutboxError> {
+    pub fn replace_owner_setting(&mut self, hand: Hand, setting: &Saved) -> Result<(), OutboxError> {
+        let text = json("setting", setting)?;
         self.durably(|transaction, _| {
-            transaction.execute("DELETE FROM owner_setting WHERE hand = ?1", [hand.name()])?;
+            transaction.execute(
+                "UPDATE owner_setting SET setting = ?2 WHERE hand = ?1",
+                params![hand.name(), text],
+            )?;
             Ok(())
         })
     }

@@ -47,7 +47,7 @@ use self::image::Image;
 use self::plan::Draft;
 pub use self::plan::{Expectation, Judgement, Kept, Plan, Write};
 use self::recipe::Recipes;
-pub use self::saved::Saved;
+pub use self::saved::{Changes, Saved};
 
 /// What is wanted of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

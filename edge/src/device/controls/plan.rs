@@ -19,6 +19,14 @@ pub struct Write {
     pub words: Vec<u16>,
 }
 
+impl Write {
+    /// So many words of it from that offset on.
+    pub(super) fn words_at(&self, offset: u16, len: u16) -> Option<&[u16]> {
+        let start = usize::from(offset.checked_sub(self.offset)?);
+        self.words.get(start..start.checked_add(usize::from(len))?)
+    }
+}
+
 /// A command as writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -290,8 +298,8 @@ pub(super) fn expectation(field: &Field, words: &[u16]) -> Option<Expectation> {
 }
 
 /// One request where the registers lie side by side and nothing is switched on before it is set; otherwise
-/// what is switched off first, then timers, then values (which act at once where the control is on
-/// already), then what is switched on.
+/// what is switched off first, then to what the device returns, then timers, then values (which act at once
+/// where the control is on already, and the timer runs from its own write), then what is switched on.
 fn sequence(mut steps: Vec<Step>) -> Vec<Write> {
     steps.sort_by_key(|step| step.offset);
     let is_on = |step: &Step| step.role == Role::Switch && step.words.iter().any(|word| *word != 0);
@@ -304,9 +312,11 @@ fn sequence(mut steps: Vec<Step>) -> Vec<Write> {
     let prepared = if is_one_run(&rest) {
         runs(rest)
     } else {
-        let acts = |step: &Step| matches!(step.role, Role::Value | Role::Permission | Role::Fallback);
-        let (values, timers): (Vec<_>, Vec<_>) = rest.into_iter().partition(acts);
-        [runs(timers), runs(values)].concat()
+        let acts = |step: &Step| matches!(step.role, Role::Value | Role::Permission);
+        let (values, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(acts);
+        let is_fallback = |step: &Step| step.role == Role::Fallback;
+        let (fallbacks, timers): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_fallback);
+        [runs(fallbacks), runs(timers), runs(values)].concat()
     };
     [runs(off), prepared, runs(on)].concat()
 }

@@ -31,6 +31,58 @@ struct SavedRegister {
     scale: Option<i16>,
 }
 
+impl SavedRegister {
+    fn words_in(&self, field: &Field, now: &Image) -> Option<Vec<u16>> {
+        if self.words.len() != usize::from(field.shape.words()) {
+            return None;
+        }
+        let scales = self.scale.zip(field.scale(now).ok());
+        match (scales, field.shape) {
+            (Some((then, now)), shape) if then != now && !matches!(shape, Shape::Words(_)) => {
+                let count = field.decode(&self.words)?;
+                field.encode(rescaled(count, then, now, shape.max())?).ok()
+            }
+            _ => Some(self.words.clone()),
+        }
+    }
+}
+
+/// What somebody else has set, beside what the agent had written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The owner's setting, as it is by now.
+    pub saved: Saved,
+    /// The first words of the registers that he changed.
+    offsets: Vec<u16>,
+}
+
+impl Changes {
+    /// Whoever sets a value means that it is in force or not as its switch stands, though it be we who set that.
+    fn take_the_switches(&mut self, now: &Controls) {
+        let is_changed = |field: &&Field| self.offsets.contains(&field.offset) && field.role != Role::Switch;
+        let switches: Vec<(u16, u16)> = now
+            .fields
+            .iter()
+            .filter(is_changed)
+            .filter_map(|field| field.switch)
+            .collect();
+        for (offset, bits) in switches {
+            let shown = now.image.get(offset, 1).and_then(|words| words.first().copied());
+            let register = self.saved.registers.iter_mut().find(|r| r.offset == offset);
+            if let (Some(shown), Some([word])) = (shown, register.map(|r| r.words.as_mut_slice())) {
+                *word = (*word & !bits) | (shown & bits);
+            }
+        }
+    }
+
+    /// Whether one of the registers that were changed is among those that were written.
+    #[must_use]
+    pub fn concern(&self, writes: &[Write]) -> bool {
+        let is_written = |offset: &u16| writes.iter().any(|write| write.words_at(*offset, 1).is_some());
+        self.offsets.iter().any(is_written)
+    }
+}
+
 impl Saved {
     pub(super) fn of(controls: &Controls, concerned: impl Fn(&Field) -> bool) -> Self {
         let image = &controls.image;
@@ -59,18 +111,46 @@ impl Saved {
     /// The words of a register, in the scale factor that the device shows now: devices are known that
     /// change it.
     pub(super) fn words_of(&self, field: &Field, now: &Image) -> Option<Vec<u16>> {
-        let saved = self.register(field.offset)?;
-        if saved.words.len() != usize::from(field.shape.words()) {
-            return None;
-        }
-        let scales = saved.scale.zip(field.scale(now).ok());
-        match (scales, field.shape) {
-            (Some((then, now)), shape) if then != now && !matches!(shape, Shape::Words(_)) => {
-                let count = field.decode(&saved.words)?;
-                field.encode(rescaled(count, then, now, shape.max())?).ok()
+        self.register(field.offset)?.words_in(field, now)
+    }
+
+    /// What somebody else has set since the registers showed `before` and `sent` was written to them; `None`
+    /// where nobody has. Timers count by themselves, and what the device does not show cannot be judged.
+    #[must_use]
+    pub fn changes(&self, now: &Controls, before: &Controls, sent: &[Write]) -> Option<Changes> {
+        let known = Self::of(before, |_| true);
+        let mut changes = Changes {
+            saved: self.clone(),
+            offsets: Vec::new(),
+        };
+        for register in &mut changes.saved.registers {
+            let is_it = |field: &&Field| field.offset == register.offset && field.role != Role::Timer;
+            let Some(field) = now.fields.iter().find(is_it) else {
+                continue;
+            };
+            let shown = field.words(&now.image).filter(|_| field.is_there(&now.image));
+            let (Some(shown), Some(known)) = (shown, known.register(field.offset)) else {
+                continue;
+            };
+            let after_writing = sent.iter().filter_map(|write| {
+                let words = write.words_at(field.offset, field.shape.words())?.to_vec();
+                Some(SavedRegister {
+                    words,
+                    ..known.clone()
+                })
+            });
+            let shows = |ours: &SavedRegister| {
+                ours.words == shown || ours.words_in(field, &now.image).as_ref() == Some(&shown)
+            };
+            if shows(known) || after_writing.into_iter().any(|ours| shows(&ours)) {
+                continue;
             }
-            _ => Some(saved.words.clone()),
+            changes.offsets.push(field.offset);
+            register.words = shown;
+            register.scale = field.scale.and_then(|_| field.scale(&now.image).ok());
         }
+        changes.take_the_switches(now);
+        (!changes.offsets.is_empty()).then_some(changes)
     }
 
     /// The writes that bring it back; none where it is there already. A register that the device does not
@@ -146,7 +226,11 @@ impl Saved {
         }
     }
 
-    fn check(&self, now: &Controls) -> Result<(), ControlError> {
+    /// Whether it is of the map that is shown.
+    ///
+    /// # Errors
+    /// [`ControlError::OtherMap`] where it is of another.
+    pub fn check(&self, now: &Controls) -> Result<(), ControlError> {
         if self.source == now.source {
             return Ok(());
         }

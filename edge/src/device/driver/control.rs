@@ -6,6 +6,7 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 
 use super::{Driver, DriverError, Source};
+use crate::config::DeviceKind;
 use crate::device::bus::{BusError, Query, Table};
 use crate::device::controls::{Command, Controls, Ratings, Write};
 use crate::device::sunspec::{ModelPlace, SunSpecError};
@@ -29,11 +30,13 @@ impl Hand {
         }
     }
 
-    /// The models that have it, the newer one first.
-    const fn models(self) -> &'static [u16] {
-        match self {
-            Self::Battery => &[704, 124],
-            Self::Production => &[704, 123],
+    /// The models that have it, the newer one first. The set-point of model 704 is of the whole inverter: that of
+    /// a hybrid holds panels and battery together, and not the battery.
+    const fn models(self, kind: DeviceKind) -> &'static [u16] {
+        match (self, kind) {
+            (Self::Battery, DeviceKind::HybridInverter) => &[124],
+            (Self::Battery, _) => &[704, 124],
+            (Self::Production, _) => &[704, 123],
         }
     }
 
@@ -57,7 +60,7 @@ impl Driver {
             return self.controls_of_profile().await;
         }
         let mut last = None;
-        for model in hand.models() {
+        for model in hand.models(self.config.kind) {
             match self.controls_of_model(*model).await {
                 Ok(controls) => match controls.plan(hand.harmless(self.config.nameplate), NonZeroU32::MIN) {
                     Ok(_) => return Ok(controls),
