@@ -99,6 +99,8 @@ pub struct DeviceConfig {
     pub pause: Duration,
     /// How long it swallows requests after a connection was made.
     pub settle: Duration,
+    /// Whether its replies bear other transaction numbers than their requests, and count all the same.
+    pub ignores_transaction_ids: bool,
     /// The most registers that it gives in one reply.
     pub max_registers: u16,
     /// The greatest power that it can move, for plausibility and as a bound of set-points.
@@ -150,6 +152,8 @@ pub(super) struct Device {
     pause_ms: Bounded<0, 10_000>,
     #[serde(default = "nothing")]
     settle_ms: Bounded<0, 10_000>,
+    #[serde(default)]
+    transaction_ids: TransactionIds,
     #[serde(default = "all_that_modbus_has")]
     max_registers: Bounded<4, READ_MAX>,
     nameplate_watts: Watts,
@@ -167,6 +171,17 @@ pub(super) struct Device {
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+/// What becomes of a reply on a socket that bears another transaction number than its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TransactionIds {
+    /// It answers another request.
+    #[default]
+    Checked,
+    /// It is the answer: for gateways that send one number with everything.
+    Ignored,
 }
 
 /// In which direction a meter's power is positive.
@@ -254,6 +269,7 @@ impl Device {
             timeout: milliseconds(self.timeout_ms.0),
             pause: milliseconds(pause),
             settle: milliseconds(self.settle_ms.0),
+            ignores_transaction_ids: self.transaction_ids == TransactionIds::Ignored,
             max_registers: self.max_registers.0,
             nameplate: self.nameplate_watts.0,
             export_is_positive: self

@@ -61,6 +61,7 @@ fn connection(endpoint: &Endpoint, configs: &[DeviceConfig]) -> Result<Bus, TlsE
         tls,
         pause: behind().map(|config| config.pause).max().unwrap_or_default(),
         settle: behind().map(|config| config.settle).max().unwrap_or_default(),
+        ignores_transaction_ids: behind().any(|config| config.ignores_transaction_ids),
     };
     Ok(Bus::start(endpoint.clone(), settings))
 }

@@ -1,7 +1,7 @@
 //! The connection itself: when to make it, when to drop it, what to believe of what comes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gridtally_protocol::time::Timestamp;
@@ -34,8 +34,11 @@ pub(super) struct Line {
     /// Connecting failed so often.
     connecting: Backoff,
     units: BTreeMap<u8, Backoff>,
-    /// Frames of an earlier request may still come.
-    is_poisoned: bool,
+    /// Units of which frames of an earlier request may still come, on a line without transaction numbers.
+    /// That another unit answers as it should says nothing of these.
+    poisoned: BTreeSet<u8>,
+    /// The longest deadline of what was left unanswered, since the line was last drained.
+    drain: Duration,
     /// Connections in a row on which nothing was heard.
     unheard: u32,
     has_heard: bool,
@@ -55,7 +58,8 @@ impl Line {
             connection: 0,
             connecting: Backoff::default(),
             units: BTreeMap::new(),
-            is_poisoned: false,
+            poisoned: BTreeSet::new(),
+            drain: Duration::ZERO,
             unheard: 0,
             has_heard: true,
             learnt_to_settle: false,
@@ -115,7 +119,7 @@ impl Line {
             return;
         };
         if error.is_poison() {
-            self.drop_connection();
+            self.drop_connection(exchange);
         }
         if exchange.is_guest {
             return;
@@ -130,21 +134,24 @@ impl Line {
         }
     }
 
-    fn drop_connection(&mut self) {
+    fn drop_connection(&mut self, exchange: &Exchange) {
         self.context = None;
-        self.is_poisoned = self.endpoint.is_rtu();
+        if self.endpoint.is_rtu() || self.settings.ignores_transaction_ids {
+            self.poisoned.insert(exchange.unit);
+            self.drain = self.drain.max(exchange.deadline);
+        }
     }
 
     async fn attempt(&mut self, exchange: &Exchange) -> Result<Vec<u16>, BusError> {
         self.connect(exchange.now, exchange.deadline).await?;
-        if self.is_poisoned {
+        if self.poisoned.contains(&exchange.unit) {
             match &exchange.canary {
                 Some(canary) => {
                     self.check_step(exchange, canary).await?;
-                    self.is_poisoned = false;
+                    self.poisoned.remove(&exchange.unit);
                 }
                 None if exchange.is_guest => return Err(BusError::NotInStep),
-                None => {}
+                None => self.keep_step(exchange).await?,
             }
         }
         self.ask(exchange.unit, &exchange.query, exchange.deadline).await
@@ -154,10 +161,10 @@ impl Line {
         if self.context.is_some() {
             return Ok(());
         }
-        let tls = self.settings.tls.as_ref();
-        match transport::open(&self.endpoint, tls, deadline, self.is_poisoned).await {
+        match transport::open(&self.endpoint, &self.settings, deadline, self.drain).await {
             Ok(context) => {
                 self.context = Some(context);
+                self.drain = Duration::ZERO;
                 self.connection = self.connection.wrapping_add(1);
                 self.connecting.succeeded();
             }
@@ -205,6 +212,30 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// A unit of which nothing is known is asked for one register less before each question: an answer that
+    /// was on its way is as long as one of the two at most, and ends the attempt.
+    async fn keep_step(&mut self, exchange: &Exchange) -> Result<(), BusError> {
+        let Query::Read {
+            table,
+            address,
+            count: count @ 2..,
+        } = exchange.query
+        else {
+            return Ok(());
+        };
+        let count = count.saturating_sub(1);
+        let query = Query::Read {
+            table,
+            address,
+            count,
+        };
+        match self.ask(exchange.unit, &query, exchange.deadline).await {
+            // Half a number may not be asked for on some devices, and to say so is an answer, too.
+            Ok(_) | Err(BusError::Exception(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn ask(&mut self, unit: u8, query: &Query, deadline: Duration) -> Result<Vec<u16>, BusError> {

@@ -20,6 +20,7 @@ mod error;
 mod line;
 pub mod pace;
 mod quiet;
+mod renumber;
 pub mod tls;
 mod transport;
 
@@ -105,6 +106,9 @@ pub struct BusSettings {
     pub pause: Duration,
     /// How long the device swallows requests after a connection was made.
     pub settle: Duration,
+    /// The transaction numbers of replies are not those of their requests: the connection is then treated as a
+    /// serial line is, on which there are none.
+    pub ignores_transaction_ids: bool,
 }
 
 impl Default for BusSettings {
@@ -113,6 +117,7 @@ impl Default for BusSettings {
             tls: None,
             pause: Duration::ZERO,
             settle: Duration::ZERO,
+            ignores_transaction_ids: false,
         }
     }
 }
