@@ -38,7 +38,9 @@ fn main() -> Done {
         return devices(arguments.get(1).ok_or("how many?")?.parse()?);
     }
     let seconds: u64 = arguments.first().map_or(Ok(10), |text| text.parse())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     println!("resident before anything: {}", memory()?);
     runtime.block_on(async {
         bus_against_bare(seconds).await?;
@@ -49,8 +51,14 @@ fn main() -> Done {
 
 /// Serves so many devices on sockets of their own, names the ports, and ends with its standard input.
 fn devices(count: usize) -> Done {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let homes: Vec<Home> = (0..).take(count).map(|seed| Home::new(HomeSpec::draw(seed), START)).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let homes: Vec<Home> = (0..)
+        .take(count)
+        .map(|seed| Home::new(HomeSpec::draw(seed), START))
+        .collect();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let served = runtime.block_on(async {
         let mut served = Vec::new();
@@ -117,7 +125,9 @@ async fn bus_against_bare(seconds: u64) -> Done {
         }
         let end = Instant::now() + span;
         while Instant::now() < end {
-            let answer = unit.read(Table::Holding, ADDRESS, REGISTERS, Timestamp::EPOCH, true).await?;
+            let answer = unit
+                .read(Table::Holding, ADDRESS, REGISTERS, Timestamp::EPOCH, true)
+                .await?;
             right(&answer.words)?;
             by_bus += 1;
         }
@@ -190,7 +200,10 @@ async fn a_thousand(seconds: u64, phase: Phase) -> Done {
                 let due = began + offset + Duration::from_secs(second);
                 sleep_until(due).await;
                 let snapshot = device.observe(now, true).finish().await;
-                let is_read = snapshot.channels.iter().all(|(_, seen)| matches!(seen, Ok(Observed::Counter(_))));
+                let is_read = snapshot
+                    .channels
+                    .iter()
+                    .all(|(_, seen)| matches!(seen, Ok(Observed::Counter(_))));
                 if !is_read || snapshot.live.pv.is_none() {
                     return Err(format!("device {index} was not read: {snapshot:?}"));
                 }
@@ -225,7 +238,11 @@ fn configured(port: u16) -> Result<DeviceConfig, Box<dyn Error>> {
          name = \"roof\"\nkind = \"pv_inverter\"\naddress = \"127.0.0.1:{port}\"\nnameplate_watts = 6000\n"
     );
     let config = AgentConfig::parse(&text, Path::new("agent.toml"))?;
-    config.devices.into_iter().next().ok_or_else(|| "one device".into())
+    config
+        .devices
+        .into_iter()
+        .next()
+        .ok_or_else(|| "one device".into())
 }
 
 /// What is resident, of this process.

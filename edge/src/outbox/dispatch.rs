@@ -305,6 +305,17 @@ impl Outbox {
         })
     }
 
+    /// What was kept of the owner's is on the device again, or he has set it anew: it is not to be put back.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn forget_owner_setting(&mut self, hand: Hand) -> Result<(), OutboxError> {
+        self.durably(|transaction, _| {
+            transaction.execute("DELETE FROM owner_setting WHERE hand = ?1", [hand.name()])?;
+            Ok(())
+        })
+    }
+
     /// Notes how far an instruction is, with the acknowledgement of a new stage, if there is one.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub struct Target {
     pub pause: Duration,
     /// How long it swallows requests after a connection was made.
     pub settle: Duration,
+    /// Whether its gateway sends one transaction number with every reply.
+    pub ignores_transaction_ids: bool,
     /// The most registers that it gives at a time.
     pub max_registers: u16,
     /// The certificates of a connection within TLS.
@@ -154,6 +156,7 @@ impl Target {
             timeout: config.timeout,
             pause: config.pause,
             settle: config.settle,
+            ignores_transaction_ids: config.ignores_transaction_ids,
             max_registers: config.max_registers,
             tls: config.tls.clone(),
         }
@@ -173,6 +176,7 @@ impl Target {
             timeout: DEADLINE,
             pause: Duration::from_millis(u64::from(pause)),
             settle: Duration::ZERO,
+            ignores_transaction_ids: false,
             max_registers: READ_MAX,
             tls: None,
             profile,
@@ -196,6 +200,7 @@ impl Target {
             tls: self.tls.as_ref().map(Tls::load).transpose()?,
             pause: self.pause,
             settle: self.settle,
+            ignores_transaction_ids: self.ignores_transaction_ids,
         };
         Ok(Bus::start(self.endpoint.clone(), settings))
     }
