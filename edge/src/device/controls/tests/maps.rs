@@ -69,8 +69,14 @@ fn a_release_of_a_limit_lifts_it_too_and_keeps_the_timer_as_it_is() {
 #[test]
 fn a_set_point_is_in_watts_and_enabled_after_value_and_timer() {
     let plan = Device::der().plan(Command::Hold(watts(-3_000)));
-    let watts = vec![1, 0xFFFF, minus(3_000), 0, 0];
-    let expected = [(30, vec![0, 0, 900]), (23, watts), (22, vec![1])];
+    let watts = vec![1, 0xFFFF, minus(3_000)];
+    // What it returns to comes before the timer that brings it there.
+    let expected = [
+        (26, vec![0, 0]),
+        (30, vec![0, 0, 900]),
+        (23, watts),
+        (22, vec![1]),
+    ];
     assert_eq!(pairs(&plan.writes), expected);
 }
 
