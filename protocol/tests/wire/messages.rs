@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-fn payloads() -> [(&'static str, Vec<u8>); 5] {
+fn payloads() -> [(&'static str, Vec<u8>); 6] {
     [
         ("report", home_report(12, realistic).encode().unwrap()),
         ("instruction", examples::instruction().encode().unwrap()),
