@@ -90,8 +90,8 @@ impl<T: Time> Session<'_, T> {
                     charge: charge.ok_or(Obstacle::ChargeUnknown)?,
                     most,
                     nameplate,
-                    reserve: i64::from(owner.reserve.thousandths()),
-                    ceiling: i64::from(owner.ceiling.thousandths()),
+                    reserve: owner.reserve.thousandths(),
+                    ceiling: owner.ceiling.thousandths(),
                 };
                 Ok(trial::battery(&known)?)
             }
