@@ -345,7 +345,7 @@ async fn a_device_that_does_not_answer_is_not_tried_and_keeps_its_proof() {
         matches!(
             outcome,
             Outcome::NotTried {
-                why: Obstacle::Unmeasured,
+                why: Obstacle::Unanswered(_),
                 is_restored: true
             }
         ),

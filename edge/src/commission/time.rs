@@ -60,3 +60,21 @@ impl Time for RealTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_terminal_that_goes_away_interrupts_the_wait_and_the_next_wait_goes_on() {
+        let mut time = RealTime::new().unwrap();
+        let process = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-HUP", &process])
+            .status();
+        assert!(sent.unwrap().success());
+        assert_eq!(time.pass(3_600).await, Err(Interrupted));
+        assert_eq!(time.pass(0).await, Ok(()));
+        assert!(time.now() > Timestamp::EPOCH);
+    }
+}

@@ -27,6 +27,8 @@ pub(super) struct Sample {
     pub(super) charge: Option<i64>,
     /// Which device it is in truth, as it says.
     pub(super) fingerprint: Option<u64>,
+    /// Why nothing of it counts, where that is so.
+    pub(super) complaint: Option<String>,
     /// All counters.
     counters: Vec<(DeviceNumber, Quantity, Count)>,
 }
@@ -62,7 +64,15 @@ fn sample<'a>(
 ) -> Sample {
     let mut sample = Sample::default();
     let mut others: i64 = 0;
-    for (config, Snapshot { channels, live, .. }) in shown {
+    for (
+        config,
+        Snapshot {
+            channels,
+            live,
+            complaint,
+        },
+    ) in shown
+    {
         let is_tried = config.number == tried;
         let battery = live.battery.filter(|_| config.kind.has_battery());
         let has_panels = matches!(config.kind, DeviceKind::PvInverter | DeviceKind::HybridInverter);
@@ -77,6 +87,7 @@ fn sample<'a>(
                 Hand::Production => (panels, [battery, None]),
             };
             sample.charge = live.charge;
+            sample.complaint.clone_from(complaint);
         }
         sample.power = sample.power.or(given);
         for power in rest.into_iter().flatten() {

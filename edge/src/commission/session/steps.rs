@@ -58,7 +58,11 @@ impl<T: Time> Session<'_, T> {
     async fn measure(&mut self) -> Result<(Window, Command), End> {
         self.say("Measuring the home as it is …");
         let mut before = Window::default();
-        before.push(self.look().await);
+        let first = self.look().await;
+        if let (None, Some(why)) = (first.power, &first.complaint) {
+            return Err(Obstacle::Unanswered(why.clone()).into());
+        }
+        before.push(first);
         for _ in 1..SAMPLES {
             self.time.pass(self.sample_seconds()).await?;
             before.push(self.look().await);
@@ -86,8 +90,8 @@ impl<T: Time> Session<'_, T> {
                     charge: charge.ok_or(Obstacle::ChargeUnknown)?,
                     most,
                     nameplate,
-                    reserve: i64::from(owner.reserve.thousandths()),
-                    ceiling: i64::from(owner.ceiling.thousandths()),
+                    reserve: owner.reserve.thousandths(),
+                    ceiling: owner.ceiling.thousandths(),
                 };
                 Ok(trial::battery(&known)?)
             }

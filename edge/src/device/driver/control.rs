@@ -105,7 +105,7 @@ impl Driver {
     async fn production_rating(&mut self) -> Milliwatts {
         for (model, point) in [(121, "WMax"), (120, "WRtg")] {
             if let Ok((place, layout)) = self.find(&[model]).await
-                && let Ok(image) = self.reader.model(&place, &layout, [point].into_iter()).await
+                && let Ok(image) = self.reader.model(&place, &layout, [point]).await
                 && let Ok(power) = image.milli(point)
                 && power > 0
             {
