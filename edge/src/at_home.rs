@@ -241,7 +241,7 @@ fn portrait(
             .filter(|until| now < *until)
             .map(OptOutScope::Until),
         current_event: of(|event, now| event.start <= now && now < event.end).next(),
-        next_event: of(|event, now| now < event.start).last(),
+        next_event: of(|event, now| now < event.start).next_back(),
         past_events: of(|event, now| event.end <= now).collect(),
         earnings: before.earnings,
         link: facts.link.clone(),
