@@ -62,7 +62,9 @@ impl Script {
 /// Whatever a device answers, a look at it ends, and ends no task of the agent. The first byte says what
 /// kind of device it is and how it is connected.
 pub fn replies(bytes: &[u8]) {
-    let Some((first, script)) = bytes.split_first() else { return };
+    let Some((first, script)) = bytes.split_first() else {
+        return;
+    };
     let kinds = ["hybrid_inverter", "grid_meter", "pv_inverter", "battery_inverter"];
     let kind = kinds[usize::from(first % 4)];
     let device = HEALTHY[usize::from(kind == "grid_meter")].clone();
@@ -171,7 +173,9 @@ fn reply(asked: &[u8], device: &Device, frames: Frames, script: &mut Script) -> 
 }
 
 fn change(bytes: &mut [u8], script: &mut Script) {
-    let (Some(place), Some(new)) = (script.byte(), script.byte()) else { return };
+    let (Some(place), Some(new)) = (script.byte(), script.byte()) else {
+        return;
+    };
     let place = usize::from(place) % bytes.len().max(1);
     if let Some(byte) = bytes.get_mut(place) {
         *byte = new;

@@ -149,7 +149,7 @@ async fn doubled_after(milliseconds: u64, lines: &'static str) -> Result<(), Str
 #[tokio::test]
 async fn the_second_copy_of_a_reply_is_never_the_answer_to_the_next_request() {
     let cases = [0, 1, 3, 10, 40]
-        .map(|gap| ["", "max_registers = 4", "max_registers = 20"].map(|lines| (gap, lines)));
+        .map(|gap| ["", "max_registers = 50", "max_registers = 46"].map(|lines| (gap, lines)));
     let homes = cases
         .concat()
         .into_iter()

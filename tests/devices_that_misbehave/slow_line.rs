@@ -1,6 +1,7 @@
 //! A serial line behind a transparent gateway, on which each reply comes when, and as often as, a test says;
 //! to whoever is connected then.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,15 +13,14 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// After what times the reply to the n-th request is sent: once, several times, or never. `None` instead of
-/// a device's reply means that reply.
+/// When the reply to the n-th request is sent: once, several times, or never.
 pub type Script = Box<dyn FnMut(usize, &[u8]) -> Vec<Copy> + Send>;
 
 /// A reply that is sent.
 #[derive(Debug, Clone)]
 pub struct Copy {
     pub after: Duration,
-    /// What is sent instead of the device's reply.
+    /// What is sent, if not the device's reply.
     pub instead: Option<Vec<u8>>,
 }
 
@@ -49,8 +49,8 @@ struct State {
     devices: Vec<Device>,
     script: Script,
     requests: usize,
-    /// A serial device answers one request after the other.
-    last: Instant,
+    /// When each unit will have said what it was asked: it answers one request after the other.
+    last: BTreeMap<u8, Instant>,
     line: broadcast::Sender<Vec<u8>>,
 }
 
@@ -62,7 +62,7 @@ pub async fn serve(devices: Vec<Device>, script: Script) -> SlowLine {
         devices,
         script,
         requests: 0,
-        last: Instant::now(),
+        last: BTreeMap::new(),
         line,
     }));
     let task = tokio::spawn(async move {
@@ -109,8 +109,10 @@ fn answer(state: &Arc<Mutex<State>>, request: [u8; 8]) {
     let number = state.requests;
     state.requests += 1;
     for copy in (state.script)(number, &request) {
-        let at = (Instant::now() + copy.after).max(state.last);
-        state.last = at;
+        let due = Instant::now() + copy.after;
+        let last = state.last.entry(unit).or_insert(due);
+        let at = due.max(*last);
+        *last = at;
         let (line, bytes) = (state.line.clone(), copy.instead.unwrap_or_else(|| frame.clone()));
         tokio::spawn(async move {
             sleep_until(at).await;
