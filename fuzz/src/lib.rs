@@ -3,3 +3,4 @@
 #[path = "../../protocol/tests/wire/decoders.rs"]
 pub mod decoders;
 pub mod devices;
+pub mod replies;

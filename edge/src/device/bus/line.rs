@@ -85,6 +85,15 @@ impl Line {
             sleep(BUSY_WAIT).await;
             answer = self.attempt(exchange).await;
         }
+        if let Err(BusError::Foreign(_)) = answer
+            && self.is_unnumbered()
+            && !exchange.query.is_write()
+        {
+            // A frame that another unit sent too late says nothing of this one. Nobody is asked in between:
+            // he might be late again.
+            self.drop_connection(exchange);
+            answer = self.attempt(exchange).await;
+        }
         self.learn(exchange, &answer);
         let words = answer?;
         Ok(Answer {
@@ -134,9 +143,14 @@ impl Line {
         }
     }
 
+    /// Whether a late reply looks like the next one.
+    const fn is_unnumbered(&self) -> bool {
+        self.endpoint.is_rtu() || self.settings.ignores_transaction_ids
+    }
+
     fn drop_connection(&mut self, exchange: &Exchange) {
         self.context = None;
-        if self.endpoint.is_rtu() || self.settings.ignores_transaction_ids {
+        if self.is_unnumbered() {
             self.poisoned.insert(exchange.unit);
             self.drain = self.drain.max(exchange.deadline);
         }
@@ -184,7 +198,8 @@ impl Line {
         self.has_heard = false;
         if !self.endpoint.is_rtu() {
             self.learnt_to_settle = match self.unheard {
-                0 => self.learnt_to_settle,
+                // What was learnt is not forgotten because the device was off for once.
+                0..DEAF_EVERY => self.learnt_to_settle,
                 // If this is what it takes, then from now on.
                 unheard => unheard.is_multiple_of(DEAF_EVERY),
             };

@@ -35,7 +35,10 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Reader {
     unit: Unit,
-    /// The most registers that the device gives in one reply.
+    /// The most registers that the owner or the profile lets be asked for at once.
+    most: u16,
+    /// As many as the device was seen to give. Points that must come together are asked for all the same,
+    /// where they alone are more: what is refused is not the limit, but beyond it.
     limit: u16,
     now: Timestamp,
     must: bool,
@@ -50,6 +53,7 @@ impl Reader {
     pub fn new(unit: Unit, limit: u16) -> Self {
         Self {
             unit,
+            most: limit.clamp(1, READ_MAX),
             limit: limit.clamp(1, READ_MAX),
             now: Timestamp::EPOCH,
             must: false,
@@ -152,18 +156,19 @@ impl Reader {
         mut pieces: Vec<Range<u16>>,
     ) -> Result<Image<'l>, SunSpecError> {
         let end = place.len.saturating_add(HEADER_LEN);
-        pieces.retain(|piece| piece.end <= end);
+        // A point that cannot be asked for together with its scale factor is worth nothing.
+        pieces.retain(|piece| piece.end <= end && piece.len() <= usize::from(self.most));
         pieces.push(0..HEADER_LEN);
+        let longest = pieces.iter().map(|piece| piece.end - piece.start).max();
+        let longest = longest.unwrap_or(HEADER_LEN);
         let mut image = Image::new(layout);
         loop {
-            let limit = self.limit;
-            let Some(spans) = gather(pieces.clone(), limit) else {
-                // A piece is longer than what the device gives: without its scale factor it is worth nothing.
-                pieces.retain(|piece| piece.len() <= usize::from(limit));
-                continue;
+            let Some(spans) = gather(pieces.clone(), self.limit.max(longest)) else {
+                break;
             };
             match self.spans(place, &spans, &mut image).await {
-                Err(SunSpecError::Bus(BusError::Exception(exception))) if self.learn(exception, &spans) => {}
+                Err(SunSpecError::Bus(BusError::Exception(exception)))
+                    if self.learn(exception, &spans, longest) => {}
                 Err(SunSpecError::Bus(BusError::Exception(exception))) if is_refusal(exception) => {
                     self.one_by_one(place, &pieces, &mut image).await?;
                     break;
@@ -212,14 +217,13 @@ impl Reader {
     }
 
     /// Exception 3 says that so many registers are too many (Modbus Application Protocol 1.1b3, §6.3); half
-    /// as many are tried, down to ten. Returns whether to try again.
-    fn learn(&mut self, exception: ExceptionCode, spans: &[Range<u16>]) -> bool {
-        const FEWEST: u16 = 10;
+    /// as many are tried, or as many as belong together. Returns whether to try again.
+    fn learn(&mut self, exception: ExceptionCode, spans: &[Range<u16>], together: u16) -> bool {
         let longest = spans.iter().map(|span| span.end - span.start).max().unwrap_or(0);
-        if exception != ExceptionCode::IllegalDataValue || longest <= FEWEST {
+        if exception != ExceptionCode::IllegalDataValue || longest <= together {
             return false;
         }
-        self.limit = (longest / 2).max(FEWEST);
+        self.limit = (longest / 2).max(together);
         true
     }
 }
