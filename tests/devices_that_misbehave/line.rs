@@ -219,3 +219,17 @@ async fn a_silent_unit_on_a_line_costs_its_neighbour_no_reading() {
         assert!(is_read(&shown[METER]), "{:?}", shown[METER]);
     }
 }
+
+#[tokio::test]
+async fn a_device_that_is_another_one_after_a_silence_is_found_anew() {
+    let homes = Homes::new(HomeSpec::draw(4));
+    let served = homes.serve(crate::house::Wiring::Line).await;
+    let mut house = House::of(homes, served, Told::default());
+    house.until_read(BATTERY, 2).await.unwrap();
+    house.inject(BATTERY, Fault::Silent);
+    assert!(is_missing(&house.look().await.unwrap()[BATTERY]));
+    house.mend(BATTERY);
+    // Other firmware: what never changes has changed.
+    house.inject(BATTERY, Fault::ShiftedMap { by: 4 });
+    house.until_read(BATTERY, 3).await.unwrap();
+}

@@ -8,7 +8,7 @@ use crate::line::chance;
 
 const DAYS: i64 = 2;
 /// Between two looks.
-const STEP: i64 = 2_400;
+const STEP: i64 = 3_600;
 /// Looks within which a device is read again after its faults.
 const RECOVERY: usize = 3;
 

@@ -188,6 +188,11 @@ impl Unit {
         self.canary = (canary.words.len() > 1).then_some(canary);
     }
 
+    /// What was known of the unit may not be true of it any more.
+    pub fn forget(&mut self) {
+        self.canary = None;
+    }
+
     /// Reads `count` registers from `address` on, in one request. After failures nothing is asked before the
     /// wait is over, unless `must`.
     ///

@@ -186,10 +186,15 @@ impl Driver {
     }
 
     async fn read(&mut self, quantities: &[Quantity]) -> Result<Found, DriverError> {
-        match &mut self.source {
+        let found = match &mut self.source {
             Source::SunSpec(driver) => driver.read(&mut self.reader, quantities).await,
             Source::Profile(driver) => driver.read(&mut self.reader, &self.config, quantities).await,
+        };
+        if let Err(DriverError::SunSpec(SunSpecError::Bus(BusError::NotInStep))) = found {
+            // It may be what is known of the device that is wrong, and then it would be so for ever.
+            self.reader.unit().forget();
         }
+        found
     }
 
     fn praise(&mut self, name: &str) {

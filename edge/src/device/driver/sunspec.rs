@@ -10,6 +10,7 @@ use gridtally_registers::sunspec::{Layout, models};
 
 use super::{DriverError, Found};
 use crate::config::{DeviceConfig, DeviceKind};
+use crate::device::bus::BusError;
 use crate::device::live::Live;
 use crate::device::reading::{Count, Counter, Observed, Step};
 use crate::device::sunspec::{
@@ -147,6 +148,7 @@ impl SunSpecDriver {
         if let Some(known) = self.known.take() {
             return Ok(known);
         }
+        reader.unit().forget();
         let map = discover(reader, self.base).await?;
         let ids: Vec<u16> = map.models.iter().map(|model| model.id).collect();
         tracing::debug!(models = ?ids, "found the SunSpec map");
@@ -274,12 +276,16 @@ impl SunSpecDriver {
     }
 }
 
-/// A map that shifted, or that lacks what is needed because its walk was cut short by nonsense, is found anew
-/// the next time.
+/// A map that shifted, or that lacks what is needed because its walk was cut short by nonsense, or by which a
+/// line cannot be brought into step, is found anew the next time.
 const fn is_out_of_date(error: &DriverError) -> bool {
     matches!(
         error,
-        DriverError::SunSpec(SunSpecError::Shifted { .. } | SunSpecError::NoModel { .. })
+        DriverError::SunSpec(
+            SunSpecError::Shifted { .. }
+                | SunSpecError::NoModel { .. }
+                | SunSpecError::Bus(BusError::NotInStep)
+        )
     )
 }
 
