@@ -163,7 +163,7 @@ impl House {
             home: homes.home,
             twin: homes.twin,
             identities: BTreeMap::new(),
-            served: served,
+            served,
         }
     }
 
