@@ -108,10 +108,7 @@ impl Reader {
         let longest = pieces.iter().map(|piece| piece.end - piece.start).max();
         let longest = longest.unwrap_or(HEADER_LEN);
         let mut image = Image::new(layout);
-        loop {
-            let Some(spans) = gather(pieces.clone(), self.limit.max(longest)) else {
-                break;
-            };
+        while let Some(spans) = gather(pieces.clone(), self.limit.max(longest)) {
             match self.spans(place, &spans, &mut image).await {
                 Err(SunSpecError::Bus(BusError::Exception(exception)))
                     if self.learn(exception, &spans, longest) => {}
