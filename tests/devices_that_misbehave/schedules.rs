@@ -3,7 +3,7 @@
 use gridtally_simulators::{Fault, HomeSpec, Layer, Schedule};
 use tokio::task::JoinSet;
 
-use crate::house::{BATTERY, Homes, House, METER, MORNING, PANELS, Told, Wiring, is_read};
+use crate::house::{BATTERY, Homes, House, METER, MORNING, PANELS, TIMEOUT_MS, Told, Wiring, is_read};
 use crate::line::chance;
 
 const DAYS: i64 = 2;
@@ -33,9 +33,13 @@ async fn days(seed: u64, wiring: Wiring) -> Result<(), String> {
     let mut random = chance(seed);
     let homes = Homes::new(HomeSpec::draw(seed));
     let served = homes.serve(wiring).await;
-    let mut house = House::of(homes, served, Told::default());
+    let told = Told {
+        timeouts_ms: [TIMEOUT_MS; 3],
+        ..Told::default()
+    };
+    let mut house = House::of(homes, served, told);
     let looks = DAYS * 86_400 / STEP;
-    for _ in 0..4 {
+    for _ in 0..8 {
         let device = usize::try_from(random(3)).unwrap();
         let from = MORNING + STEP * random(looks.unsigned_abs()).cast_signed();
         let span = from..from + STEP * (1 + random(2).cast_signed());
@@ -76,7 +80,7 @@ async fn days(seed: u64, wiring: Wiring) -> Result<(), String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_when_nothing_foreign_is_believed_and_what_is_well_is_read() {
     let mut homes = JoinSet::new();
-    for seed in 1..=15 {
+    for seed in 1..=24 {
         let wiring = [Wiring::Sockets, Wiring::Gateway, Wiring::Line][usize::try_from(seed % 3).unwrap()];
         homes.spawn(async move {
             let outcome = days(seed, wiring).await;
