@@ -98,6 +98,12 @@ impl Home {
         Arc::clone(&self.pid)
     }
 
+    /// The relay through which the home reaches its broker, where it has one.
+    #[must_use]
+    pub fn relay(&self) -> Option<&Relay> {
+        self.line.as_ref().map(|(relay, _)| relay)
+    }
+
     /// Starts the agent again. One that is killed while it starts is found gone at its next step.
     fn restart(&mut self) -> Result<(), ProcessError> {
         match self.agent.restart() {

@@ -191,6 +191,19 @@ impl Neighbourhood {
         self.simulation.homes()
     }
 
+    /// The homes with their agents.
+    #[must_use]
+    pub fn homes(&self) -> &[Home] {
+        &self.homes
+    }
+
+    /// Ends the agents in good order; the devices, the broker and the engine go on.
+    pub fn end_agents(&mut self) {
+        for home in self.homes.drain(..) {
+            home.stop();
+        }
+    }
+
     /// The engine's store.
     pub fn store(&mut self) -> &mut Store {
         &mut self.store
@@ -242,13 +255,9 @@ impl Neighbourhood {
     }
 
     /// Ends everything in good order: the agents give their batteries back first.
-    pub fn stop(self) {
-        let Self {
-            homes, engine, store, ..
-        } = self;
-        for home in homes {
-            home.stop();
-        }
+    pub fn stop(mut self) {
+        self.end_agents();
+        let Self { engine, store, .. } = self;
         drop(store);
         engine.stop();
     }

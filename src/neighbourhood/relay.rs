@@ -1,6 +1,8 @@
 //! A home's link to the internet: a TCP relay to the broker that can be cut and mended.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
@@ -9,6 +11,7 @@ use std::{io, thread};
 pub struct Relay {
     address: SocketAddr,
     line: Arc<Mutex<Line>>,
+    carried: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -27,19 +30,31 @@ impl Relay {
         let address = listener.local_addr()?;
         let line = Arc::new(Mutex::new(Line::default()));
         let shared = Arc::clone(&line);
+        let carried = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&carried);
         thread::Builder::new().name("relay".into()).spawn(move || {
             for home in listener.incoming().flatten() {
                 // Whatever fails here is, to the home, a line that is down.
-                let _ = join(&shared, home, &broker);
+                let _ = join(&shared, home, &broker, &counted);
             }
         })?;
-        Ok(Self { address, line })
+        Ok(Self {
+            address,
+            line,
+            carried,
+        })
     }
 
     /// Where the home finds its broker.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many bytes went over the line so far, both ways together, without the headers of TCP and IP.
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     /// Cuts the line: open connections break, new ones are dropped at once.
@@ -61,7 +76,7 @@ fn lock(line: &Mutex<Line>) -> std::sync::MutexGuard<'_, Line> {
     line.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn join(line: &Mutex<Line>, home: TcpStream, broker: &str) -> io::Result<()> {
+fn join(line: &Mutex<Line>, home: TcpStream, broker: &str, carried: &Arc<AtomicU64>) -> io::Result<()> {
     let mut line = lock(line);
     if line.cut {
         return Ok(());
@@ -71,15 +86,29 @@ fn join(line: &Mutex<Line>, home: TcpStream, broker: &str) -> io::Result<()> {
     far.set_nodelay(true)?;
     line.open.push(home.try_clone()?);
     line.open.push(far.try_clone()?);
-    pump(home.try_clone()?, far.try_clone()?)?;
-    pump(far, home)
+    pump(home.try_clone()?, far.try_clone()?, Arc::clone(carried))?;
+    pump(far, home, Arc::clone(carried))
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+fn pump(mut from: TcpStream, mut to: TcpStream, carried: Arc<AtomicU64>) -> io::Result<()> {
     thread::Builder::new().name("relay pump".into()).spawn(move || {
-        let _ = io::copy(&mut from, &mut to);
+        let _ = carry(&mut from, &mut to, &carried);
         let _ = to.shutdown(std::net::Shutdown::Both);
         let _ = from.shutdown(std::net::Shutdown::Both);
     })?;
     Ok(())
+}
+
+fn carry(from: &mut TcpStream, to: &mut TcpStream, carried: &AtomicU64) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let bytes = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => buffer.get(..length).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(bytes)?;
+        carried.fetch_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
