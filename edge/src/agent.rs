@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use crate::at_home::{self, AtHome, AtHomeError, Facts};
 use crate::config::{AgentConfig, BrokerError};
 use crate::control::plan::{Bounds, reversion_seconds};
-use crate::control::policy::{Home, Moment};
+use crate::control::policy::{Home, Moment, Proof};
 use crate::control::{Control, Scene};
 use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Snapshot};
-use crate::home;
+use crate::home::{self, Fingerprints};
 use crate::identity::KeyError;
 use crate::meter::{Boundary, Meters, Sample, Shown};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
@@ -93,6 +93,8 @@ pub struct Agent {
     devices: Vec<Device>,
     _proxies: Vec<Proxy>,
     home: Home,
+    /// Who the devices say that they are.
+    seen: Fingerprints,
     bounds: Bounds,
     control: Control,
     uplink: Uplink,
@@ -147,6 +149,7 @@ impl Agent {
             boundary,
             devices,
             home,
+            seen: Fingerprints::new(),
             bounds,
             control,
             uplink,
@@ -159,6 +162,12 @@ impl Agent {
     #[must_use]
     pub const fn identity(&self) -> Identity {
         self.outbox.identity()
+    }
+
+    /// The least that a control of the devices that are there has shown.
+    #[must_use]
+    pub const fn proof(&self) -> Proof {
+        self.home.proof
     }
 
     /// How many signed messages the engine has not signed for.
@@ -192,6 +201,7 @@ impl Agent {
         self.uplink.trust_clock(clock);
         let boundary = self.boundary_due(now);
         let snapshots = self.observe(now, boundary.is_some()).await;
+        self.recognise(&snapshots)?;
         let integrated = self.integrate(now, boundary, &snapshots);
         if let Some(boundary) = boundary {
             let mut observations = integrated;
@@ -222,6 +232,27 @@ impl Agent {
         }
         self.show(now, clock, &snapshots)?;
         self.uplink.pump(&self.outbox)?;
+        Ok(())
+    }
+
+    /// A device that was put in another's place has to prove itself before events may move it.
+    fn recognise(&mut self, snapshots: &[Snapshot]) -> Result<(), OutboxError> {
+        let mut is_new = false;
+        for snapshot in snapshots {
+            is_new |= home::recognise(&mut self.seen, &snapshot.channels);
+        }
+        if !is_new {
+            return Ok(());
+        }
+        let proof = home::proof(&self.config, &self.outbox, &self.seen)?;
+        if proof != self.home.proof {
+            tracing::warn!(
+                "a device is another than the one that proved that it obeys: events are declined until \
+                 `gridtally edge commission` has tried it"
+            );
+            self.home.proof = proof;
+            self.uplink.know_home(self.home.clone());
+        }
         Ok(())
     }
 

@@ -1,12 +1,16 @@
 //! What a home is, by its config and by what its devices have shown: what the owner's policy and the plan go by.
 
+use std::collections::BTreeMap;
+
+use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::instruction::TargetKind;
 use gridtally_protocol::quantity::Milliwatts;
 
 use crate::config::{AgentConfig, DeviceConfig, DeviceKind};
 use crate::control::plan::{Bounds, Limits, Measured};
 use crate::control::policy::{BatteryPower, Home, Proof, battery_power};
-use crate::device::{Hand, Live};
+use crate::device::reading::Counter;
+use crate::device::{Hand, Live, Observations, Observed};
 use crate::outbox::{Outbox, OutboxError};
 
 /// What the home has.
@@ -14,12 +18,6 @@ use crate::outbox::{Outbox, OutboxError};
 /// # Errors
 /// [`OutboxError`] where what was shown at commissioning cannot be read.
 pub fn home(config: &AgentConfig, outbox: &Outbox) -> Result<Home, OutboxError> {
-    let mut proof = Proof::Passed;
-    for device in &config.devices {
-        for hand in hands(device) {
-            proof = lesser(proof, outbox.proof(device.number, hand)?);
-        }
-    }
     Ok(Home {
         battery: config.battery().map(nameplate),
         limits_production: config.devices.iter().any(|device| device.limits_production),
@@ -28,8 +26,46 @@ pub fn home(config: &AgentConfig, outbox: &Outbox) -> Result<Home, OutboxError> 
             .iter()
             .any(|device| device.kind == DeviceKind::GridMeter),
         kinds: TargetKind::ALL.to_vec(),
-        proof,
+        proof: proof(config, outbox, &Fingerprints::new())?,
     })
+}
+
+/// Who the devices say that they are, as far as they have said it: [`Counter::device`] by the device's number.
+///
+/// [`Counter::device`]: crate::device::reading::Counter::device
+pub type Fingerprints = BTreeMap<DeviceNumber, u64>;
+
+/// The least that a control of the home has shown. A device that says that it is another than the one that
+/// was tried has shown nothing; one that has not said who it is yet is taken for the one that was tried.
+///
+/// # Errors
+/// [`OutboxError`].
+pub fn proof(config: &AgentConfig, outbox: &Outbox, seen: &Fingerprints) -> Result<Proof, OutboxError> {
+    let mut proof = Proof::Passed;
+    for device in &config.devices {
+        for hand in hands(device) {
+            let shown = match seen.get(&device.number) {
+                Some(fingerprint) => outbox.proof_of(device.number, hand, *fingerprint)?,
+                None => outbox.proof(device.number, hand)?,
+            };
+            proof = lesser(proof, shown);
+        }
+    }
+    Ok(proof)
+}
+
+/// Adds who the devices of these observations say that they are; returns whether something is new.
+pub fn recognise(seen: &mut Fingerprints, observations: &Observations) -> bool {
+    let mut is_new = false;
+    for (channel, observed) in observations {
+        if let Ok(Observed::Counter(Counter {
+            device: Some(device), ..
+        })) = observed
+        {
+            is_new |= seen.insert(channel.device, *device) != Some(*device);
+        }
+    }
+    is_new
 }
 
 /// Nameplates and the owner's bounds.

@@ -393,6 +393,27 @@ async fn events_are_refused_until_the_devices_have_proven_themselves_or_the_owne
     assert_eq!(declined(&bench, risk), None);
 }
 
+#[tokio::test]
+async fn another_device_in_its_place_has_proven_nothing() {
+    let mut bench = Bench::new(quiet(), NOON).await;
+    bench.time.home.advance_to(NOON + 300);
+    assert!(record(&bench.battery().await).passed(), "{:#?}", bench.told);
+    assert!(record(&bench.production().await).passed(), "{:#?}", bench.told);
+    assert_eq!(bench.agent_looks_once().await, Proof::Passed);
+    let mut spec = quiet();
+    spec.device_mut(Role::Battery).unwrap().serial_number = "ANOTHER".to_owned();
+    let mut other = Bench::new(spec, NOON).await;
+    std::mem::swap(&mut bench.servers, &mut other.servers);
+    std::mem::swap(&mut bench.time.home, &mut other.time.home);
+    bench.time.home.advance_to(NOON + 3_600);
+    assert_eq!(bench.agent_looks_once().await, Proof::Untried);
+    // It is the device that counts: the one that was tried is still proven when it is back.
+    std::mem::swap(&mut bench.servers, &mut other.servers);
+    std::mem::swap(&mut bench.time.home, &mut other.time.home);
+    bench.time.home.advance_to(NOON + 7_200);
+    assert_eq!(bench.agent_looks_once().await, Proof::Passed);
+}
+
 /// Two kilowatts from in an hour on.
 fn an_event(now: Timestamp) -> Instruction {
     let start = now.checked_add(3_600).unwrap();

@@ -1,6 +1,8 @@
 //! What the owner said on his page, and what his devices have shown.
 
 use gridtally_protocol::channel::DeviceNumber;
+use gridtally_protocol::commission::CommissionRecord;
+use gridtally_protocol::message::Message as _;
 use gridtally_protocol::time::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -54,6 +56,24 @@ impl Outbox {
             Some(true) => Proof::Passed,
             Some(false) => Proof::Failed,
         })
+    }
+
+    /// As [`Outbox::proof`], of the device that says by `fingerprint` who it is: what another one has shown
+    /// in its place proves nothing of it.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn proof_of(&self, device: DeviceNumber, hand: Hand, fingerprint: u64) -> Result<Proof, OutboxError> {
+        let Some(envelope) = self.commission(device, hand)? else {
+            return Ok(Proof::Untried);
+        };
+        let record = CommissionRecord::open(&envelope)
+            .map_err(|e| OutboxError::corrupt("commissioning record", e))?
+            .message;
+        match record.fingerprint {
+            Some(tried) if tried != fingerprint => Ok(Proof::Untried),
+            _ => self.proof(device, hand),
+        }
     }
 
     /// Keeps the signed result of a commissioning; a later one takes the place of an earlier one.

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use self::inbox::{Handled, Ignored, Judge};
 use crate::config::{BrokerConfig, BrokerError};
+use crate::control::policy::Home;
 use crate::outbox::{Outbox, OutboxError, Outgoing};
 use crate::page::state::LinkState;
 
@@ -111,6 +112,11 @@ impl Uplink {
     /// How far the clock is trusted from now on.
     pub const fn trust_clock(&mut self, clock: ClockState) {
         self.judge.clock = clock;
+    }
+
+    /// What the home has from now on.
+    pub fn know_home(&mut self, home: Home) {
+        self.judge.home = home;
     }
 
     /// Waits for the next event of the link; `None` where the link has ended, which it does not by itself.

@@ -6,6 +6,7 @@ use gridtally_edge::agent::{Agent, Pace};
 use gridtally_edge::commission::{CommissionError, Interrupted, Outcome, Subject, Time, commission};
 use gridtally_edge::config::AgentConfig;
 use gridtally_edge::config::profiles::SHIPPED;
+use gridtally_edge::control::policy::Proof;
 use gridtally_edge::device::{self, Hand};
 use gridtally_edge::outbox::Outbox;
 use gridtally_protocol::channel::DeviceNumber;
@@ -213,7 +214,8 @@ impl Bench {
     }
 
     /// The agent starts as after a restart of the machine, looks once, and ends in good order.
-    pub async fn agent_looks_once(&self) {
+    /// Returns what it thinks of its devices then.
+    pub async fn agent_looks_once(&self) -> Proof {
         let pace = Pace {
             tick_seconds: 300,
             resend_after: std::time::Duration::from_secs(60),
@@ -221,7 +223,9 @@ impl Bench {
         let now = self.time.now();
         let mut agent = Agent::start(self.config(), key(1), pace).unwrap();
         agent.tick(now, ClockState::Synchronised).await.unwrap();
+        let proof = agent.proof();
         agent.stop(Some(now)).await.unwrap();
+        proof
     }
 }
 
