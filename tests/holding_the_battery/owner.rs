@@ -67,15 +67,15 @@ fn what_the_owner_sets_by_hand_in_any_step_is_not_overruled_and_is_what_remains(
             house.pass_until(2_000);
             assert_eq!(house.setting(), expected, "{map:?} at {step}, later");
             let stages = house.story().only();
-            // Whichever comes first: the battery goes on otherwise, or the registers are looked at again, each third
-            // of the timer. What is observed already is not observed again, and the end comes before 660.
+            // Whichever comes first: the battery goes on otherwise, or the registers are looked at again, each
+            // quarter of a minute.
             let is_said = stages.iter().any(|(stage, _)| {
                 let [by_hand, otherwise] =
                     [Declined::OwnerOptOut, Declined::ObservedOtherwise].map(Stage::Stopped);
                 *stage == by_hand || *stage == otherwise
             });
             assert!(
-                is_said || !is_begun || step >= 360,
+                is_said || !is_begun || step >= 585,
                 "{map:?} at {step}: {stages:?}"
             );
         }

@@ -5,13 +5,17 @@ use std::num::NonZeroU32;
 
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
-use tokio_modbus::ExceptionCode;
 
 use super::plan::Measured;
-use crate::device::bus::BusError;
 use crate::device::controls::{Changes, Command, Controls, Kept, Plan, Saved, Write};
-use crate::device::{Device, DeviceError, DriverError, Hand, SunSpecError};
+use crate::device::{Device, DeviceError, DriverError, Hand};
 use crate::outbox::{Outbox, OutboxError};
+
+/// How often a command that stands is looked at: whoever sets the device by hand is not to wait for the next
+/// restart of its timer.
+const WATCH_SECONDS: i64 = 15;
+/// So often a control is read again until two pictures in a row agree.
+const PICTURES_MAX: u8 = 4;
 
 /// What is on the device by our hand.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ impl Holding {
 struct Trace {
     /// What they showed.
     shown: Controls,
+    /// When that was.
+    seen_at: Timestamp,
     /// What was sent to them since. Where the answer was lost, none of it, a part or all may have arrived.
     sent: Vec<Write>,
     /// When the device last took a write for certain. When its timer has run from then, it may have gone back.
@@ -109,9 +115,9 @@ impl Grip {
         now: Timestamp,
     ) -> Result<Outcome, OutboxError> {
         if self.stands(command, now) {
-            return Ok(Outcome::Held);
+            return self.watch(outbox, device, now).await;
         }
-        let shown = match device.controls(self.hand, now).await {
+        let mut shown = match device.controls(self.hand, now).await {
             Ok(shown) => shown,
             Err(error) => return Ok(sort(error, None)),
         };
@@ -121,17 +127,26 @@ impl Grip {
             if let Err(error) = kept.check(&shown) {
                 return Ok(sort(DriverError::from(error).into(), None));
             }
-            if let Some(changes) = self.changes(kept, &shown, now) {
-                outbox.replace_owner_setting(self.hand, &changes.saved)?;
-                let held = self.holding.as_ref().map(|holding| &holding.plan.writes);
-                let sent = self.trace.as_ref().map(|trace| &trace.sent);
-                let is_overruled = held.into_iter().chain(sent).any(|writes| changes.concern(writes));
-                self.saw(shown.clone(), now);
-                if is_overruled {
+            let changes;
+            (shown, changes) = match self.changes(kept, shown, device, now).await {
+                Ok(found) => found,
+                Err(error) => return Ok(sort(error, None)),
+            };
+            if let Some(changes) = changes {
+                if self.is_overruled_by(&changes, &shown, outbox, now)? {
                     return Ok(Outcome::Overruled);
                 }
                 saved = Some(changes.saved);
             }
+        } else {
+            // What is kept as his for good is not taken from one odd picture.
+            shown = match self
+                .settled(shown, |shown| shown.saved_for(command), device, now)
+                .await
+            {
+                Ok(shown) => shown,
+                Err(error) => return Ok(sort(error, None)),
+            };
         }
         // What the device goes back to by itself is the owner's setting from the first write on.
         let owners = saved.clone().unwrap_or_else(|| shown.saved_for(command));
@@ -177,8 +192,70 @@ impl Grip {
         Ok(Outcome::Held)
     }
 
-    /// What somebody else has changed while the device's timer still ran: he is the owner.
-    fn changes(&self, saved: &Saved, shown: &Controls, now: Timestamp) -> Option<Changes> {
+    /// While the command stands: looks whether somebody else has set something.
+    async fn watch(
+        &mut self,
+        outbox: &mut Outbox,
+        device: &mut Device,
+        now: Timestamp,
+    ) -> Result<Outcome, OutboxError> {
+        let seen_at = self.trace.as_ref().map_or(now, |trace| trace.seen_at);
+        let is_due = !(0..WATCH_SECONDS).contains(&now.seconds_since(seen_at));
+        let Some(saved) = outbox.owner_setting(self.hand)?.filter(|_| is_due) else {
+            return Ok(Outcome::Held);
+        };
+        // What cannot be read now is read when the timer is restarted, which tells of it.
+        let Ok(shown) = device.controls(self.hand, now).await else {
+            return Ok(Outcome::Held);
+        };
+        if saved.check(&shown).is_err() {
+            return Ok(Outcome::Held);
+        }
+        match self.changes(&saved, shown, device, now).await {
+            Ok((shown, Some(changes))) if self.is_overruled_by(&changes, &shown, outbox, now)? => {
+                return Ok(Outcome::Overruled);
+            }
+            Ok((shown, None)) => self.saw(shown, now),
+            Ok(_) | Err(_) => {}
+        }
+        Ok(Outcome::Held)
+    }
+
+    /// Keeps what somebody else has changed as the owner's setting; returns whether it is in the way of ours.
+    fn is_overruled_by(
+        &mut self,
+        changes: &Changes,
+        shown: &Controls,
+        outbox: &mut Outbox,
+        now: Timestamp,
+    ) -> Result<bool, OutboxError> {
+        outbox.replace_owner_setting(self.hand, &changes.saved)?;
+        let held = self.holding.as_ref().map(|holding| &holding.plan.writes);
+        let sent = self.trace.as_ref().map(|trace| &trace.sent);
+        let is_overruled = held.into_iter().chain(sent).any(|writes| changes.concern(writes));
+        self.saw(shown.clone(), now);
+        Ok(is_overruled)
+    }
+
+    /// What somebody else has changed while the device's timer still ran: he is the owner. It is believed where
+    /// two pictures in a row say so.
+    async fn changes(
+        &self,
+        saved: &Saved,
+        shown: Controls,
+        device: &mut Device,
+        now: Timestamp,
+    ) -> Result<(Controls, Option<Changes>), DeviceError> {
+        if self.changes_in(saved, &shown, now).is_none() {
+            return Ok((shown, None));
+        }
+        let change = |shown: &Controls| self.changes_in(saved, shown, now);
+        let shown = self.settled(shown, change, device, now).await?;
+        let changes = self.changes_in(saved, &shown, now);
+        Ok((shown, changes))
+    }
+
+    fn changes_in(&self, saved: &Saved, shown: &Controls, now: Timestamp) -> Option<Changes> {
         let trace = self.trace.as_ref()?;
         let age = now.seconds_since(trace.at);
         let in_time = (0..self.reversion_seconds()).contains(&age);
@@ -187,11 +264,33 @@ impl Grip {
             .flatten()
     }
 
+    /// Reads the control again until two pictures in a row tell the same of what matters.
+    async fn settled<T: PartialEq>(
+        &self,
+        mut shown: Controls,
+        told: impl Fn(&Controls) -> T,
+        device: &mut Device,
+        now: Timestamp,
+    ) -> Result<Controls, DeviceError> {
+        for _ in 0..PICTURES_MAX {
+            let again = device.controls(self.hand, now).await?;
+            if told(&again) == told(&shown) {
+                return Ok(again);
+            }
+            shown = again;
+        }
+        Err(DeviceError::Unsettled(self.hand))
+    }
+
     /// The registers were read.
     fn saw(&mut self, shown: Controls, now: Timestamp) {
         let at = self.trace.as_ref().map_or(now, |trace| trace.at);
-        let sent = Vec::new();
-        self.trace = Some(Trace { shown, sent, at });
+        self.trace = Some(Trace {
+            shown,
+            seen_at: now,
+            sent: Vec::new(),
+            at,
+        });
     }
 
     /// Writes to the registers that were just read.
@@ -205,6 +304,7 @@ impl Grip {
         let at = self.trace.as_ref().map_or(now, |trace| trace.at);
         let trace = self.trace.insert(Trace {
             shown,
+            seen_at: now,
             sent: writes.clone(),
             at,
         });
@@ -242,7 +342,13 @@ impl Grip {
         };
         let put_back = match device.controls(self.hand, now).await {
             Ok(shown) => {
-                let saved = match self.changes(&saved, &shown, now) {
+                // An odd picture that does not settle must not keep the owner's setting from coming back.
+                let (shown, changes) = match self.changes(&saved, shown.clone(), device, now).await {
+                    Ok(found) => found,
+                    Err(DeviceError::Unsettled(_)) => (shown, None),
+                    Err(error) => return Ok(self.not_yet(&error)),
+                };
+                let saved = match changes {
                     Some(changes) => {
                         outbox.replace_owner_setting(self.hand, &changes.saved)?;
                         changes.saved
@@ -264,13 +370,15 @@ impl Grip {
                 tracing::info!(device = %device.config().name, "the owner's setting is back");
                 Ok(true)
             }
-            Err(error) => {
-                self.complain(&format!(
-                    "the owner's setting cannot be put back yet, trying again: {error}"
-                ));
-                Ok(false)
-            }
+            Err(error) => Ok(self.not_yet(&error)),
         }
+    }
+
+    fn not_yet(&mut self, error: &DeviceError) -> bool {
+        self.complain(&format!(
+            "the owner's setting cannot be put back yet, trying again: {error}"
+        ));
+        false
     }
 
     async fn put_back(
@@ -299,24 +407,9 @@ impl Grip {
     }
 }
 
-/// What the device refuses by the standard's reasons is final (Modbus Application Protocol 1.1b3, §7), and
-/// so is a control that it does not have; what did not come through, or met a busy device or gateway, may
-/// come through later.
+/// What the device refuses is final; what did not come through may come through later.
 fn sort(error: DeviceError, written: Option<Milliwatts>) -> Outcome {
-    let is_final = match &error {
-        DeviceError::Driver(DriverError::Control(_) | DriverError::NotInProfile { .. }) => true,
-        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(exception)))) => {
-            matches!(
-                exception,
-                ExceptionCode::IllegalFunction
-                    | ExceptionCode::IllegalDataAddress
-                    | ExceptionCode::IllegalDataValue
-                    | ExceptionCode::ServerDeviceFailure
-            )
-        }
-        _ => false,
-    };
-    if is_final {
+    if error.is_refusal() {
         let reason = error.to_string();
         Outcome::Refused { written, reason }
     } else {

@@ -19,9 +19,10 @@ use std::time::Duration;
 use gridtally_protocol::channel::Missing;
 use gridtally_protocol::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio_modbus::ExceptionCode;
 
 use self::bus::tls::{Tls, TlsError};
-use self::bus::{Bus, BusSettings, pace};
+use self::bus::{Bus, BusError, BusSettings, pace};
 use self::controls::{Controls, Write};
 pub use self::driver::{Driver, DriverError, Hand, Observations, Snapshot};
 use self::endpoint::Endpoint;
@@ -109,6 +110,30 @@ pub enum DeviceError {
     /// The task is gone.
     #[error(transparent)]
     Task(#[from] TaskEnded),
+    /// It cannot be told what its control stands at.
+    #[error("its {} shows something else each time it is read", .0.name())]
+    Unsettled(Hand),
+}
+
+impl DeviceError {
+    /// Whether the device refuses by the standard's reasons (Modbus Application Protocol 1.1b3, §7), or has no
+    /// such control. What did not come through, or met a busy device or gateway, is no refusal.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Driver(DriverError::Control(_) | DriverError::NotInProfile { .. }) => true,
+            Self::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(exception)))) => {
+                matches!(
+                    exception,
+                    ExceptionCode::IllegalFunction
+                        | ExceptionCode::IllegalDataAddress
+                        | ExceptionCode::IllegalDataValue
+                        | ExceptionCode::ServerDeviceFailure
+                )
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A handle to a device's task.

@@ -1,13 +1,11 @@
 //! What a session reads from the device and writes to it.
 
 use gridtally_protocol::commission::{Failure, Step};
-use tokio_modbus::ExceptionCode;
 
 use super::{End, Held, Session};
 use crate::commission::outcome::Obstacle;
 use crate::commission::time::Time;
 use crate::commission::watch::{Sample, look};
-use crate::device::bus::BusError;
 use crate::device::controls::{Command, Controls, Kept, Plan, Saved};
 use crate::device::{Device, DeviceError, DriverError, SunSpecError};
 
@@ -15,23 +13,13 @@ use crate::device::{Device, DeviceError, DriverError, SunSpecError};
 const RESTORE_TRIES: u32 = 5;
 const RESTORE_PAUSE: u32 = 2;
 
-/// What the device refuses by the standard's reasons is final (Modbus Application Protocol 1.1b3, §7), and so
-/// is a control that it does not have; what did not come through may come through another time.
+/// A device without the model that holds the control refuses as well: this is the time to say so.
 fn is_refusal(error: &DeviceError) -> bool {
-    match error {
-        DeviceError::Driver(DriverError::Control(_) | DriverError::NotInProfile { .. }) => true,
-        DeviceError::Driver(DriverError::SunSpec(SunSpecError::NoModel { .. })) => true,
-        DeviceError::Driver(DriverError::SunSpec(SunSpecError::Bus(BusError::Exception(exception)))) => {
-            matches!(
-                exception,
-                ExceptionCode::IllegalFunction
-                    | ExceptionCode::IllegalDataAddress
-                    | ExceptionCode::IllegalDataValue
-                    | ExceptionCode::ServerDeviceFailure
-            )
-        }
-        _ => false,
-    }
+    let has_no_model = matches!(
+        error,
+        DeviceError::Driver(DriverError::SunSpec(SunSpecError::NoModel { .. }))
+    );
+    has_no_model || error.is_refusal()
 }
 
 impl<T: Time> Session<'_, T> {
