@@ -16,7 +16,9 @@ const SCALE_MAX: u8 = 9;
 
 /// Bytes that are no day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a day of readings is broken at byte {at}: {what}; `gridtally engine check` makes it again from the reports")]
+#[error(
+    "a day of readings is broken at byte {at}: {what}; `gridtally engine check` makes it again from the reports"
+)]
 pub struct DayError {
     /// Where.
     pub at: usize,
@@ -277,7 +279,12 @@ impl Reader<'_> {
             if mark == Mark::Instead(Slot::Absent) && at_an_end {
                 return Err(self.wrong("a channel that begins or ends with nothing known"));
             }
-            runs.push(Run { place, len, code, mark });
+            runs.push(Run {
+                place,
+                len,
+                code,
+                mark,
+            });
         }
         Ok(runs)
     }

@@ -123,8 +123,17 @@ fn a_broken_day_is_told_with_its_place() {
     let told = |bytes: &[u8]| DeviceDay::from_bytes(bytes).unwrap_err();
     assert_eq!(told(&[2, 30]).at, 1);
     assert_eq!(told(&[1, 7]).what, "no such interval");
-    assert_eq!(told(&[1, 30, 1, 47, 2, 0, 0, 2, 2]).what, "it reaches beyond the day");
-    assert_eq!(told(&[1, 30, 1, 0, 1, 0, 0, 0x82, 0]).what, "a number is not in its shortest form");
-    assert_eq!(told(&[1, 30, 1, 0, 1, 0, 0, 20]).what, "the steps could be coarser, or there are none");
+    assert_eq!(
+        told(&[1, 30, 1, 47, 2, 0, 0, 2, 2]).what,
+        "it reaches beyond the day"
+    );
+    assert_eq!(
+        told(&[1, 30, 1, 0, 1, 0, 0, 0x82, 0]).what,
+        "a number is not in its shortest form"
+    );
+    assert_eq!(
+        told(&[1, 30, 1, 0, 1, 0, 0, 20]).what,
+        "the steps could be coarser, or there are none"
+    );
     assert_eq!(told(&vec![1; BYTES_MAX + 1]).what, "it is too long");
 }

@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "rights",
         sql: include_str!("migrations/0003_rights.sql"),
     },
+    Migration {
+        number: 7,
+        name: "channel day",
+        sql: include_str!("migrations/0007_channel_day.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

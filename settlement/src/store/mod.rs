@@ -3,11 +3,14 @@
 //! A [`Store`] is one connection. Work is done in transactions that are tried again when the database goes away
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
+pub mod days;
 pub mod events;
 pub mod evidence;
 pub mod ledger;
 mod migrate;
 pub mod programs;
+mod readings;
+pub mod rebuild;
 pub mod refusals;
 pub mod reports;
 pub mod settlements;
@@ -115,10 +118,15 @@ impl Store {
         let mut client = connect(url, RECONNECT_SECONDS_MAX)?;
         migrate::migrate(&mut client)?;
         work_as_app(&mut client)?;
-        Ok(Self {
+        let mut store = Self {
             client,
             url: url.to_owned(),
-        })
+        };
+        // A database of before there were days.
+        if store.transact(|client| days::are_missing(client))? {
+            rebuild::check(&mut store, true, |_, _| ())?;
+        }
+        Ok(store)
     }
 
     /// Runs a body in a transaction and commits it. Where the connection is lost, even while committing, the
