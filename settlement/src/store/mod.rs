@@ -14,7 +14,8 @@ pub mod rebuild;
 pub mod refusals;
 pub mod reports;
 pub mod settlements;
-mod types;
+pub mod stream;
+pub(crate) mod types;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +56,9 @@ pub enum StoreError {
         /// What stands there.
         what: String,
     },
+    /// What was being read broke off.
+    #[error("the database stopped in the middle of an answer ({0}); try again")]
+    Interrupted(std::io::Error),
     /// The same name for something else.
     #[error("{0}")]
     Conflict(String),
@@ -150,6 +154,12 @@ impl Store {
                 Err(Failure::Told(error)) => return Err(error),
             }
         }
+    }
+
+    /// How others connect to the same database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn attempt<T, E: From<StoreError> + LostConnection>(

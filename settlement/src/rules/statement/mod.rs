@@ -29,4 +29,4 @@ pub use self::lines::{
     BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
     Totals,
 };
-pub use self::settle::{AmountError, SettleError, settle};
+pub use self::settle::{AmountError, SettleError, SettledSite, Sheet, Sum, settle};

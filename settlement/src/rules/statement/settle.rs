@@ -1,11 +1,15 @@
 //! From inputs to a statement.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 
-use super::inputs::{Metered, MissingReason, Participation, SettlementInputs, SiteId, SiteInputs};
+use super::inputs::{
+    Event, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs,
+};
 use super::lines::{
     BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
     Totals,
@@ -83,29 +87,7 @@ fn overflow(operation: &'static str) -> AmountError {
 /// [`SettleError`] where the inputs contradict one another or a value does not fit its integer. A site without
 /// enough data is no error: its lines say why they earn nothing.
 pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
-    let SettlementInputs {
-        program,
-        event,
-        carry_in,
-        ..
-    } = inputs;
-    if event.program != program.id {
-        let (event, program) = (event.program.clone(), program.id.clone());
-        return Err(SettleError::OtherProgram { event, program });
-    }
-    if !(0..1_000_000).contains(carry_in) {
-        return Err(SettleError::CarryIn { carry_in: *carry_in });
-    }
-    let event_days: BTreeSet<_> = inputs.event_days.iter().copied().collect();
-    let calendar = EventCalendar {
-        zone: program.zone,
-        length: program.interval,
-        start: event.start,
-        end: event.end,
-        holidays: program.holidays.clone(),
-        event_days: event_days.clone(),
-    };
-    let frame = Frame::new(&program.baseline, &calendar)?;
+    let sheet = Sheet::new(&inputs.program, &inputs.event, &inputs.event_days)?;
     let mut by_name = BTreeMap::new();
     for site in &inputs.sites {
         if by_name.insert(&site.site, site).is_some() {
@@ -115,33 +97,128 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
         }
     }
     let mut sites = Vec::with_capacity(by_name.len());
-    let mut remainder = 0_i128;
+    let mut sum = Sum::default();
     for site in by_name.into_values() {
-        let settled = settle_site(site, program, &frame)?;
-        let total = |error| SettleError::Arithmetic { site: None, error };
-        remainder = remainder
-            .checked_add(settled.remainder)
-            .ok_or_else(|| total(overflow("sum")))?;
+        let settled = sheet.site(site)?;
+        sum.add(&settled)?;
         sites.push(settled.statement);
     }
-    let whole = || {
-        let totals = add_all(sites.iter().map(|s| s.totals))?;
-        let rounding = carry(*carry_in, remainder)?;
-        Ok((totals, rounding, totals.amount.checked_add(rounding.posted)?))
-    };
-    let (totals, rounding, escrow_debit) =
-        whole().map_err(|error| SettleError::Arithmetic { site: None, error })?;
-    Ok(Statement {
-        format: FORMAT,
-        program: reference(program),
-        event: event.clone(),
-        event_days: event_days.into_iter().collect(),
-        asset: program.asset.clone(),
-        totals,
-        rounding,
-        escrow_debit,
-        sites,
-    })
+    let mut statement = sheet.close(&sum, inputs.carry_in)?;
+    statement.sites = sites;
+    Ok(statement)
+}
+
+/// A program's rules, laid out for one event: every site is settled on its own, and summed.
+#[derive(Debug, Clone)]
+pub struct Sheet<'p> {
+    program: &'p Program,
+    event: &'p Event,
+    event_days: BTreeSet<NaiveDate>,
+    frame: Frame,
+}
+
+impl<'p> Sheet<'p> {
+    /// Lays an event out; `event_days` are the local days of other dispatches.
+    ///
+    /// # Errors
+    /// [`SettleError`] where event and program do not fit together.
+    pub fn new(
+        program: &'p Program,
+        event: &'p Event,
+        event_days: &[NaiveDate],
+    ) -> Result<Self, SettleError> {
+        if event.program != program.id {
+            let (event, program) = (event.program.clone(), program.id.clone());
+            return Err(SettleError::OtherProgram { event, program });
+        }
+        let event_days: BTreeSet<_> = event_days.iter().copied().collect();
+        let calendar = EventCalendar {
+            zone: program.zone,
+            length: program.interval,
+            start: event.start,
+            end: event.end,
+            holidays: program.holidays.clone(),
+            event_days: event_days.clone(),
+        };
+        let frame = Frame::new(&program.baseline, &calendar)?;
+        Ok(Self {
+            program,
+            event,
+            event_days,
+            frame,
+        })
+    }
+
+    /// Which readings can matter.
+    #[must_use]
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Settles a site.
+    ///
+    /// # Errors
+    /// As [`settle`].
+    pub fn site(&self, site: &SiteInputs) -> Result<SettledSite, SettleError> {
+        settle_site(site, self.program, &self.frame)
+    }
+
+    /// The statement of all sites that were summed, without their own statements.
+    ///
+    /// # Errors
+    /// As [`settle`].
+    pub fn close(&self, sum: &Sum, carry_in: i64) -> Result<Statement, SettleError> {
+        if !(0..1_000_000).contains(&carry_in) {
+            return Err(SettleError::CarryIn { carry_in });
+        }
+        let total = |error| SettleError::Arithmetic { site: None, error };
+        let rounding = carry(carry_in, sum.remainder).map_err(total)?;
+        let escrow_debit = sum.totals.amount.checked_add(rounding.posted);
+        Ok(Statement {
+            format: FORMAT,
+            program: reference(self.program),
+            event: self.event.clone(),
+            event_days: self.event_days.iter().copied().collect(),
+            asset: self.program.asset.clone(),
+            totals: sum.totals,
+            rounding,
+            escrow_debit: escrow_debit.map_err(|e| total(e.into()))?,
+            sites: Vec::new(),
+        })
+    }
+}
+
+/// What sites have earned together; sums of parts add up to the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    totals: Totals,
+    /// Σ (exact − amount) in millionths of a base unit.
+    remainder: i128,
+}
+
+impl Sum {
+    /// Adds a site.
+    ///
+    /// # Errors
+    /// [`SettleError::Arithmetic`] where a sum does not fit.
+    pub fn add(&mut self, site: &SettledSite) -> Result<(), SettleError> {
+        self.join(&Self {
+            totals: site.statement.totals,
+            remainder: site.remainder,
+        })
+    }
+
+    /// Adds what others have earned together.
+    ///
+    /// # Errors
+    /// As [`Sum::add`].
+    pub fn join(&mut self, other: &Self) -> Result<(), SettleError> {
+        let total = |error| SettleError::Arithmetic { site: None, error };
+        self.totals = add_all([self.totals, other.totals]).map_err(total)?;
+        let remainder = self.remainder.checked_add(other.remainder);
+        self.remainder = remainder.ok_or_else(|| total(overflow("sum")))?;
+        Ok(())
+    }
 }
 
 fn reference(program: &Program) -> ProgramRef {
@@ -175,8 +252,11 @@ fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountErro
     })
 }
 
-struct SettledSite {
-    statement: SiteStatement,
+/// A site that was settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledSite {
+    /// Its part of the statement.
+    pub statement: SiteStatement,
     /// Σ (exact − amount) in millionths of a base unit.
     remainder: i128,
 }
@@ -203,7 +283,9 @@ fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<Se
     let mut remainder = 0_i128;
     for (i, interval) in frame.event_intervals().enumerate() {
         let not_received = Metered::Missing(MissingReason::NotReceived);
-        let net = metered.get(&interval.start()).copied().unwrap_or(not_received);
+        let place = metered.binary_search_by_key(&interval.start(), |r| r.interval.start());
+        let net = place.ok().and_then(|place| metered.get(place));
+        let net = net.map_or(not_received, |reading| reading.net);
         let comparison = Comparison {
             start: interval.start(),
             baseline: baselines.get(i),
@@ -230,17 +312,24 @@ fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<Se
     Ok(SettledSite { statement, remainder })
 }
 
-/// What is said about each interval; two different things about one are refused.
-fn metered_by_start(site: &SiteInputs) -> Result<BTreeMap<Timestamp, Metered>, SeriesError> {
+/// What is said about each interval, in the order of time; two different things about one are refused.
+fn metered_by_start(site: &SiteInputs) -> Result<Cow<'_, [Reading]>, SeriesError> {
+    let start = |reading: &Reading| reading.interval.start();
+    if site.readings.is_sorted_by(|a, b| start(a) < start(b)) {
+        return Ok(Cow::Borrowed(&site.readings));
+    }
     let mut metered = BTreeMap::new();
     for reading in &site.readings {
-        let start = reading.interval.start();
-        match metered.insert(start, reading.net) {
-            Some(earlier) if earlier != reading.net => return Err(SeriesError::Conflict { start }),
+        match metered.insert(start(reading), *reading) {
+            Some(earlier) if earlier.net != reading.net => {
+                return Err(SeriesError::Conflict {
+                    start: start(reading),
+                });
+            }
             _ => {}
         }
     }
-    Ok(metered)
+    Ok(metered.into_values().collect())
 }
 
 fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> SiteStatus {
