@@ -46,3 +46,43 @@ fn a_quick_measurement_of_ingest_takes_every_report_and_leaves_nothing_behind() 
     }
     assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
 }
+
+#[test]
+fn a_small_measurement_of_settling_settles_every_site_and_leaves_nothing_behind() {
+    let scratch = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scratch.path(), open).unwrap();
+    let folder = scratch.path().to_str().unwrap();
+    let words = [
+        "bench",
+        "settle",
+        "--sites",
+        "300",
+        "--alone",
+        "--scattered",
+        "--written",
+        "--json",
+        "--scratch",
+        folder,
+    ];
+    let matches = BenchArgs::augment_args(Command::new("bench"))
+        .try_get_matches_from(words)
+        .unwrap();
+    let mut out = Vec::new();
+    run(&BenchArgs::from_arg_matches(&matches).unwrap(), &mut out).unwrap();
+    let figures: Value = serde_json::from_slice(&out).unwrap();
+    let figure = &figures[0];
+    assert_eq!(figure["sites"], 300);
+    // All have whole data: nobody's look-back is read twice, and those who answered are paid.
+    assert_eq!((&figure["read_again"], &figure["judged"]), (&0.into(), &0.into()));
+    assert!(figure["ledger_entries"].as_u64().unwrap() > 250, "{figure}");
+    assert!(
+        figure["statement_written_bytes"].as_u64().unwrap() > 300_000,
+        "{figure}"
+    );
+    assert!(
+        figure["fetched_bytes"].as_u64().unwrap() > 300 * 16 * 100,
+        "{figure}"
+    );
+    assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
+}

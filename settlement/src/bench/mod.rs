@@ -4,9 +4,12 @@
 //! their signatures alone, their rows alone, and all the way from an MQTT publish to the signed receipt, which is
 //! sent after the commit. Everything runs on one machine: the publisher, the broker and the database share its
 //! cores with the engine.
+//!
+//! [`settle`] settles one event of very many sites, beside the bare fetch of the same bytes.
 
 mod ingest;
 mod scratch;
+mod settle;
 mod wire;
 mod workload;
 
@@ -18,12 +21,16 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::TimeError;
 
 pub use ingest::{Figures, ingest};
+pub use settle::{Case, SettleFigures, settle};
 pub use workload::Size;
 
 use crate::engine::EngineError;
+use crate::proofs::settle::SettlementError;
+use crate::proofs::stream::StreamError;
 use crate::rules::program::ProgramIdError;
 use crate::rules::statement::NameError;
 use crate::store::StoreError;
+use crate::store::ledger::LedgerError;
 use crate::supervise::SuperviseError;
 
 /// Why nothing was measured.
@@ -35,6 +42,18 @@ pub enum BenchError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Settling.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// Settling from days.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The workload's program or event.
+    #[error("the workload breaks a rule: {0}")]
+    Rules(String),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),

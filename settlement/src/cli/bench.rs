@@ -1,5 +1,7 @@
 //! `gridtally bench …`: how fast the engine is on this machine.
 
+mod settle;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +24,9 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Reports from MQTT to durable, beside signature verification alone and bulk insert alone.
     Ingest(IngestArgs),
+    /// Settling one event of very many sites, from PostgreSQL to the posted ledger, beside the bare fetch of the
+    /// same bytes.
+    Settle(settle::SettleArgs),
 }
 
 /// How ingest is measured.
@@ -54,7 +59,10 @@ pub enum BenchCommandError {
 /// # Errors
 /// [`BenchCommandError`] as a sentence.
 pub fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), BenchCommandError> {
-    let BenchCommand::Ingest(args) = &args.command;
+    let args = match &args.command {
+        BenchCommand::Ingest(args) => args,
+        BenchCommand::Settle(args) => return settle::run(args, out),
+    };
     let figures = ingest(&sizes(args.quick), &args.scratch, |what| {
         eprintln!("bench: {what}")
     })?;

@@ -11,6 +11,8 @@ mod workers;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
 
+use chrono::NaiveDate;
+use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::{Interval, Timestamp};
 use postgres::GenericClient;
@@ -21,7 +23,7 @@ use crate::ledger::Transaction;
 use crate::rules::program::Program;
 use crate::rules::statement::{BeneficiaryId, SettleError, Sheet, Statement, Sum};
 use crate::store::evidence::{self, Request};
-use crate::store::stream::{self as reading, DaySpan, Number, Said};
+use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
 use crate::store::types::corrupt;
 use crate::store::{LostConnection, StoreError, programs};
 
@@ -108,36 +110,68 @@ pub fn stream(
     sites: Option<&mut dyn Write>,
     progress: impl FnMut(u64),
 ) -> Result<Streamed, StreamError> {
-    let event = request.event;
-    let document = programs::program(client, &event.program, event.program_version)?;
-    let program = Program::from_toml("program", &document).map_err(corrupt)?;
-    let case = evidence::case(client, request)?;
-    let event_days = derive::event_days(&case.other_events, &program);
-    let sheet = Sheet::new(&program, &case.event, &event_days)?;
-    let reports = evidence::span(event, &program);
-    let plan = Plan {
-        whole: whole_span(&sheet, case.settled_at),
-        usual: usual_span(&sheet, case.settled_at),
-        ruler: Ruler::new(&sheet),
-        answers: reading::answers(client, &event.id, event.end, case.settled_at)?,
-        disputed: reading::disputed(client, reports.0)?,
-        program: &program,
-        case: &case,
-        reports,
-        sheet: &sheet,
-        write: sites.is_some(),
-    };
+    let ground = Ground::read(client, request)?;
+    let sheet = Sheet::new(&ground.program, &ground.case.event, &ground.event_days)?;
+    let plan = Plan::new(client, request, &ground, &sheet, sites.is_some())?;
     let snapshot = reading::share(client)?;
-    let total = workers::run(&plan, url, &snapshot, options, sites, progress)?;
-    let carry_in = case.carried_from.as_ref().map_or(0, |carry| carry.carry_out);
+    let settle = |reader: &mut Reader, sites: &[EnrolledSite]| page::settle(&plan, reader, sites);
+    let total = workers::run(&plan, (url, &snapshot), options, &settle, sites, progress)?;
+    let carry_in = ground
+        .case
+        .carried_from
+        .as_ref()
+        .map_or(0, |carry| carry.carry_out);
     let statement = sheet.close(&total.sum, carry_in)?;
     let earned = total.earned.iter().map(|(who, amount)| (who, *amount));
-    let transaction = derive::payment(&case, &statement, earned)?;
+    let transaction = derive::payment(&ground.case, &statement, earned)?;
     Ok(Streamed {
         statement,
         transaction,
         looked: total.looked,
     })
+}
+
+/// Fetches what [`stream`] fetches of sites with whole data, whose meter has the number `meter`, and does nothing
+/// with it: how fast settling can be at most. How many sites, and how many bytes came.
+///
+/// # Errors
+/// [`StreamError`].
+pub fn fetch(
+    client: &mut impl GenericClient,
+    url: &str,
+    request: &Request<'_>,
+    options: &Options,
+    meter: DeviceNumber,
+) -> Result<Looked, StreamError> {
+    let ground = Ground::read(client, request)?;
+    let sheet = Sheet::new(&ground.program, &ground.case.event, &ground.event_days)?;
+    let plan = Plan::new(client, request, &ground, &sheet, false)?;
+    let snapshot = reading::share(client)?;
+    let drop = |reader: &mut Reader, sites: &[EnrolledSite]| page::fetch(&plan, reader, sites, meter);
+    let total = workers::run(&plan, (url, &snapshot), options, &drop, None, |_| ())?;
+    Ok(total.looked)
+}
+
+/// What the store says of the event itself.
+struct Ground {
+    program: Program,
+    case: super::evidence::Case,
+    event_days: Vec<NaiveDate>,
+}
+
+impl Ground {
+    fn read(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Self, StreamError> {
+        let event = request.event;
+        let document = programs::program(client, &event.program, event.program_version)?;
+        let program = Program::from_toml("program", &document).map_err(corrupt)?;
+        let case = evidence::case(client, request)?;
+        let event_days = derive::event_days(&case.other_events, &program);
+        Ok(Self {
+            program,
+            case,
+            event_days,
+        })
+    }
 }
 
 /// Writes a whole statement, byte for byte [`Statement::to_bytes`], from its head and what was written of its sites.
@@ -169,6 +203,31 @@ struct Plan<'p> {
     reports: (Timestamp, Timestamp),
     /// Whether the sites' statements are asked for.
     write: bool,
+}
+
+impl<'p> Plan<'p> {
+    fn new(
+        client: &mut impl GenericClient,
+        request: &Request<'_>,
+        ground: &'p Ground,
+        sheet: &'p Sheet<'p>,
+        write: bool,
+    ) -> Result<Self, StreamError> {
+        let Ground { program, case, .. } = ground;
+        let reports = evidence::span(request.event, program);
+        Ok(Self {
+            whole: whole_span(sheet, case.settled_at),
+            usual: usual_span(sheet, case.settled_at),
+            ruler: Ruler::new(sheet),
+            answers: reading::answers(client, &case.event.id, case.event.end, case.settled_at)?,
+            disputed: reading::disputed(client, reports.0)?,
+            program,
+            case,
+            reports,
+            sheet,
+            write,
+        })
+    }
 }
 
 /// What pages have come to together.

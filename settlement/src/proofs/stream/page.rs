@@ -1,6 +1,6 @@
 //! One page of sites: read, netted, settled.
 
-use gridtally_protocol::channel::Quantity;
+use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
 
 use super::super::derive::{self, Answer};
@@ -76,6 +76,28 @@ pub(super) fn settle(
         }
     }
     Ok(part)
+}
+
+/// Fetches the usual days of sites, and drops them.
+pub(super) fn fetch(
+    plan: &Plan<'_>,
+    reader: &mut Reader,
+    sites: &[EnrolledSite],
+    meter: DeviceNumber,
+) -> Result<Part, StreamError> {
+    let devices: Vec<_> = sites.iter().map(|site| (site.number, meter.0)).collect();
+    let span = plan.usual.as_ref().map_or(&plan.whole, |(_, span)| span);
+    let bytes = reader.drop_days(&devices, span)?;
+    Ok(Part {
+        sum: Sum::default(),
+        earned: Vec::new(),
+        looked: Looked {
+            sites: count(sites.len()),
+            bytes,
+            ..Looked::default()
+        },
+        bytes: Vec::new(),
+    })
 }
 
 fn count(len: usize) -> u64 {

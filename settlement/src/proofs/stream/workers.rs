@@ -7,7 +7,7 @@ use std::thread;
 
 use gridtally_protocol::quantity::{Overflow, TokenAmount};
 
-use super::page::{self, Part};
+use super::page::Part;
 use super::{Options, Plan, StreamError, Total};
 use crate::store::stream::{EnrolledSite, Reader, Snapshot};
 
@@ -77,11 +77,14 @@ impl Drop for Leaving<'_> {
     }
 }
 
+/// What is done with a page.
+pub(super) type Work<'w> = &'w (dyn Fn(&mut Reader, &[EnrolledSite]) -> Result<Part, StreamError> + Sync);
+
 pub(super) fn run(
     plan: &Plan<'_>,
-    url: &str,
-    snapshot: &Snapshot,
+    (url, snapshot): (&str, &Snapshot),
     options: &Options,
+    settle: Work<'_>,
     mut sites: Option<&mut dyn Write>,
     mut progress: impl FnMut(u64),
 ) -> Result<Total, StreamError> {
@@ -98,7 +101,7 @@ pub(super) fn run(
             let mut reader = Reader::open(url, snapshot)?;
             while let Some((place, sites)) = desk.next(plan, &mut reader)? {
                 // Nobody listens any more where something went wrong.
-                let _ = results.send(Ok((place, page::settle(plan, &mut reader, &sites)?)));
+                let _ = results.send(Ok((place, settle(&mut reader, &sites)?)));
             }
             Ok(())
         };
