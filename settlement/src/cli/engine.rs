@@ -1,5 +1,6 @@
 //! `gridtally engine …`: the operator's commands.
 
+mod check;
 mod show;
 mod table;
 
@@ -108,6 +109,8 @@ pub enum EngineCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make all days of readings from the signed reports again, and compare them with those that are kept.
+    Check(check::CheckArgs),
     /// Print a site's readings as CSV: start,channel,value,unit,reason.
     Readings {
         /// The site, as it was enrolled.
@@ -260,6 +263,12 @@ pub enum EngineCommandError {
     /// No such site.
     #[error("no site {0} is enrolled; add it to a file of [[site]] tables and `engine enrol` that")]
     UnknownSite(SiteId),
+    /// Days of readings are not what the reports say.
+    #[error("{count} days are not what the signed reports say; `engine check --mend` makes them again")]
+    Differ {
+        /// How many.
+        count: usize,
+    },
     /// What was read back is no quantity.
     #[error("the site's readings from {start} on do not make a sum that fits")]
     Overflow {
@@ -316,6 +325,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         }
         EngineCommand::Statement { event, version } => statement(&place, event, version, out),
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
+        EngineCommand::Check(args) => check::run(&mut place.open()?, &args, out),
         EngineCommand::Readings { site, span, net } => {
             show::readings(&mut place.open()?, &site, &span, net, out)
         }
