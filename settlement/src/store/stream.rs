@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::message::Message as _;
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::time::{IntervalLength, Timestamp};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::{Client, GenericClient};
 
@@ -18,8 +19,9 @@ use super::reports::{self, StoredReport};
 use super::types::{corrupt, timestamp, to_column};
 use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
 use crate::days::Day;
-use crate::registry::Enrolment;
+use crate::registry::{EnrolledDevice, Enrolment};
 use crate::rules::program::ProgramId;
+use crate::rules::statement::{BeneficiaryId, SiteId};
 
 /// Lets [`Reader`]s see what this transaction sees, while it is open.
 ///
@@ -48,12 +50,41 @@ pub struct EnrolledSite {
 }
 
 impl EnrolledSite {
-    /// Reads the enrolment.
+    /// Reads what a settlement needs of the enrolment.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where it does not read.
+    pub fn settled(&self) -> Result<SettledAs, StoreError> {
+        serde_json::from_str(&self.document).map_err(corrupt)
+    }
+
+    /// Reads the whole enrolment; most of the time goes into making a point of the curve of the gateway's key.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where it does not read.
     pub fn enrolment(&self) -> Result<Enrolment, StoreError> {
         serde_json::from_str(&self.document).map_err(corrupt)
+    }
+}
+
+/// What a settlement needs of an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct SettledAs {
+    /// The site.
+    pub site: SiteId,
+    /// Who is paid.
+    pub beneficiary: BeneficiaryId,
+    /// How long its intervals are.
+    pub interval_seconds: IntervalLength,
+    devices: Vec<EnrolledDevice>,
+}
+
+impl SettledAs {
+    /// The device that measures the exchange with the grid.
+    #[must_use]
+    pub fn grid_meter(&self) -> Option<DeviceNumber> {
+        let meter = self.devices.iter().find(|device| device.measures_the_grid());
+        meter.map(|device| device.number)
     }
 }
 

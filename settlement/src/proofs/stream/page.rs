@@ -13,7 +13,7 @@ use crate::rules::statement::{
     BeneficiaryId, MissingReason, Participation, Reading, SettledSite, SiteInputs, Sum,
 };
 use crate::store::StoreError;
-use crate::store::stream::{DaySpan, EnrolledSite, Number, PackedDays, Reader};
+use crate::store::stream::{DaySpan, EnrolledSite, Number, PackedDays, Reader, SettledAs};
 use crate::store::types::corrupt;
 
 /// What a page has come to.
@@ -26,9 +26,9 @@ pub(super) struct Part {
 }
 
 /// A site on its way.
-struct Pending {
-    number: Number,
-    enrolment: Enrolment,
+struct Pending<'s> {
+    enrolled: &'s EnrolledSite,
+    site: SettledAs,
     settled: Option<SettledSite>,
 }
 
@@ -39,13 +39,12 @@ pub(super) fn settle(
 ) -> Result<Part, StreamError> {
     let mut pending = Vec::with_capacity(sites.len());
     for site in sites {
-        let enrolment = site.enrolment()?;
-        check(plan, &enrolment)?;
-        let (number, settled) = (site.number, None);
+        let (enrolled, site) = (site, site.settled()?);
+        check(plan, &site)?;
         pending.push(Pending {
-            number,
-            enrolment,
-            settled,
+            enrolled,
+            site,
+            settled: None,
         });
     }
     let mut looked = Looked::default();
@@ -104,14 +103,13 @@ fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-fn check(plan: &Plan<'_>, enrolment: &Enrolment) -> Result<(), StreamError> {
-    let record = || format!("enrolment/{}", enrolment.site);
-    enrolment.check().map_err(|e| derive::at(record())(e))?;
-    if enrolment.interval_seconds != plan.program.interval {
-        let problem = "the site's intervals are not of the program's length".to_owned();
-        return Err(derive::at(record())(derive::DeriveProblem::Mismatch(problem)).into());
+fn check(plan: &Plan<'_>, site: &SettledAs) -> Result<(), StreamError> {
+    if site.interval_seconds == plan.program.interval {
+        return Ok(());
     }
-    Ok(())
+    let problem = "the site's intervals are not of the program's length".to_owned();
+    let record = format!("enrolment/{}", site.site);
+    Err(derive::at(record)(derive::DeriveProblem::Mismatch(problem)).into())
 }
 
 /// Settles those that are still to be settled with the days of a span. With `days`, a site that would look at more
@@ -119,26 +117,26 @@ fn check(plan: &Plan<'_>, enrolment: &Enrolment) -> Result<(), StreamError> {
 fn settle_within(
     plan: &Plan<'_>,
     reader: &mut Reader,
-    pending: &mut [Pending],
+    pending: &mut [Pending<'_>],
     span: &DaySpan,
     days: Option<usize>,
     looked: &mut Looked,
 ) -> Result<(), StreamError> {
-    let mut open: Vec<&mut Pending> = pending.iter_mut().filter(|p| p.settled.is_none()).collect();
+    let mut open: Vec<&mut Pending<'_>> = pending.iter_mut().filter(|p| p.settled.is_none()).collect();
     if open.is_empty() {
         return Ok(());
     }
-    let device = |site: &&mut Pending| (site.number, site.enrolment.grid_meter().map_or(0, |d| d.0));
+    let device = |p: &&mut Pending<'_>| (p.enrolled.number, p.site.grid_meter().map_or(0, |d| d.0));
     let devices: Vec<_> = open.iter().map(device).collect();
     let packed = reader.days(&devices, span)?;
     looked.bytes = looked.bytes.saturating_add(count(packed.len()));
     let mut scratch = Scratch::default();
     for (place, site) in open.iter_mut().enumerate() {
-        let readings = match scratch.readings(plan, site.number, &packed, place)? {
+        let readings = match scratch.readings(plan, site.enrolled.number, &packed, place)? {
             Some(readings) => readings,
             None => {
                 looked.judged = looked.judged.saturating_add(1);
-                judged(plan, reader, &site.enrolment)?
+                judged(plan, reader, &site.enrolled.enrolment()?)?
             }
         };
         let settled = plan.sheet.site(&inputs(plan, site, readings))?;
@@ -150,14 +148,14 @@ fn settle_within(
     Ok(())
 }
 
-fn inputs(plan: &Plan<'_>, site: &Pending, readings: Vec<Reading>) -> SiteInputs {
-    let answer = plan.answers.get(&site.number).map(|said| Answer {
+fn inputs(plan: &Plan<'_>, pending: &Pending<'_>, readings: Vec<Reading>) -> SiteInputs {
+    let answer = plan.answers.get(&pending.enrolled.number).map(|said| Answer {
         at: said.at,
         declined: said.declined,
     });
     SiteInputs {
-        site: site.enrolment.site.clone(),
-        beneficiary: site.enrolment.beneficiary.clone(),
+        site: pending.site.site.clone(),
+        beneficiary: pending.site.beneficiary.clone(),
         participation: answer.map_or(Participation::NoAnswer, |answer| answer.participation()),
         outage_days: Vec::new(),
         readings,
