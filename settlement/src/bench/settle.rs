@@ -247,7 +247,9 @@ impl Bench<'_> {
             (number, METER.0, day, device_day(site, day, length))
         });
         loader.days(rows, event.end)?;
-        let answered = (0..).zip(&gateways).filter(|(n, _): &(u32, _)| n % SILENT != 0);
+        let answered = (0..)
+            .zip(&gateways)
+            .filter(|(n, _): &(u32, _)| !n.is_multiple_of(SILENT));
         let answered = answered.map(|(_, gateway)| *gateway);
         loader.opt_in(&event.id, answered, event.announced_at)?;
         loader.finish()?;
@@ -314,7 +316,7 @@ fn device_day(site: u32, day: Day, length: IntervalLength) -> DeviceDay {
         let start = i64::from(day.number()) * 86_400 + since_midnight;
         let in_event = (EVENT_START..EVENT_START + EVENT_SECONDS).contains(&start);
         let watts = if in_event { 50 + noise / 2 } else { 100 + noise };
-        let sunny = site % 3 == 0 && (36_000..54_000).contains(&since_midnight);
+        let sunny = site.is_multiple_of(3) && (36_000..54_000).contains(&since_midnight);
         let (import, export) = if sunny { (0, 1_000 + noise) } else { (watts, 0) };
         let energy = |watts: i64| Slot::Value(watts * seconds / 3_600 * 1_000, None);
         known.join_slot(Quantity::GridImport, place, energy(import));
