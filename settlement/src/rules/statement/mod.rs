@@ -20,6 +20,7 @@
 mod inputs;
 mod lines;
 mod settle;
+mod sheet;
 
 pub use self::inputs::{
     BeneficiaryId, Event, Metered, MissingReason, NameError, Participation, Reading, SettlementInputs,
@@ -29,4 +30,5 @@ pub use self::lines::{
     BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
     Totals,
 };
-pub use self::settle::{AmountError, SettleError, SettledSite, Sheet, Sum, settle};
+pub use self::settle::{AmountError, SettleError, settle};
+pub use self::sheet::{SettledSite, Sheet, Sum};

@@ -1,22 +1,17 @@
 //! From inputs to a statement.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
 use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 
-use super::inputs::{
-    Event, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs,
-};
+use super::inputs::{Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs};
 use super::lines::{
-    BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
-    Totals,
+    BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
 };
-use crate::rules::baseline::{
-    BaselineInterval, EventCalendar, Frame, FrameError, Outcome, Series, SeriesError, baseline,
-};
+use super::sheet::{SettledSite, Sheet, Sum};
+use crate::rules::baseline::{BaselineInterval, Frame, FrameError, Outcome, Series, SeriesError, baseline};
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::{Clip, Program, ProgramId, Rounding};
 
@@ -77,7 +72,7 @@ pub enum AmountError {
     Quantity(#[from] Overflow),
 }
 
-fn overflow(operation: &'static str) -> AmountError {
+pub(super) fn overflow(operation: &'static str) -> AmountError {
     ArithmeticError::Overflow { operation }.into()
 }
 
@@ -108,120 +103,7 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
     Ok(statement)
 }
 
-/// A program's rules, laid out for one event: every site is settled on its own, and summed.
-#[derive(Debug, Clone)]
-pub struct Sheet<'p> {
-    program: &'p Program,
-    event: &'p Event,
-    event_days: BTreeSet<NaiveDate>,
-    frame: Frame,
-}
-
-impl<'p> Sheet<'p> {
-    /// Lays an event out; `event_days` are the local days of other dispatches.
-    ///
-    /// # Errors
-    /// [`SettleError`] where event and program do not fit together.
-    pub fn new(
-        program: &'p Program,
-        event: &'p Event,
-        event_days: &[NaiveDate],
-    ) -> Result<Self, SettleError> {
-        if event.program != program.id {
-            let (event, program) = (event.program.clone(), program.id.clone());
-            return Err(SettleError::OtherProgram { event, program });
-        }
-        let event_days: BTreeSet<_> = event_days.iter().copied().collect();
-        let calendar = EventCalendar {
-            zone: program.zone,
-            length: program.interval,
-            start: event.start,
-            end: event.end,
-            holidays: program.holidays.clone(),
-            event_days: event_days.clone(),
-        };
-        let frame = Frame::new(&program.baseline, &calendar)?;
-        Ok(Self {
-            program,
-            event,
-            event_days,
-            frame,
-        })
-    }
-
-    /// Which readings can matter.
-    #[must_use]
-    pub const fn frame(&self) -> &Frame {
-        &self.frame
-    }
-
-    /// Settles a site.
-    ///
-    /// # Errors
-    /// As [`settle`].
-    pub fn site(&self, site: &SiteInputs) -> Result<SettledSite, SettleError> {
-        settle_site(site, self.program, &self.frame)
-    }
-
-    /// The statement of all sites that were summed, without their own statements.
-    ///
-    /// # Errors
-    /// As [`settle`].
-    pub fn close(&self, sum: &Sum, carry_in: i64) -> Result<Statement, SettleError> {
-        if !(0..1_000_000).contains(&carry_in) {
-            return Err(SettleError::CarryIn { carry_in });
-        }
-        let total = |error| SettleError::Arithmetic { site: None, error };
-        let rounding = carry(carry_in, sum.remainder).map_err(total)?;
-        let escrow_debit = sum.totals.amount.checked_add(rounding.posted);
-        Ok(Statement {
-            format: FORMAT,
-            program: reference(self.program),
-            event: self.event.clone(),
-            event_days: self.event_days.iter().copied().collect(),
-            asset: self.program.asset.clone(),
-            totals: sum.totals,
-            rounding,
-            escrow_debit: escrow_debit.map_err(|e| total(e.into()))?,
-            sites: Vec::new(),
-        })
-    }
-}
-
-/// What sites have earned together; sums of parts add up to the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
-    totals: Totals,
-    /// Σ (exact − amount) in millionths of a base unit.
-    remainder: i128,
-}
-
-impl Sum {
-    /// Adds a site.
-    ///
-    /// # Errors
-    /// [`SettleError::Arithmetic`] where a sum does not fit.
-    pub fn add(&mut self, site: &SettledSite) -> Result<(), SettleError> {
-        self.join(&Self {
-            totals: site.statement.totals,
-            remainder: site.remainder,
-        })
-    }
-
-    /// Adds what others have earned together.
-    ///
-    /// # Errors
-    /// As [`Sum::add`].
-    pub fn join(&mut self, other: &Self) -> Result<(), SettleError> {
-        let total = |error| SettleError::Arithmetic { site: None, error };
-        self.totals = add_all([self.totals, other.totals]).map_err(total)?;
-        let remainder = self.remainder.checked_add(other.remainder);
-        self.remainder = remainder.ok_or_else(|| total(overflow("sum")))?;
-        Ok(())
-    }
-}
-
-fn reference(program: &Program) -> ProgramRef {
+pub(super) fn reference(program: &Program) -> ProgramRef {
     ProgramRef {
         id: program.id.clone(),
         version: program.version,
@@ -240,7 +122,7 @@ fn reference(program: &Program) -> ProgramRef {
 }
 
 /// `carry_in + remainder = posted × 1,000,000 + carry_out`.
-fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
+pub(super) fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
     let sum = remainder.checked_add(carry_in.into()).ok_or(overflow("sum"))?;
     let posted = sum.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
     let carry_out = sum.checked_rem_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
@@ -252,16 +134,11 @@ fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountErro
     })
 }
 
-/// A site that was settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettledSite {
-    /// Its part of the statement.
-    pub statement: SiteStatement,
-    /// Σ (exact − amount) in millionths of a base unit.
-    remainder: i128,
-}
-
-fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<SettledSite, SettleError> {
+pub(super) fn settle_site(
+    site: &SiteInputs,
+    program: &Program,
+    frame: &Frame,
+) -> Result<SettledSite, SettleError> {
     let readings_error = |error| SettleError::Readings {
         site: site.site.clone(),
         error,
@@ -445,7 +322,7 @@ fn totals_of(line: &Line) -> Totals {
     totals
 }
 
-fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
+pub(super) fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
     all.into_iter().try_fold(Totals::default(), |sum, t| {
         Ok(Totals {
             lines: sum.lines.checked_add(t.lines).ok_or(overflow("count"))?,
