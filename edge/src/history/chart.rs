@@ -48,7 +48,9 @@ pub fn hours(day: NaiveDate, zone: Tz, entries: &[Entry]) -> Result<Vec<Bar>, Ov
             covered_seconds: 0,
         })
         .collect();
-    for entry in entries {
+    // Where the clock moves by half an hour, the last hour of the day is half the next day's.
+    let of_the_day = |entry: &&Entry| (start..end).contains(&entry.interval.start());
+    for entry in entries.iter().filter(of_the_day) {
         let offset = entry.interval.start().seconds_since(start);
         let index = usize::try_from(offset.div_euclid(HOUR)).ok();
         if let Some(bar) = index.and_then(|i| bars.get_mut(i)) {
@@ -200,6 +202,18 @@ mod tests {
         assert_eq!(
             (bars.len(), bars[28].label.as_str(), bars[28].covered_seconds),
             (29, "29", 600)
+        );
+    }
+
+    #[test]
+    fn where_the_clock_moves_by_half_an_hour_the_next_day_is_not_counted() {
+        let (date, zone) = ("1989-10-29".parse().unwrap(), chrono_tz::Australia::Lord_Howe);
+        let entries = half_hours("1989-10-28T00:00:00Z", 150);
+        let sum = sum_of_day(date, zone, &entries).unwrap();
+        assert_eq!(sum.covered_seconds, 47 * 1800, "a day of 23 and a half hours");
+        assert_eq!(
+            total(&hours(date, zone, &entries).unwrap()).unwrap(),
+            sum.energies
         );
     }
 
