@@ -298,19 +298,19 @@ async fn what_was_earned_is_told_to_the_last_digit_with_the_reason_of_every_zero
     let body = page.body();
     // 21 × 0.2025 + 0.000001 of the evening, and 9 × 24 × 0.2 and a little of those before.
     for words in [
-        "<p class=\"big\">47.453365 FLEX</p>",
+        "<p class=\"big\">47.453365 <small>FLEX</small></p>",
         "in 11 events",
         "<h2>evening peak</h2>",
-        "<p class=\"big\">4.252501 FLEX</p>",
+        "<p class=\"amount\">4.252501 <small>FLEX</small></p>",
         "Corrected",
         "<dt>Would have used</dt><dd>2.305501 kWh</dd>",
-        "<dt>Used</dt><dd>-1.925 kWh</dd>",
+        "<dt>Used</dt><dd>−1.925 kWh</dd>",
         "<dt>Credited</dt><dd>4.252501 kWh</dd>",
         "Nothing for 1 of 24 intervals: what the meter counted is not known.",
         "Nothing for 1 of 24 intervals: the home used no less than usual.",
         "<summary>Each of the 24 intervals of 5 min</summary>",
-        "<tr><th scope=\"row\">18:00</th><td>0.1025 kWh</td><td>-0.1 kWh</td><td>0.2025 kWh</td><td>0.202500</td></tr>",
-        "<p class=\"big\">0.000000 FLEX</p>",
+        "<tr><th scope=\"row\">18:00</th><td>0.1025</td><td>−0.1</td><td>0.2025</td><td>0.202500</td></tr>",
+        "<p class=\"amount\">0.000000 <small>FLEX</small></p>",
         "this home took no part: you or your settings opted out.",
     ] {
         assert!(body.contains(words), "{words:?} is not in\n{body}");

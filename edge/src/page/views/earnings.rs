@@ -54,7 +54,7 @@ pub fn earnings(view: View<'_>, number: usize) -> Html {
 fn total(earned: &Earned) -> Html {
     let totals: Html = earned
         .shown_totals()
-        .map(|total| html!("<p class=\"big\">" (total) "</p>"))
+        .map(|total| html!("<p class=\"big\">" [amount(&total)] "</p>"))
         .collect();
     let count = earned.statements.len();
     let of = match count {
@@ -77,12 +77,20 @@ fn event(view: View<'_>, statement: &SiteStatement) -> Html {
     let totals = &statement.totals;
     let corrected = (statement.version > 1).then(|| html!(" <span class=\"chip yes\">Corrected</span>"));
     html!(
-        "<li class=\"card\"><h2>" (statement.event.as_str().replace('-', " ")) "</h2><p class=\"muted\">"
-        (words::span(statement.start, statement.end, home.time, zone)) [corrected] "</p>"
-        "<p class=\"big\">" (tokens(&statement.asset, totals.amount)) "</p>" [why_nothing(statement)]
+        "<li class=\"card\"><div class=\"earned\"><h2>" (statement.event.as_str().replace('-', " ")) "</h2><p class=\"amount\">"
+        [amount(&tokens(&statement.asset, totals.amount))] "</p></div><p class=\"muted\">"
+        (words::span(statement.start, statement.end, home.time, zone)) [corrected] "</p>" [why_nothing(statement)]
         "<dl class=\"pairs\">" [pair("Would have used", totals.baseline)] [pair("Used", totals.metered)]
         [pair("Credited", Some(totals.credited))] "</dl>" [details(view, statement)] "</li>"
     )
+}
+
+/// The number, and smaller the token's code.
+fn amount(shown: &str) -> Html {
+    match shown.split_once(' ') {
+        Some((number, rest)) => html!((number) " <small>" (rest) "</small>"),
+        None => html!((shown)),
+    }
 }
 
 fn pair(what: &'static str, energy: Option<MilliwattHours>) -> Html {
@@ -116,8 +124,8 @@ fn details(view: View<'_>, statement: &SiteStatement) -> Html {
         .collect();
     let table = (!statement.lines.is_empty()).then(|| {
         html!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Each interval\"><table><thead><tr><th>From</th><th>Would have used</th><th>Used</th>"
-            "<th>Credited</th><th>" (statement.asset.code()) "</th></tr></thead><tbody>" [rows] "</tbody></table></div>"
+            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Each interval\"><table><caption>Energies in kWh</caption>"
+            "<thead><tr><th>From</th><th>Usual</th><th>Used</th><th>Credited</th><th>" (statement.asset.code()) "</th></tr></thead><tbody>" [rows] "</tbody></table></div>"
         )
     });
     let minutes = statement.interval.seconds() / 60;
@@ -134,15 +142,14 @@ fn details(view: View<'_>, statement: &SiteStatement) -> Html {
 }
 
 fn row(view: View<'_>, statement: &SiteStatement, start: Timestamp, line: &StatementLine) -> Html {
-    let bare = |energy: Option<MilliwattHours>| {
-        energy.map_or_else(|| words::UNKNOWN.to_owned(), words::exact_energy)
-    };
+    let bare =
+        |energy: Option<MilliwattHours>| energy.map_or_else(|| words::UNKNOWN.to_owned(), words::exact_kwh);
     let why = line
         .reason
         .map(|reason| html!("<tr class=\"why\"><td colspan=\"5\">" (sentence(reason)) "</td></tr>"));
     html!(
         "<tr><th scope=\"row\">" (words::time(start, statement.start, view.zone)) "</th><td>" (bare(line.baseline)) "</td><td>"
-        (bare(line.metered)) "</td><td>" (words::exact_energy(line.credited)) "</td><td>"
+        (bare(line.metered)) "</td><td>" (words::exact_kwh(line.credited)) "</td><td>"
         (statement.asset.show(line.amount)) "</td></tr>" [why]
     )
 }
