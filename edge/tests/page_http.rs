@@ -309,7 +309,7 @@ async fn what_was_earned_is_told_to_the_last_digit_with_the_reason_of_every_zero
         "Nothing for 1 of 24 intervals: what the meter counted is not known.",
         "Nothing for 1 of 24 intervals: the home used no less than usual.",
         "<summary>Each of the 24 intervals of 5 min</summary>",
-        "<tr><th scope=\"row\">18:00</th><td>0.1025</td><td>−0.1</td><td>0.2025</td><td>0.202500</td></tr>",
+        "<tr><th scope=\"row\">18:00</th><td>0.202500</td><td>0.2025</td><td>0.1025</td><td>−0.1</td></tr>",
         "<p class=\"amount\">0.000000 <small>FLEX</small></p>",
         "this home took no part: you or your settings opted out.",
     ] {

@@ -217,11 +217,14 @@ fn lines(config: &AgentConfig, outbox: &Outbox, now: Timestamp) -> Result<Vec<St
     if earned.statements.is_empty() {
         lines.push("earned    no statement of the engine has come yet".to_owned());
     }
-    let count = earned.statements.len();
+    let events = match earned.statements.len() {
+        1 => "one settled event".to_owned(),
+        count => format!("{count} settled events"),
+    };
     lines.extend(
         earned
             .shown_totals()
-            .map(|total| format!("earned    {total} by the statements of {count} events")),
+            .map(|total| format!("earned    {total} in {events}")),
     );
     for hand in [Hand::Battery, Hand::Production] {
         if outbox.owner_setting(hand)?.is_some() {

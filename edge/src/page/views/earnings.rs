@@ -125,7 +125,7 @@ fn details(view: View<'_>, statement: &SiteStatement) -> Html {
     let table = (!statement.lines.is_empty()).then(|| {
         html!(
             "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Each interval\"><table><caption>Energies in kWh</caption>"
-            "<thead><tr><th>From</th><th>Usual</th><th>Used</th><th>Credited</th><th>" (statement.asset.code()) "</th></tr></thead><tbody>" [rows] "</tbody></table></div>"
+            "<thead><tr><th>From</th><th>" (statement.asset.code()) "</th><th>Credited</th><th>Usual</th><th>Used</th></tr></thead><tbody>" [rows] "</tbody></table></div>"
         )
     });
     let minutes = statement.interval.seconds() / 60;
@@ -148,8 +148,8 @@ fn row(view: View<'_>, statement: &SiteStatement, start: Timestamp, line: &State
         .reason
         .map(|reason| html!("<tr class=\"why\"><td colspan=\"5\">" (sentence(reason)) "</td></tr>"));
     html!(
-        "<tr><th scope=\"row\">" (words::time(start, statement.start, view.zone)) "</th><td>" (bare(line.baseline)) "</td><td>"
-        (bare(line.metered)) "</td><td>" (words::exact_kwh(line.credited)) "</td><td>"
-        (statement.asset.show(line.amount)) "</td></tr>" [why]
+        "<tr><th scope=\"row\">" (words::time(start, statement.start, view.zone)) "</th><td>"
+        (statement.asset.show(line.amount)) "</td><td>" (words::exact_kwh(line.credited)) "</td><td>"
+        (bare(line.baseline)) "</td><td>" (bare(line.metered)) "</td></tr>" [why]
     )
 }
