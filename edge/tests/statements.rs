@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gridtally_edge::agent::{Agent, Pace};
 use gridtally_edge::home;
-use gridtally_edge::outbox::{Kept, Outbox, STATEMENTS_MAX};
+use gridtally_edge::outbox::{Keep, Kept, Outbox, STATEMENTS_MAX};
 use gridtally_edge::uplink::inbox::{Handled, Ignored, Judge};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::envelope::ENVELOPE_LEN_MAX;
@@ -250,4 +250,25 @@ fn the_state_of_an_agent_that_knew_no_statements_is_taken_over() {
     let mut home = Box::open(&directory);
     let bytes = sealed(&one("tuesday", 1, 0));
     assert_eq!(home.hand(&bytes, 0), Handled::Statement(Kept::New));
+}
+
+#[test]
+fn where_space_is_short_early_statements_go_before_anything_that_was_not_delivered() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut home = Box::open(&directory);
+    for n in 0..100 {
+        home.hand(&sealed(&one(&format!("event-{n}"), 1, n * 600)), 0);
+    }
+    let bytes = home.outbox.status().unwrap().file_bytes - 20_480;
+    let revision = home.outbox.statements_revision();
+    let keep = Keep { days: 30, bytes };
+    assert_eq!(
+        home.outbox.tidy(keep, at(0), ClockState::Synchronised).unwrap(),
+        0
+    );
+    let kept = home.outbox.statements().unwrap();
+    assert!((1..100).contains(&kept.len()), "{} are kept", kept.len());
+    assert_eq!(kept[0].event.as_str(), "event-99");
+    assert!(home.outbox.statements_revision() > revision);
+    assert_eq!((home.outbox.depth(), home.acknowledged().len()), (100, 100));
 }
