@@ -19,6 +19,7 @@ use crate::device::Snapshot;
 use crate::history::{Energies, Entry, History, HistoryError};
 use crate::outbox::{EventRecord, Outbox, OutboxError, Pending, Progress};
 use crate::page::command::COMMANDS_MAX;
+use crate::page::earned::Earned;
 use crate::page::metrics::Registry;
 use crate::page::state::{
     BatteryState, ClockHealth, Decision, DeviceRole, DeviceState, EnergyTotals, EventStage, EventState,
@@ -243,7 +244,7 @@ fn portrait(
         current_event: of(|event, now| event.start <= now && now < event.end).next(),
         next_event: of(|event, now| now < event.start).next_back(),
         past_events: of(|event, now| event.end <= now).collect(),
-        earnings: before.earnings,
+        earned: earned(outbox, before.earned)?,
         link: facts.link.clone(),
         outbox: OutboxState {
             messages: status.waiting,
@@ -261,6 +262,15 @@ fn portrait(
         power,
         gateway: before.gateway,
     })
+}
+
+/// What statements say, read anew only where it changed.
+fn earned(outbox: &Outbox, before: Arc<Earned>) -> Result<Arc<Earned>, OutboxError> {
+    let revision = outbox.statements_revision();
+    if before.revision == revision {
+        return Ok(before);
+    }
+    Ok(Arc::new(Earned::of(revision, outbox.statements()?)))
 }
 
 fn flows<'a>(shown: impl Iterator<Item = (&'a DeviceConfig, &'a Snapshot)>) -> PowerFlows {

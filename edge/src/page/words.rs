@@ -31,8 +31,15 @@ pub fn energy(energy: MilliwattHours) -> String {
 /// `4.83 kWh`: every digit, as a statement has it.
 #[must_use]
 pub fn exact_energy(energy: MilliwattHours) -> String {
+    format!("{} kWh", exact_kwh(energy))
+}
+
+/// `4.83`: every digit, where the unit stands elsewhere.
+#[must_use]
+pub fn exact_kwh(energy: MilliwattHours) -> String {
     let digits = energy.to_string();
-    format!("{} kWh", digits.trim_end_matches('0').trim_end_matches('.'))
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    digits.replace('-', "−")
 }
 
 /// `640 Wh`, `2.4 kWh`, `312 kWh`, or a dash.
@@ -137,7 +144,7 @@ mod tests {
         assert_eq!(shown(99_950_000), "100 kW");
         assert_eq!(energy(MilliwattHours::new(312_400_000)), "312 kWh");
         assert_eq!(exact_energy(MilliwattHours::new(4_830_001)), "4.830001 kWh");
-        assert_eq!(exact_energy(MilliwattHours::new(-10_000_000)), "-10 kWh");
+        assert_eq!(exact_energy(MilliwattHours::new(-10_000_000)), "−10 kWh");
         assert_eq!(exact_energy(MilliwattHours::ZERO), "0 kWh");
         assert_eq!(percent(72_500), "73 %");
         assert_eq!(

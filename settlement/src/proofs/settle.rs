@@ -1,5 +1,6 @@
 //! Settling an event: collect, derive, keep and pay in one database transaction, write the bundle.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,11 +13,12 @@ use postgres::GenericClient;
 use super::bundle::Bundle;
 use super::derive::{DeriveError, Derived};
 use super::verify::{VerifyError, verify};
+use crate::dispatch::statements::{Settled, signed_parts};
 use crate::store::events::StoredEvent;
 use crate::store::evidence::{self, Request};
 use crate::store::ledger::{self, LedgerError};
 use crate::store::settlements::{self, StoredSettlement};
-use crate::store::{LostConnection, Store, StoreError, events};
+use crate::store::{LostConnection, Store, StoreError, events, programs, statements};
 
 /// The first statement of an event. A later version would correct it.
 const FIRST: u32 = 1;
@@ -104,7 +106,7 @@ pub fn settle(
         let event = events::event(client, event)?;
         settlements::lock_program(client, &event.program)?;
         match settlements::find(client, &event.id, FIRST)? {
-            Some(before) => settled_before(before),
+            Some(before) => settled_before(client, key, before),
             None => settle_now(client, key, &event, now),
         }
     })?;
@@ -156,16 +158,43 @@ fn settle_now(
         ledger::post(client, std::slice::from_ref(transaction))?;
     }
     settlements::insert(client, &settlement, after.as_ref())?;
+    tell_homes(client, key, &settlement, &derived)?;
     Ok((settlement.bundle.clone(), outcome(&settlement, derived, true)))
 }
 
-fn settled_before(settlement: StoredSettlement) -> Result<(String, SettlementOutcome), SettlementError> {
+fn settled_before(
+    client: &mut impl GenericClient,
+    key: &SigningIdentity,
+    settlement: StoredSettlement,
+) -> Result<(String, SettlementOutcome), SettlementError> {
     let verified = verify(settlement.bundle.as_bytes(), None).map_err(|source| SettlementError::Kept {
         event: settlement.event.clone(),
         source: Box::new(source),
     })?;
+    // An engine of before may have settled it that told the homes nothing.
+    tell_homes(client, key, &settlement, &verified.derived)?;
     let outcome = outcome(&settlement, verified.derived, false);
     Ok((settlement.bundle, outcome))
+}
+
+/// Keeps each home's part, signed, for the running engine to send.
+fn tell_homes(
+    client: &mut impl GenericClient,
+    key: &SigningIdentity,
+    settlement: &StoredSettlement,
+    derived: &Derived,
+) -> Result<(), StoreError> {
+    let gateways: BTreeMap<_, _> = programs::enrolments(client)?
+        .into_iter()
+        .map(|enrolment| (enrolment.site, enrolment.gateway))
+        .collect();
+    let settled = Settled {
+        version: settlement.version,
+        hash: settlement.statement_hash,
+        at: settlement.settled_at,
+    };
+    let parts = signed_parts(&derived.statement, settled, &gateways, key);
+    statements::insert_statements(client, &parts)
 }
 
 const fn outcome(settlement: &StoredSettlement, derived: Derived, new: bool) -> SettlementOutcome {

@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "rights",
         sql: include_str!("migrations/0003_rights.sql"),
     },
+    Migration {
+        number: 4,
+        name: "statements_sent",
+        sql: include_str!("migrations/0004_statements_sent.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -11,6 +11,7 @@ pub mod programs;
 pub mod refusals;
 pub mod reports;
 pub mod settlements;
+pub mod statements;
 mod types;
 
 use std::thread;

@@ -39,6 +39,16 @@ pub(super) struct Chosen {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Paged {
+    #[serde(default = "first")]
+    page: usize,
+}
+
+const fn first() -> usize {
+    1
+}
+
+#[derive(Deserialize)]
 pub(super) struct OptOut {
     token: String,
     scope: String,
@@ -91,9 +101,14 @@ pub(super) async fn events(State(app): State<Arc<App>>, Extension(session): Exte
     })
 }
 
-pub(super) async fn earnings(State(app): State<Arc<App>>, Extension(session): Extension<Token>) -> Response {
+pub(super) async fn earnings(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Token>,
+    chosen: Result<Query<Paged>, QueryRejection>,
+) -> Response {
+    let number = chosen.map_or(1, |Query(chosen)| chosen.page);
     show(&app, &session, &current(&app), |view| {
-        Ok(views::earnings::earnings(view))
+        Ok(views::earnings::earnings(view, number))
     })
 }
 
