@@ -5,6 +5,8 @@ mod cluster;
 
 use books::{app, assert_sound, balance, deposit, law_of, migrated, settlement};
 use cluster::Database;
+use gridtally_protocol::identity::Digest;
+use gridtally_settlement::ledger::AccountName;
 use gridtally_settlement::store::ledger::{self, Law};
 use postgres::Client;
 
@@ -36,9 +38,24 @@ fn hostile(database: &Database) -> Client {
 fn by_hand(key: &str, count: u32, entries: &[(&str, &str)]) -> String {
     let head = format!(
         "INSERT INTO ledger.transaction (key, kind, booked_at, entry_count, content_digest)
-         VALUES ('{key}', split_part('{key}', '/', 1), now(), {count}, sha256('x'));"
+         VALUES ('{key}', split_part('{key}', '/', 1), 'epoch', {count}, '\\x{}');",
+        digest_by_hand(key, entries)
     );
     head + &entries_by_hand(key, entries)
+}
+
+/// The digest of what is booked at the epoch in FLEX.
+fn digest_by_hand(key: &str, entries: &[(&str, &str)]) -> Digest {
+    let mut entries: Vec<(AccountName, &str)> = entries
+        .iter()
+        .map(|(name, amount)| (name.parse().unwrap(), *amount))
+        .collect();
+    entries.sort();
+    let mut text = format!("gridtally transaction 1\n{key}\n1970-01-01T00:00:00Z\n");
+    for (name, amount) in entries {
+        text += &format!("{name} FLEX 6 {amount}\n");
+    }
+    Digest::of(text.as_bytes())
 }
 
 fn entries_by_hand(key: &str, entries: &[(&str, &str)]) -> String {

@@ -34,11 +34,12 @@
 )]
 
 mod account;
+pub mod chain;
 mod key;
 mod transaction;
 
-pub use account::{AccountName, AccountNameError, Holder};
-pub use key::{KeyError, Kind, TransactionKey};
+pub use account::{AccountName, AccountNameError, Debt, Holder};
+pub use key::{KeyError, Kind, PayoutName, ReservationName, TransactionKey};
 pub use transaction::{ENTRIES_MAX, Entry, Transaction, TransactionError};
 
 use gridtally_protocol::quantity::{Asset, TokenAmount};

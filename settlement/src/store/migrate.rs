@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "rights",
         sql: include_str!("migrations/0003_rights.sql"),
     },
+    Migration {
+        number: 5,
+        name: "ledger_two_phase",
+        sql: include_str!("migrations/0005_ledger_two_phase.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -72,6 +72,8 @@ pub fn assert_sound(client: &mut Client) {
     for trial in ledger::trial_balance(client).unwrap() {
         assert!(trial.holds(), "{trial:?}");
     }
+    let audit = ledger::verify(client).unwrap();
+    assert!(audit.holds(), "{audit:?}");
 }
 
 pub fn law_of(result: Result<(), postgres::Error>) -> Option<Law> {

@@ -1,5 +1,7 @@
-//! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in `migrations/0002_ledger.sql`.
+//! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in
+//! `migrations/0002_ledger.sql` and `migrations/0005_ledger_two_phase.sql`.
 
+mod audit;
 mod post;
 mod read;
 
@@ -8,10 +10,12 @@ use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
-pub use post::{Deposit, deposit, post};
+pub use audit::{Audit, verify};
+pub use post::{Deposit, deposit, lock_journal, post};
 pub use read::{balances, find, history, journal, trial_balance};
 
 use super::{LostConnection, StoreError, lost_connection};
+use crate::ledger::chain::{ChainError, Head};
 use crate::ledger::{AccountNameError, KeyError, Transaction, TransactionError, TransactionKey};
 
 /// The laws that PostgreSQL keeps, by the names of their constraints.
@@ -25,18 +29,48 @@ pub enum Law {
     CompleteAtOnce,
     /// No account gives what it does not have (or may lack).
     NoOverdraft,
+    /// Nobody pays back more than is owed.
+    NoExcess,
     /// A key is posted once.
     KeyOnce,
+    /// Each kind of transaction keeps to its accounts.
+    Routed,
+    /// The digest of a transaction is that of its content.
+    DigestTrue,
+    /// Only what was set aside is resolved.
+    PendingFirst,
+    /// What was set aside is resolved once.
+    ResolvedOnce,
+    /// What was set aside is resolved whole, between the accounts that its key names.
+    WithinPending,
+    /// A reservation is posted before its end, and expires after it.
+    InTime,
+    /// Only a payout that was handed over is confirmed.
+    SubmittedFirst,
+    /// No more is paid out within a window of time than the limit allows.
+    PayoutLimit,
+    /// After a trip nothing is paid out until a reset.
+    Breaker,
 }
 
 impl Law {
     /// Every law there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 15] = [
         Self::Balanced,
         Self::AppendOnly,
         Self::CompleteAtOnce,
         Self::NoOverdraft,
+        Self::NoExcess,
         Self::KeyOnce,
+        Self::Routed,
+        Self::DigestTrue,
+        Self::PendingFirst,
+        Self::ResolvedOnce,
+        Self::WithinPending,
+        Self::InTime,
+        Self::SubmittedFirst,
+        Self::PayoutLimit,
+        Self::Breaker,
     ];
 
     /// The name of its constraint.
@@ -47,7 +81,17 @@ impl Law {
             Self::AppendOnly => "append_only",
             Self::CompleteAtOnce => "complete_at_once",
             Self::NoOverdraft => "no_overdraft",
+            Self::NoExcess => "no_excess",
             Self::KeyOnce => "key_once",
+            Self::Routed => "routed",
+            Self::DigestTrue => "digest_true",
+            Self::PendingFirst => "pending_first",
+            Self::ResolvedOnce => "resolved_once",
+            Self::WithinPending => "within_pending",
+            Self::InTime => "in_time",
+            Self::SubmittedFirst => "submitted_first",
+            Self::PayoutLimit => "payout_limit",
+            Self::Breaker => "breaker",
         }
     }
 
@@ -109,6 +153,9 @@ pub enum LedgerError {
         /// What is wrong, and where.
         what: String,
     },
+    /// The journal is not the chain that it claims to be.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// A name of an account.
     #[error(transparent)]
     Account(#[from] AccountNameError),
@@ -169,10 +216,23 @@ pub enum Posted {
 /// A transaction of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Recorded {
-    /// Its number in the order of posting.
+    /// Its place in the order of posting, from 1 on and without gaps.
     pub number: i64,
+    /// The hash of the journal up to it: [`crate::ledger::chain`].
+    pub hash: Digest,
     /// What was booked.
     pub transaction: Transaction,
+}
+
+impl Recorded {
+    /// Its place and hash, as the database has them.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head {
+            place: u64::try_from(self.number).unwrap_or(0),
+            hash: self.hash,
+        }
+    }
 }
 
 /// A line of an account's history.

@@ -51,7 +51,7 @@ pub fn trial_balance(client: &mut impl GenericClient) -> Result<Vec<TrialBalance
     rows.iter().map(read).collect()
 }
 
-/// At most `count_max` transactions of the journal after number `after`, in the order of posting.
+/// At most `count_max` transactions of the journal after place `after`, in the order of posting.
 ///
 /// Each is checked again as if it were new, and against its digest.
 ///
@@ -62,7 +62,9 @@ pub fn journal(
     after: i64,
     count_max: u32,
 ) -> Result<Vec<Recorded>, LedgerError> {
-    let heads = "SELECT * FROM ledger.transaction WHERE transaction_id > $1 ORDER BY transaction_id LIMIT $2";
+    let heads =
+        "SELECT l.sequence, l.hash, t.* FROM ledger.link l JOIN ledger.transaction t USING (transaction_id)
+                 WHERE l.sequence > $1 ORDER BY l.sequence LIMIT $2";
     let rows = client.query(&transactions_among(heads), &[&after, &i64::from(count_max)])?;
     rows.chunk_by(|one, other| one.get::<_, i64>(0) == other.get::<_, i64>(0))
         .map(recorded)
@@ -74,7 +76,9 @@ pub fn journal(
 /// # Errors
 /// As [`journal`].
 pub fn find(client: &mut impl GenericClient, key: &TransactionKey) -> Result<Option<Recorded>, LedgerError> {
-    let heads = "SELECT * FROM ledger.transaction WHERE key = $1";
+    let heads =
+        "SELECT l.sequence, l.hash, t.* FROM ledger.transaction t JOIN ledger.link l USING (transaction_id)
+                 WHERE t.key = $1";
     let rows = client.query(&transactions_among(heads), &[&key.to_string()])?;
     if rows.is_empty() {
         Ok(None)
@@ -85,12 +89,13 @@ pub fn find(client: &mut impl GenericClient, key: &TransactionKey) -> Result<Opt
 
 fn transactions_among(heads: &str) -> String {
     format!(
-        "SELECT t.transaction_id, t.key, t.booked_at, t.content_digest, a.name, s.code, s.decimals, e.amount::text
+        "SELECT t.sequence, t.key, t.booked_at, t.content_digest, a.name, s.code, s.decimals, e.amount::text,
+                t.expires_at, t.hash
          FROM ({heads}) t
          JOIN ledger.entry e USING (transaction_id)
          JOIN ledger.account a USING (account_id)
          JOIN ledger.asset s ON s.code = e.asset
-         ORDER BY t.transaction_id"
+         ORDER BY t.sequence"
     )
 }
 
@@ -109,8 +114,12 @@ fn recorded(rows: &[Row]) -> Result<Recorded, LedgerError> {
         })
     };
     let entries = rows.iter().map(entry).collect::<Result<Vec<_>, LedgerError>>()?;
-    let transaction =
-        Transaction::new(key, timestamp(head.get(2))?, entries).map_err(|e| corrupt(e.to_string()))?;
+    let expires_at = head
+        .get::<_, Option<DateTime<Utc>>>(8)
+        .map(timestamp)
+        .transpose()?;
+    let transaction = Transaction::assemble(key, timestamp(head.get(2))?, expires_at, entries)
+        .map_err(|e| corrupt(e.to_string()))?;
     if transaction.digest() != digest(&head.get::<_, Vec<u8>>(3), &text)? {
         return Err(corrupt(format!(
             "transaction {text} does not have the digest it was posted with"
@@ -118,6 +127,7 @@ fn recorded(rows: &[Row]) -> Result<Recorded, LedgerError> {
     }
     Ok(Recorded {
         number: head.get(0),
+        hash: digest(&head.get::<_, Vec<u8>>(9), &text)?,
         transaction,
     })
 }
