@@ -221,6 +221,12 @@ impl fmt::Display for TransactionKey {
     }
 }
 
+impl Serialize for ReservationName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for ReservationName {
     type Err = KeyError;
     fn from_str(text: &str) -> Result<Self, KeyError> {
@@ -229,6 +235,12 @@ impl FromStr for ReservationName {
             program: program.parse().map_err(|_| no_key(text))?,
             reference: part(reference)?,
         })
+    }
+}
+
+impl Serialize for PayoutName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -35,7 +35,9 @@
 
 mod account;
 pub mod chain;
+pub mod export;
 mod key;
+pub mod recovery;
 mod transaction;
 
 pub use account::{AccountName, AccountNameError, Debt, Holder};

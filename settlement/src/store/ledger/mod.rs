@@ -2,8 +2,11 @@
 //! `migrations/0002_ledger.sql` and `migrations/0005_ledger_two_phase.sql`.
 
 mod audit;
+pub mod breaker;
+pub mod payouts;
 mod post;
 mod read;
+pub mod reservations;
 
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
@@ -12,11 +15,11 @@ use postgres::GenericClient;
 
 pub use audit::{Audit, verify};
 pub use post::{Deposit, deposit, lock_journal, post};
-pub use read::{balances, find, history, journal, trial_balance};
+pub use read::{Moment, balances, balances_at, find, history, journal, trial_balance};
 
 use super::{LostConnection, StoreError, lost_connection};
 use crate::ledger::chain::{ChainError, Head};
-use crate::ledger::{AccountNameError, KeyError, Transaction, TransactionError, TransactionKey};
+use crate::ledger::{AccountNameError, KeyError, Kind, Transaction, TransactionError, TransactionKey};
 
 /// The laws that PostgreSQL keeps, by the names of their constraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,20 @@ pub enum LedgerError {
         posted: Digest,
         /// The digest of what was offered now.
         offered: Digest,
+    },
+    /// There is nothing to resolve.
+    #[error("nothing was set aside as {name}, so there is nothing to {step}")]
+    NothingPending {
+        /// What should be done.
+        step: Kind,
+        /// With what.
+        name: String,
+    },
+    /// There is nothing to reset.
+    #[error("the payouts of {asset} are not stopped, so there is nothing to reset")]
+    NotStopped {
+        /// The asset's code.
+        asset: String,
     },
     /// An asset with another number of decimals than before.
     #[error("asset {code} has {known} decimals in the ledger, not {offered}; take another code")]

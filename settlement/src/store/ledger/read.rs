@@ -8,6 +8,7 @@ use postgres::{GenericClient, Row};
 
 use super::{LedgerError, Movement, Recorded};
 use crate::ledger::{AccountName, Balance, Entry, Transaction, TransactionKey, TrialBalance};
+use crate::store::types::to_column;
 
 /// Every balance, by account and asset; those of nothing too.
 ///
@@ -19,16 +20,62 @@ pub fn balances(client: &mut impl GenericClient) -> Result<Vec<Balance>, LedgerE
          FROM ledger.balance b JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset",
         &[],
     )?;
-    let read = |row: &Row| {
-        Ok(Balance {
-            account: account(row.get(0))?,
-            asset: asset(row.get(1), row.get(2))?,
-            amount: amount(row.get(3))?,
-        })
-    };
-    let mut balances = rows.iter().map(read).collect::<Result<Vec<_>, LedgerError>>()?;
+    let mut balances = rows
+        .iter()
+        .map(balance)
+        .collect::<Result<Vec<_>, LedgerError>>()?;
     balances.sort();
     Ok(balances)
+}
+
+/// A moment of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// After everything that was booked at an instant or before it, whenever it was posted.
+    Instant(Timestamp),
+    /// After a place of the journal.
+    Place(i64),
+}
+
+/// Every balance at a moment of the past: the present ones without what came after it, so that the time it takes
+/// grows with how long ago that is.
+///
+/// # Errors
+/// As [`balances`].
+pub fn balances_at(client: &mut impl GenericClient, moment: Moment) -> Result<Vec<Balance>, LedgerError> {
+    let query = |later: &str| {
+        format!(
+            "SELECT a.name, s.code, s.decimals, (b.amount - coalesce(later.amount, 0))::text
+             FROM ledger.balance b JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset
+             LEFT JOIN (SELECT e.account_id, sum(e.amount) AS amount FROM {later} GROUP BY e.account_id) later
+                 USING (account_id)"
+        )
+    };
+    let entries = "JOIN ledger.entry e USING (transaction_id)";
+    let rows = match moment {
+        Moment::Instant(instant) => client.query(
+            &query(&format!("ledger.transaction t {entries} WHERE t.booked_at > $1")),
+            &[&to_column(instant)],
+        ),
+        Moment::Place(place) => client.query(
+            &query(&format!("ledger.link l {entries} WHERE l.sequence > $1")),
+            &[&place],
+        ),
+    }?;
+    let mut balances = rows
+        .iter()
+        .map(balance)
+        .collect::<Result<Vec<_>, LedgerError>>()?;
+    balances.sort();
+    Ok(balances)
+}
+
+fn balance(row: &Row) -> Result<Balance, LedgerError> {
+    Ok(Balance {
+        account: account(row.get(0))?,
+        asset: asset(row.get(1), row.get(2))?,
+        amount: amount(row.get(3))?,
+    })
 }
 
 /// The proof by addition, asset by asset. Every one must [`TrialBalance::holds`].
@@ -160,18 +207,18 @@ pub fn history(client: &mut impl GenericClient, account: &AccountName) -> Result
     rows.iter().map(read).collect()
 }
 
-fn account(text: String) -> Result<AccountName, LedgerError> {
+pub(super) fn account(text: String) -> Result<AccountName, LedgerError> {
     text.parse()
         .map_err(|e| LedgerError::Corrupt { what: format!("{e}") })
 }
 
-fn asset(code: String, decimals: i16) -> Result<Asset, LedgerError> {
+pub(super) fn asset(code: String, decimals: i16) -> Result<Asset, LedgerError> {
     let corrupt = |e: String| LedgerError::Corrupt { what: e };
     let decimals = u8::try_from(decimals).map_err(|e| corrupt(e.to_string()))?;
     Asset::new(&code, decimals).map_err(|e| corrupt(e.to_string()))
 }
 
-fn amount(text: String) -> Result<TokenAmount, LedgerError> {
+pub(super) fn amount(text: String) -> Result<TokenAmount, LedgerError> {
     let corrupt = || LedgerError::Corrupt {
         what: format!("an amount of {text}"),
     };
@@ -186,6 +233,6 @@ pub(super) fn digest(bytes: &[u8], key: &str) -> Result<Digest, LedgerError> {
     Ok(Digest::from_bytes(bytes.try_into().map_err(|_| what())?))
 }
 
-fn timestamp(instant: DateTime<Utc>) -> Result<Timestamp, LedgerError> {
+pub(super) fn timestamp(instant: DateTime<Utc>) -> Result<Timestamp, LedgerError> {
     Timestamp::from_unix(instant.timestamp()).map_err(|e| LedgerError::Corrupt { what: e.to_string() })
 }

@@ -184,7 +184,7 @@ COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: the entries of a transaction
 CREATE TABLE ledger.pending (
     transaction_id bigint PRIMARY KEY REFERENCES ledger.transaction,
     kind text NOT NULL CHECK (kind IN ('reserve', 'payout')),
-    name text NOT NULL,
+    name text COLLATE "C" NOT NULL,
     account_id bigint NOT NULL REFERENCES ledger.account,
     asset text NOT NULL REFERENCES ledger.asset,
     amount ledger.base_units NOT NULL CHECK (amount > 0),
@@ -213,11 +213,13 @@ COMMENT ON INDEX ledger.pending_by_booking IS 'The payouts of a window of time.'
 
 CREATE TABLE ledger.submission (
     transaction_id bigint PRIMARY KEY REFERENCES ledger.pending,
+    handover text NOT NULL CHECK (handover ~ '^[A-Za-z0-9._:-]{1,120}$'),
     adapter text NOT NULL CHECK (adapter ~ '^[a-z0-9_-]{1,40}$'),
     submitted_at timestamptz NOT NULL
 );
 COMMENT ON TABLE ledger.submission IS 'Payouts that are, or are about to be, in other hands. Written before they are handed over, so that what is not in here certainly was not.';
 COMMENT ON COLUMN ledger.submission.transaction_id IS 'Which payout.';
+COMMENT ON COLUMN ledger.submission.handover IS 'Together with which others: BATCH.NUMBER. The same handover again is always of the same payouts.';
 COMMENT ON COLUMN ledger.submission.adapter IS 'Through what.';
 COMMENT ON COLUMN ledger.submission.submitted_at IS 'When.';
 
@@ -372,7 +374,7 @@ BEGIN
                     h.transaction_id AS pending_id, h.amount, h.asset AS pending_asset, h.expires_at, h.resolution, h.booked_at AS since,
                     EXISTS (SELECT FROM ledger.submission s WHERE s.transaction_id = h.transaction_id) AS submitted
              FROM posted p JOIN ledger.account a USING (account_id) JOIN ledger.transaction t USING (transaction_id)
-             LEFT JOIN ledger.pending h ON h.name = substr(t.key, length(t.kind) + 2)
+             LEFT JOIN ledger.pending h ON h.name = substr(t.key, length(t.kind) + 2) COLLATE "C"
                   AND h.kind = CASE WHEN t.kind IN (''confirm'', ''fail'') THEN ''payout'' ELSE ''reserve'' END
              WHERE t.transaction_id = ANY ($1) AND t.kind IN (''post'', ''void'', ''expire'', ''confirm'', ''fail'')
                AND a.purpose IN (''reserved'', ''clearing'')';
@@ -506,7 +508,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION ledger.app_role(), ledger.lock_journal() TO %I', app_role);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO %I', app_role);
     EXECUTE format('GRANT INSERT (expires_at) ON ledger.transaction TO %I', app_role);
-    EXECUTE format('GRANT INSERT (transaction_id, adapter, submitted_at) ON ledger.submission TO %I', app_role);
+    EXECUTE format('GRANT INSERT (transaction_id, handover, adapter, submitted_at) ON ledger.submission TO %I', app_role);
     EXECUTE format('GRANT INSERT (asset, window_seconds, amount_max, count_max, set_at, set_by) ON ledger.payout_limit TO %I', app_role);
     EXECUTE format('GRANT INSERT (asset, act, acted_at, acted_by, reason) ON ledger.breaker_act TO %I', app_role);
 END $$;
