@@ -65,7 +65,7 @@ pub enum TransactionError {
         /// Of which transaction.
         key: TransactionKey,
         /// The account that stands there twice.
-        account: AccountName,
+        account: Box<AccountName>,
         /// The asset's code.
         asset: String,
     },
@@ -327,7 +327,7 @@ fn check_each(key: &TransactionKey, entries: &[Entry]) -> Result<(), Transaction
         if one.account == other.account && one.asset == other.asset {
             return Err(TransactionError::Twice {
                 key: key.clone(),
-                account: one.account.clone(),
+                account: Box::new(one.account.clone()),
                 asset: one.asset.code().to_owned(),
             });
         }

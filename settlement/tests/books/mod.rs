@@ -1,6 +1,8 @@
 //! A ledger in a real PostgreSQL, and what is booked in it.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub mod hostile;
+
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::ledger::{AccountName, Entry, Transaction, TransactionKey};

@@ -15,7 +15,7 @@ use postgres::GenericClient;
 
 pub use audit::{Audit, verify};
 pub use post::{Deposit, deposit, lock_journal, post};
-pub use read::{Moment, balances, balances_at, find, history, journal, trial_balance};
+pub use read::{Moment, asset_named, balances, balances_at, find, history, journal, trial_balance};
 
 use super::{LostConnection, StoreError, lost_connection};
 use crate::ledger::chain::{ChainError, Head};
@@ -145,6 +145,12 @@ pub enum LedgerError {
         step: Kind,
         /// With what.
         name: String,
+    },
+    /// An asset that is not there.
+    #[error("the ledger has no asset {code:?}; it knows those of which something was deposited")]
+    NoAsset {
+        /// The code as given, cut to 64 characters.
+        code: String,
     },
     /// There is nothing to reset.
     #[error("the payouts of {asset} are not stopped, so there is nothing to reset")]

@@ -12,8 +12,8 @@ use gridtally_protocol::time::Timestamp;
 use postgres::{GenericClient, Row};
 
 use super::read::{amount, asset, balances, timestamp};
-use super::reservations::entry;
-use super::{Law, LedgerError, breaker, lock_journal, post};
+use super::reservations::{entry, once};
+use super::{Law, LedgerError, Posted, breaker, find, lock_journal, post};
 use crate::ledger::{AccountName, Holder, Kind, PayoutName, Transaction, TransactionKey};
 use crate::store::types::to_column;
 
@@ -70,13 +70,69 @@ pub fn payable(
     client: &mut impl GenericClient,
     asset: &Asset,
 ) -> Result<BTreeMap<Holder, TokenAmount>, LedgerError> {
-    let of_owner = |balance: crate::ledger::Balance| match balance.account {
-        AccountName::Payable(owner) if balance.asset == *asset && balance.amount > TokenAmount::ZERO => {
-            Some((owner, balance.amount))
-        }
+    held(client, asset, |account| match account {
+        AccountName::Payable(owner) => Some(owner),
         _ => None,
+    })
+}
+
+/// Makes what owners have earned payable: the amounts of `lines`, or everything of everybody where there are none.
+/// The same reference again changes nothing. None where there is nothing to be made payable.
+///
+/// # Errors
+/// [`LedgerError::Refused`] where somebody has earned less; [`LedgerError::Conflict`] where the reference stands for
+/// other amounts.
+pub fn mature(
+    client: &mut impl GenericClient,
+    reference: &Holder,
+    asset: &Asset,
+    lines: &BTreeMap<Holder, TokenAmount>,
+    now: Timestamp,
+) -> Result<Option<(Posted, Transaction)>, LedgerError> {
+    let mut tx = client.transaction()?;
+    lock_journal(&mut tx)?;
+    let key = TransactionKey::Mature(reference.clone());
+    if let (true, Some(before)) = (lines.is_empty(), find(&mut tx, &key)?) {
+        return Ok(Some((Posted::Before, before.transaction)));
+    }
+    let earned = if lines.is_empty() {
+        held(&mut tx, asset, |account| match account {
+            AccountName::Beneficiary(owner) => Some(owner),
+            _ => None,
+        })?
+    } else {
+        lines.clone()
     };
-    Ok(balances(client)?.into_iter().filter_map(of_owner).collect())
+    if earned.is_empty() {
+        return Ok(None);
+    }
+    let move_one = |(owner, amount): (&Holder, &TokenAmount)| {
+        let from = AccountName::Beneficiary(owner.clone());
+        let to = AccountName::Payable(owner.clone());
+        [entry(from, asset, amount.negated()), entry(to, asset, *amount)]
+    };
+    let done = once(
+        &mut tx,
+        key,
+        now,
+        None,
+        earned.iter().flat_map(move_one).collect(),
+    )?;
+    tx.commit()?;
+    Ok(Some(done))
+}
+
+fn held(
+    client: &mut impl GenericClient,
+    asset: &Asset,
+    owner: impl Fn(AccountName) -> Option<Holder>,
+) -> Result<BTreeMap<Holder, TokenAmount>, LedgerError> {
+    let there = balances(client)?
+        .into_iter()
+        .filter(|balance| balance.asset == *asset && balance.amount > TokenAmount::ZERO);
+    Ok(there
+        .filter_map(|balance| Some((owner(balance.account)?, balance.amount)))
+        .collect())
 }
 
 /// Creates the payouts of a batch; those that were created before stay as they are.

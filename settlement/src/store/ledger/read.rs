@@ -207,6 +207,21 @@ pub fn history(client: &mut impl GenericClient, account: &AccountName) -> Result
     rows.iter().map(read).collect()
 }
 
+/// The asset of a code.
+///
+/// # Errors
+/// [`LedgerError::NoAsset`] where it was never booked.
+pub fn asset_named(client: &mut impl GenericClient, code: &str) -> Result<Asset, LedgerError> {
+    let row = client.query_opt(
+        "SELECT code, decimals FROM ledger.asset WHERE code = $1",
+        &[&code],
+    )?;
+    let row = row.ok_or_else(|| LedgerError::NoAsset {
+        code: code.chars().take(64).collect(),
+    })?;
+    asset(row.get(0), row.get(1))
+}
+
 pub(super) fn account(text: String) -> Result<AccountName, LedgerError> {
     text.parse()
         .map_err(|e| LedgerError::Corrupt { what: format!("{e}") })

@@ -158,6 +158,15 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'balanced', SCHEMA = 'ledger', TABLE = 'entry';
     END IF;
 
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: the entries of a transaction come in one statement and balance for each asset.';
+
+CREATE FUNCTION ledger.move_balances() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    broken record;
+BEGIN
     EXECUTE 'SELECT p.name, p.asset, b.amount AS held, p.amount AS moved, b.amount + p.amount < b.lowest AS too_low
              FROM (SELECT account_id, a.name, a.asset, sum(amount) AS amount
                    FROM posted JOIN ledger.account a USING (account_id) GROUP BY account_id, a.name, a.asset) p
@@ -177,7 +186,7 @@ BEGIN
              WHERE b.account_id = p.account_id AND p.amount <> 0';
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: the entries of a transaction come in one statement, balance for each asset, and overdraw no account. Moves the balances, each once for a statement.';
+COMMENT ON FUNCTION ledger.move_balances() IS 'Law: no account gives what it does not have. Moves the balances, each once for a statement.';
 
 -- Pending transfers ---------------------------------------------------------------------------------------
 
@@ -466,7 +475,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION ledger.link_entries() IS 'Laws: the digest of a transaction is that of its content; each transaction has a place in the chain.';
 
--- In the order of their names: post_entries, post_pending, post_to_chain.
+-- In the order of their names: post_entries, post_pending, post_to_balances, post_to_chain.
+COMMENT ON TRIGGER post_entries ON ledger.entry IS 'Laws: complete_at_once, balanced.';
+CREATE TRIGGER post_to_balances AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS posted
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.move_balances();
+ALTER TABLE ledger.entry ENABLE ALWAYS TRIGGER post_to_balances;
+COMMENT ON TRIGGER post_to_balances ON ledger.entry IS 'Laws: no_overdraft, no_excess.';
 CREATE TRIGGER post_pending AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS posted
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.follow_pending();
 ALTER TABLE ledger.entry ENABLE ALWAYS TRIGGER post_pending;
