@@ -67,20 +67,19 @@ pub fn ledger(
     for (shape, number) in shapes.iter().zip(0_u32..) {
         progress(&format!("{}: {} transactions", shape.name, shape.transactions));
         let transactions = workload(*shape)?;
-        let mut measure =
-            |how: &str, body: fn(&mut Client, &[Transaction], usize) -> Result<(), LedgerError>| {
-                let url = create_beside(&cluster.connection_string(), &format!("{how}_{number}"))?;
-                let mut client = prepared(&url)?;
-                if how == "unchained" {
-                    run(
-                        &mut client,
-                        "RESET ROLE; ALTER TABLE ledger.entry DISABLE TRIGGER post_to_chain",
-                    )?;
-                }
-                let start = Instant::now();
-                body(&mut client, &transactions, shape.batch)?;
-                Ok::<_, BenchError>(start.elapsed())
-            };
+        let measure = |how: &str, body: fn(&mut Client, &[Transaction], usize) -> Result<(), LedgerError>| {
+            let url = create_beside(&cluster.connection_string(), &format!("{how}_{number}"))?;
+            let mut client = prepared(&url)?;
+            if how == "unchained" {
+                run(
+                    &mut client,
+                    "RESET ROLE; ALTER TABLE ledger.entry DISABLE TRIGGER post_to_chain",
+                )?;
+            }
+            let start = Instant::now();
+            body(&mut client, &transactions, shape.batch)?;
+            Ok::<_, BenchError>(start.elapsed())
+        };
         let bare = {
             let url = create_beside(&cluster.connection_string(), &format!("bare_{number}"))?;
             let mut client = prepared(&url)?;

@@ -61,8 +61,7 @@ impl Layout for Beancount {
             out,
             "; Python reckons with 28 digits unless told otherwise: decimal.getcontext().prec = 60"
         )?;
-        writeln!(out, "option \"title\" \"Gridtally ledger\"")?;
-        writeln!(out, "option \"inferred_tolerance_multiplier\" \"0\"")
+        writeln!(out, "option \"title\" \"Gridtally ledger\"")
     }
 
     fn transaction(&mut self, place: Head, transaction: &Transaction, out: &mut dyn Write) -> io::Result<()> {

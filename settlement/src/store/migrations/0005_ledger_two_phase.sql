@@ -138,10 +138,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     broken record;
 BEGIN
-    -- EXECUTE throughout: a plan that was made for the first small batch must not be kept for a large one.
+    -- EXECUTE throughout: a plan that was made for the first small batch must not be kept for a large one. Heads are
+    -- looked up one by one (OFFSET 0 sees to that): what the planner knows of a table in which a batch was just
+    -- inserted is old, and a wrong guess would look through all of them for each.
     EXECUTE 'SELECT t.key, p.found, t.entry_count AS declared
-             FROM (SELECT transaction_id, count(*) AS found, max(position) AS last FROM posted GROUP BY transaction_id) p
-             JOIN ledger.transaction t USING (transaction_id)
+             FROM (SELECT transaction_id, count(*) AS found, max(position) AS last FROM posted GROUP BY transaction_id) p,
+                  LATERAL (SELECT h.key, h.entry_count FROM ledger.transaction h WHERE h.transaction_id = p.transaction_id OFFSET 0) t
              WHERE p.found <> t.entry_count OR p.last <> t.entry_count LIMIT 1' INTO broken;
     IF broken.key IS NOT NULL THEN
         RAISE EXCEPTION 'transaction % declares % entries, but this statement gives it %: all come in one statement, and none later',
@@ -340,54 +342,62 @@ DECLARE
     broken record;
     batch bigint[];
     step text;
+    -- The heads of the batch, each looked up by its number.
+    heads text := 'WITH head AS MATERIALIZED (
+                 SELECT t.* FROM unnest($1) AS b (transaction_id),
+                     LATERAL (SELECT h.* FROM ledger.transaction h WHERE h.transaction_id = b.transaction_id OFFSET 0) t) ';
 BEGIN
-    EXECUTE 'SELECT t.key, a.name, p.amount
-             FROM posted p JOIN ledger.account a USING (account_id) JOIN ledger.transaction t USING (transaction_id)
-             WHERE NOT EXISTS (SELECT FROM ledger.route r WHERE r.kind = t.kind AND r.purpose = a.purpose AND r.gives = (p.amount < 0))
+    EXECUTE 'WITH head AS MATERIALIZED (
+                 SELECT p.transaction_id, t.key, t.kind FROM (SELECT DISTINCT transaction_id FROM posted) p,
+                     LATERAL (SELECT h.key, h.kind FROM ledger.transaction h WHERE h.transaction_id = p.transaction_id OFFSET 0) t)
+             SELECT h.key, a.name, p.amount
+             FROM posted p JOIN ledger.account a USING (account_id) JOIN head h USING (transaction_id)
+             WHERE (h.kind, a.purpose, p.amount < 0) NOT IN (SELECT r.kind, r.purpose, r.gives FROM ledger.route r)
              LIMIT 1' INTO broken;
     IF broken.key IS NOT NULL THEN
         RAISE EXCEPTION 'transaction % may not book % base units to %: that is no business of its kind', broken.key, broken.amount, broken.name
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'routed', SCHEMA = 'ledger', TABLE = 'entry';
     END IF;
 
-    EXECUTE 'SELECT array_agg(DISTINCT p.transaction_id)
-             FROM posted p JOIN ledger.transaction t USING (transaction_id)
+    EXECUTE 'SELECT array_agg(p.transaction_id)
+             FROM (SELECT DISTINCT transaction_id FROM posted) p,
+                  LATERAL (SELECT h.kind FROM ledger.transaction h WHERE h.transaction_id = p.transaction_id OFFSET 0) t
              WHERE t.kind IN (''reserve'', ''post'', ''void'', ''expire'', ''payout'', ''confirm'', ''fail'')' INTO batch;
     IF batch IS NULL THEN
         RETURN NULL;
     END IF;
 
     -- A single step sets aside or resolves one amount of one asset, between the accounts that its key names.
-    EXECUTE 'SELECT t.key FROM ledger.transaction t
-             JOIN LATERAL (
-                 SELECT count(*) FILTER (WHERE a.purpose IN (''reserved'', ''clearing'')) AS middles, count(DISTINCT a.asset) AS assets,
-                        bool_and(CASE WHEN a.purpose IN (''reserved'', ''escrow'') THEN a.name = a.purpose || '':'' || split_part(t.key, ''/'', 2)
+    EXECUTE heads || 'SELECT t.key
+             FROM head t JOIN posted p USING (transaction_id) JOIN ledger.account a USING (account_id)
+             GROUP BY t.transaction_id, t.key, t.kind, t.entry_count
+             HAVING count(*) FILTER (WHERE a.purpose IN (''reserved'', ''clearing'')) <> 1
+                 OR count(DISTINCT a.asset) <> 1
+                 OR t.kind <> ''post'' AND t.entry_count <> 2
+                 OR NOT bool_and(CASE WHEN a.purpose IN (''reserved'', ''escrow'') THEN a.name = a.purpose || '':'' || split_part(t.key, ''/'', 2)
                                       WHEN a.purpose = ''payable'' THEN a.name = ''payable:'' || split_part(t.key, ''/'', 3)
-                                      ELSE true END) AS named
-                 FROM posted p JOIN ledger.account a USING (account_id) WHERE p.transaction_id = t.transaction_id) e ON true
-             WHERE t.transaction_id = ANY ($1)
-               AND (e.middles <> 1 OR e.assets <> 1 OR NOT e.named OR (t.kind <> ''post'' AND t.entry_count <> 2)) LIMIT 1'
-        INTO broken USING batch;
+                                      ELSE true END)
+             LIMIT 1' INTO broken USING batch;
     IF broken.key IS NOT NULL THEN
         RAISE EXCEPTION 'transaction % is not one amount between the accounts that its key names', broken.key
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'within_pending', SCHEMA = 'ledger', TABLE = 'entry';
     END IF;
 
-    EXECUTE 'INSERT INTO ledger.pending (transaction_id, kind, name, account_id, asset, amount, booked_at, expires_at)
+    EXECUTE heads || 'INSERT INTO ledger.pending (transaction_id, kind, name, account_id, asset, amount, booked_at, expires_at)
              SELECT t.transaction_id, t.kind, substr(t.key, length(t.kind) + 2), p.account_id, p.asset, -p.amount, t.booked_at, t.expires_at
-             FROM posted p JOIN ledger.transaction t USING (transaction_id)
-             WHERE t.transaction_id = ANY ($1) AND t.kind IN (''reserve'', ''payout'') AND p.amount < 0' USING batch;
+             FROM posted p JOIN head t USING (transaction_id)
+             WHERE t.kind IN (''reserve'', ''payout'') AND p.amount < 0' USING batch;
 
     -- What the batch resolves, beside what it finds of it.
     step := 'SELECT t.transaction_id, t.key, t.kind, t.booked_at, -p.amount AS taken, p.asset,
                     h.transaction_id AS pending_id, h.amount, h.asset AS pending_asset, h.expires_at, h.resolution, h.booked_at AS since,
                     EXISTS (SELECT FROM ledger.submission s WHERE s.transaction_id = h.transaction_id) AS submitted
-             FROM posted p JOIN ledger.account a USING (account_id) JOIN ledger.transaction t USING (transaction_id)
-             LEFT JOIN ledger.pending h ON h.name = substr(t.key, length(t.kind) + 2) COLLATE "C"
-                  AND h.kind = CASE WHEN t.kind IN (''confirm'', ''fail'') THEN ''payout'' ELSE ''reserve'' END
-             WHERE t.transaction_id = ANY ($1) AND t.kind IN (''post'', ''void'', ''expire'', ''confirm'', ''fail'')
+             FROM posted p JOIN ledger.account a USING (account_id) JOIN head t USING (transaction_id)
+             LEFT JOIN LATERAL (SELECT l.* FROM ledger.pending l WHERE l.name = substr(t.key, length(t.kind) + 2) COLLATE "C"
+                  AND l.kind = CASE WHEN t.kind IN (''confirm'', ''fail'') THEN ''payout'' ELSE ''reserve'' END OFFSET 0) h ON true
+             WHERE t.kind IN (''post'', ''void'', ''expire'', ''confirm'', ''fail'')
                AND a.purpose IN (''reserved'', ''clearing'')';
-    EXECUTE 'SELECT s.*, CASE
+    EXECUTE heads || 'SELECT s.*, CASE
                  WHEN pending_id IS NULL THEN ''pending_first''
                  WHEN resolution IS NOT NULL THEN ''resolved_once''
                  WHEN asset <> pending_asset OR taken <> amount THEN ''within_pending''
@@ -407,10 +417,10 @@ BEGIN
                                            broken.key, broken.booked_at, broken.since, broken.expires_at)
                 ELSE format('%s confirms what was never submitted', broken.key) END;
     END IF;
-    EXECUTE 'UPDATE ledger.pending h SET resolved_by = s.transaction_id, resolution = s.kind
+    EXECUTE heads || 'UPDATE ledger.pending h SET resolved_by = s.transaction_id, resolution = s.kind
              FROM (' || step || ') s WHERE h.transaction_id = s.pending_id AND h.resolved_by IS NULL' USING batch;
     -- Two resolutions of one in a single statement: the second found nothing open.
-    EXECUTE 'SELECT s.key FROM (' || step || ') s JOIN ledger.pending h ON h.transaction_id = s.pending_id
+    EXECUTE heads || 'SELECT s.key FROM (' || step || ') s JOIN ledger.pending h ON h.transaction_id = s.pending_id
              WHERE h.resolved_by <> s.transaction_id LIMIT 1' INTO broken USING batch;
     IF broken.key IS NOT NULL THEN
         RAISE EXCEPTION '% comes too late: it was resolved in the same statement', broken.key
@@ -434,8 +444,9 @@ COMMENT ON COLUMN ledger.link.transaction_id IS 'Which transaction has this plac
 COMMENT ON COLUMN ledger.link.hash IS 'SHA-256 of the place, the hash before it (32 zeros for the first) and the digest of the transaction.';
 
 CREATE FUNCTION ledger.add_link(state bytea, previous bytea, place bigint, digest bytea) RETURNS bytea
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
+    -- Called for every transaction, and by nobody but the functions in here, which have set their search path.
     RETURN sha256('\x6772696474616c6c79206a6f75726e616c20310a'::bytea || int8send(place) || coalesce(state, previous) || digest);
 END $$;
 COMMENT ON FUNCTION ledger.add_link(bytea, bytea, bigint, bytea) IS 'SHA-256 over "gridtally journal 1\n", the place in eight bytes, the hash before it, and the digest.';
@@ -455,8 +466,8 @@ BEGIN
     EXECUTE 'SELECT t.key FROM (
                  SELECT p.transaction_id,
                         string_agg(concat(a.name, '' '', a.asset, '' '', s.decimals, '' '', p.amount, E''\n''), '''' ORDER BY a.rank, a.name COLLATE "C", a.asset COLLATE "C") AS lines
-                 FROM posted p JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset GROUP BY p.transaction_id) p
-             JOIN ledger.transaction t USING (transaction_id)
+                 FROM posted p JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset GROUP BY p.transaction_id) p,
+                  LATERAL (SELECT h.* FROM ledger.transaction h WHERE h.transaction_id = p.transaction_id OFFSET 0) t
              WHERE t.content_digest <> sha256(convert_to(concat(
                  E''gridtally transaction 1\n'', t.key, E''\n'', to_char(t.booked_at AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS"Z"''), E''\n'',
                  ''expires '' || to_char(t.expires_at AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS"Z"'') || E''\n'', p.lines), ''UTF8''))
@@ -469,7 +480,8 @@ BEGIN
     EXECUTE 'INSERT INTO ledger.link (sequence, transaction_id, hash)
              SELECT place, transaction_id, ledger.chain($2, place, content_digest) OVER (ORDER BY place)
              FROM (SELECT $1 + row_number() OVER (ORDER BY t.transaction_id) AS place, t.transaction_id, t.content_digest
-                   FROM (SELECT DISTINCT transaction_id FROM posted) p JOIN ledger.transaction t USING (transaction_id)) t'
+                   FROM (SELECT DISTINCT transaction_id FROM posted) p,
+                        LATERAL (SELECT h.* FROM ledger.transaction h WHERE h.transaction_id = p.transaction_id OFFSET 0) t) t'
         USING coalesce(last.sequence, 0), coalesce(last.hash, decode(repeat('00', 32), 'hex'));
     RETURN NULL;
 END $$;
