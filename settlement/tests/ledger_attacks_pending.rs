@@ -292,3 +292,29 @@ fn a_session_with_an_old_view_of_the_world_can_not_fork_the_chain() {
     session.batch_execute(&attack).unwrap();
     assert_sound(&mut session);
 }
+
+#[test]
+fn entries_of_nothing_that_is_there_are_refused() {
+    let (_database, mut session) = ready();
+    let pair = |head: &str, account: &str, asset: &str| {
+        format!(
+            "INSERT INTO ledger.entry (transaction_id, position, account_id, asset, amount)
+             SELECT {head}, 1, {account}, '{asset}', 5 UNION ALL SELECT {head}, 2, min(account_id), '{asset}', -5
+             FROM ledger.account"
+        )
+    };
+    let no_head = pair("999", "(SELECT max(account_id) FROM ledger.account)", "FLEX");
+    assert_eq!(law_of(session.batch_execute(&no_head)), Some(Law::CompleteAtOnce));
+    let head = by_hand("deposit/h/1", 2, &[]);
+    let number = "(SELECT transaction_id FROM ledger.transaction WHERE key = 'deposit/h/1')";
+    for (account, asset) in [
+        ("99999", "FLEX"),
+        ("(SELECT max(account_id) FROM ledger.account)", "WATT"),
+    ] {
+        let attack = head.clone() + &pair(number, account, asset);
+        let refused = session.batch_execute(&attack).unwrap_err();
+        let constraint = refused.as_db_error().unwrap().constraint();
+        assert_eq!(constraint, Some("known_account"), "{account} {asset}: {refused}");
+    }
+    assert_sound(&mut session);
+}

@@ -16,7 +16,7 @@ pub(super) fn run(args: &IngestArgs, out: &mut impl Write) -> Result<(), BenchCo
         batch,
     };
     let shapes = [
-        shape("single", 1, 1, 2_000, 20),
+        shape("single", 1, 1, 1_000, 20),
         shape("batched", 1, 5_000, 50_000, 200),
         shape("settlements", 10_000, 1, 20, 2),
     ];
