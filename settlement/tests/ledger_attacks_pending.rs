@@ -38,6 +38,9 @@ fn ready() -> (Database, Client) {
     (database, session)
 }
 
+/// What is booked at which second, and the law that it breaks.
+type Attack<'a> = (&'a str, i64, &'a [(&'a str, &'a str)], Law);
+
 /// Whole entries at a second.
 fn booked(key: &str, second: i64, entries: &[(&str, &str)]) -> String {
     let count = u32::try_from(entries.len()).unwrap();
@@ -49,7 +52,7 @@ fn what_is_pending_is_resolved_by_the_rules_alone() {
     let (_database, mut session) = ready();
     let held = ("reserved:evening-flex", "-100");
     let escrow = "escrow:evening-flex";
-    let attacks: &[(&str, i64, &[(&str, &str)], Law)] = &[
+    let attacks: &[Attack] = &[
         (
             "void/evening-flex/f",
             20,
