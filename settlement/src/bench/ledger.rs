@@ -23,6 +23,8 @@ pub struct LedgerShape {
     pub transactions: u32,
     /// How many owners each pays, out of one escrow.
     pub owners: u32,
+    /// How many owners there are.
+    pub accounts: u32,
     /// How many are posted together.
     pub batch: usize,
 }
@@ -41,9 +43,6 @@ pub struct LedgerFigures {
     /// To post them without digests being checked and the journal being chained.
     pub unchained: Duration,
 }
-
-/// How many owners there are.
-const OWNERS: u32 = 10_000;
 
 const BARE: &str = "CREATE SCHEMA bare;
     CREATE TABLE bare.transaction (transaction_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text UNIQUE,
@@ -69,7 +68,7 @@ pub fn ledger(
         let transactions = workload(*shape)?;
         let measure = |how: &str, body: fn(&mut Client, &[Transaction], usize) -> Result<(), LedgerError>| {
             let url = create_beside(&cluster.connection_string(), &format!("{how}_{number}"))?;
-            let mut client = prepared(&url)?;
+            let mut client = prepared(&url, shape.accounts)?;
             if how == "unchained" {
                 run(
                     &mut client,
@@ -82,7 +81,7 @@ pub fn ledger(
         };
         let bare = {
             let url = create_beside(&cluster.connection_string(), &format!("bare_{number}"))?;
-            let mut client = prepared(&url)?;
+            let mut client = prepared(&url, shape.accounts)?;
             bare(&mut client, &transactions, shape.batch)?
         };
         let entries = transactions.iter().map(|t| t.entries().len()).sum::<usize>();
@@ -109,10 +108,10 @@ fn run(client: &mut Client, sql: &str) -> Result<(), BenchError> {
 }
 
 /// A ledger with money in escrow, in which every owner has an account.
-fn prepared(url: &str) -> Result<Client, BenchError> {
+fn prepared(url: &str, accounts: u32) -> Result<Client, BenchError> {
     Store::open(url)?;
     let mut client = Client::connect(url, NoTls).map_err(StoreError::from)?;
-    let all: Vec<u32> = (0..OWNERS).collect();
+    let all: Vec<u32> = (0..accounts).collect();
     let key = TransactionKey::deposit("bench", "all")?;
     let escrow = AccountName::escrow("bench")?;
     let amount = TokenAmount::new(1_000_000_000_000).map_err(overflow)?;
@@ -128,7 +127,7 @@ fn workload(shape: LedgerShape) -> Result<Vec<Transaction>, BenchError> {
         // Spread over the owners, another set for each.
         let first = number.wrapping_mul(7_919);
         let owners: Vec<u32> = (0..shape.owners)
-            .map(|n| first.wrapping_add(n) % OWNERS)
+            .map(|n| first.wrapping_add(n) % shape.accounts.max(1))
             .collect();
         settlement(&format!("event-{number}"), &owners)
     };

@@ -9,10 +9,11 @@ use super::{BenchCommandError, IngestArgs};
 use crate::bench::{LedgerFigures, LedgerShape, ledger};
 
 pub(super) fn run(args: &IngestArgs, out: &mut impl Write) -> Result<(), BenchCommandError> {
-    let shape = |name, owners, batch, transactions, few| LedgerShape {
+    let shape = |name, owners: u32, batch, transactions, few| LedgerShape {
         name,
         transactions: if args.quick { few } else { transactions },
-        owners,
+        owners: if args.quick { owners.min(100) } else { owners },
+        accounts: if args.quick { 100 } else { 10_000 },
         batch,
     };
     let shapes = [
