@@ -46,3 +46,29 @@ fn a_quick_measurement_of_ingest_takes_every_report_and_leaves_nothing_behind() 
     }
     assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
 }
+
+#[test]
+fn a_quick_measurement_of_the_ledger_posts_everything_and_leaves_nothing_behind() {
+    let scratch = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scratch.path(), open).unwrap();
+    let directory = scratch.path().to_str().unwrap();
+    let words = ["bench", "ledger", "--quick", "--json", "--scratch", directory];
+    let matches = BenchArgs::augment_args(Command::new("bench"))
+        .try_get_matches_from(words)
+        .unwrap();
+    let mut out = Vec::new();
+    run(&BenchArgs::from_arg_matches(&matches).unwrap(), &mut out).unwrap();
+    let figures: Value = serde_json::from_slice(&out).unwrap();
+    let entries: Vec<_> = figures
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["entries"].as_u64().unwrap())
+        .collect();
+    assert_eq!(entries, [40, 400, 202]);
+    for figure in figures.as_array().unwrap() {
+        assert!(figure["ratio_to_bare"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+}

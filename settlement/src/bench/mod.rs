@@ -4,8 +4,11 @@
 //! their signatures alone, their rows alone, and all the way from an MQTT publish to the signed receipt, which is
 //! sent after the commit. Everything runs on one machine: the publisher, the broker and the database share its
 //! cores with the engine.
+//!
+//! [`ledger`] posts the same transactions singly and in batches, beside the bare insert of the same rows.
 
 mod ingest;
+mod ledger;
 mod scratch;
 mod wire;
 mod workload;
@@ -18,12 +21,15 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::TimeError;
 
 pub use ingest::{Figures, ingest};
+pub use ledger::{LedgerFigures, LedgerShape, ledger};
 pub use workload::Size;
 
 use crate::engine::EngineError;
+use crate::ledger::{AccountNameError, KeyError, TransactionError};
 use crate::rules::program::ProgramIdError;
 use crate::rules::statement::NameError;
 use crate::store::StoreError;
+use crate::store::ledger::LedgerError;
 use crate::supervise::SuperviseError;
 
 /// Why nothing was measured.
@@ -53,6 +59,9 @@ pub enum BenchError {
     /// The name of the workload's program.
     #[error("the workload has an unusable name: {0}")]
     Program(#[from] ProgramIdError),
+    /// The ledger.
+    #[error("the ledger: {0}")]
+    Ledger(Box<LedgerError>),
     /// A report was not taken.
     #[error("the engine refused a report as {0}: nothing was measured")]
     Refused(Refusal),
@@ -85,4 +94,28 @@ pub enum BenchError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<LedgerError> for BenchError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(Box::new(error))
+    }
+}
+
+impl From<AccountNameError> for BenchError {
+    fn from(error: AccountNameError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
+}
+
+impl From<KeyError> for BenchError {
+    fn from(error: KeyError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
+}
+
+impl From<TransactionError> for BenchError {
+    fn from(error: TransactionError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
 }

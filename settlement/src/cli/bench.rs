@@ -1,5 +1,7 @@
 //! `gridtally bench …`: how fast the engine is on this machine.
 
+mod ledger;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,12 +24,14 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Reports from MQTT to durable, beside signature verification alone and bulk insert alone.
     Ingest(IngestArgs),
+    /// Posting to the ledger, single and batched, beside the bare insert of the same rows.
+    Ledger(IngestArgs),
 }
 
-/// How ingest is measured.
+/// How it is measured.
 #[derive(Debug, Args)]
 pub struct IngestArgs {
-    /// Only see that it works: a few reports of each size.
+    /// Only see that it works: a few of each size.
     #[arg(long)]
     pub quick: bool,
     /// Where the scratch database is made; take a disk like the engine's.
@@ -54,7 +58,10 @@ pub enum BenchCommandError {
 /// # Errors
 /// [`BenchCommandError`] as a sentence.
 pub fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), BenchCommandError> {
-    let BenchCommand::Ingest(args) = &args.command;
+    let args = match &args.command {
+        BenchCommand::Ingest(args) => args,
+        BenchCommand::Ledger(args) => return ledger::run(args, out),
+    };
     let figures = ingest(&sizes(args.quick), &args.scratch, |what| {
         eprintln!("bench: {what}")
     })?;
