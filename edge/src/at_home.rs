@@ -254,9 +254,11 @@ fn portrait(
         clock: match facts.clock {
             ClockState::Synchronised => ClockHealth::Trusted,
             ClockState::FreeRunning => {
-                ClockHealth::Doubtful("nothing says that the clock is set by the network".to_owned())
+                ClockHealth::Doubtful("nothing says that the network sets it".to_owned())
             }
-            ClockState::Unknown => ClockHealth::Doubtful("the clock cannot be trusted".to_owned()),
+            ClockState::Unknown => {
+                ClockHealth::Doubtful("it cannot be trusted, so the battery takes part in nothing".to_owned())
+            }
         },
         power,
         gateway: before.gateway,
@@ -322,7 +324,7 @@ fn event(record: &EventRecord, power: &PowerFlows) -> EventState {
         decision: match (&record.because, record.is_accepted) {
             (Some(why), false) => Decision::Declined(sentence(*why).to_owned()),
             (None, false) => Decision::Declined("the agent declined it".to_owned()),
-            (Some(why), true) => Decision::TakesPart(format!("it ended early: {}", sentence(*why))),
+            (Some(why), true) => Decision::EndedEarly(sentence(*why).to_owned()),
             (None, true) => Decision::TakesPart("it is within what you allow".to_owned()),
         },
         stage: match record.progress {
