@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{AgentConfig, DeviceConfig, DeviceKind};
+use crate::config::{AgentConfig, DeviceConfig, DeviceKind, Zone};
 use crate::device::Snapshot;
 use crate::history::{Energies, Entry, History, HistoryError};
 use crate::outbox::{EventRecord, Outbox, OutboxError, Pending, Progress};
@@ -89,7 +89,10 @@ impl AtHome {
         if config.page.is_none() && config.home_assistant.is_none() {
             return Ok(None);
         }
-        let zone = config.page.as_ref().map_or(chrono_tz::Tz::UTC, |page| page.zone);
+        let zone = config
+            .page
+            .as_ref()
+            .map_or_else(Zone::utc, |page| page.zone.clone());
         let history = History::open(&config.gateway.data.join(HISTORY), zone)?;
         let history = Arc::new(Mutex::new(history));
         let (state, watched) = watch::channel(HomeState::unknown(Timestamp::EPOCH, gateway));
