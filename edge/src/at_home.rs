@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{AgentConfig, DeviceConfig, DeviceKind};
+use crate::config::{AgentConfig, DeviceConfig, DeviceKind, Zone};
 use crate::device::Snapshot;
 use crate::history::{Energies, Entry, History, HistoryError};
 use crate::outbox::{EventRecord, Outbox, OutboxError, Pending, Progress};
@@ -90,7 +90,10 @@ impl AtHome {
         if config.page.is_none() && config.home_assistant.is_none() {
             return Ok(None);
         }
-        let zone = config.page.as_ref().map_or(chrono_tz::Tz::UTC, |page| page.zone);
+        let zone = config
+            .page
+            .as_ref()
+            .map_or_else(Zone::utc, |page| page.zone.clone());
         let history = History::open(&config.gateway.data.join(HISTORY), zone)?;
         let history = Arc::new(Mutex::new(history));
         let (state, watched) = watch::channel(HomeState::unknown(Timestamp::EPOCH, gateway));
@@ -255,9 +258,11 @@ fn portrait(
         clock: match facts.clock {
             ClockState::Synchronised => ClockHealth::Trusted,
             ClockState::FreeRunning => {
-                ClockHealth::Doubtful("nothing says that the clock is set by the network".to_owned())
+                ClockHealth::Doubtful("nothing says that the network sets it".to_owned())
             }
-            ClockState::Unknown => ClockHealth::Doubtful("the clock cannot be trusted".to_owned()),
+            ClockState::Unknown => {
+                ClockHealth::Doubtful("it cannot be trusted, so the battery takes part in nothing".to_owned())
+            }
         },
         power,
         gateway: before.gateway,
@@ -332,7 +337,7 @@ fn event(record: &EventRecord, power: &PowerFlows) -> EventState {
         decision: match (&record.because, record.is_accepted) {
             (Some(why), false) => Decision::Declined(sentence(*why).to_owned()),
             (None, false) => Decision::Declined("the agent declined it".to_owned()),
-            (Some(why), true) => Decision::TakesPart(format!("it ended early: {}", sentence(*why))),
+            (Some(why), true) => Decision::EndedEarly(sentence(*why).to_owned()),
             (None, true) => Decision::TakesPart("it is within what you allow".to_owned()),
         },
         stage: match record.progress {

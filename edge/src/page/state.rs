@@ -194,6 +194,8 @@ pub enum EventTarget {
 pub enum Decision {
     /// The home takes part; why, in a sentence.
     TakesPart(String),
+    /// It took part, and no longer does; why, in a sentence.
+    EndedEarly(String),
     /// It does not; why, in a sentence.
     Declined(String),
 }

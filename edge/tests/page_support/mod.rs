@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gridtally_edge::config::PageConfig;
+use gridtally_edge::config::{PageConfig, Zone};
 use gridtally_edge::history::{Energies, Entry, History};
 use gridtally_edge::page::earned::Earned;
 use gridtally_edge::page::metrics::Registry;
@@ -32,7 +32,10 @@ use tokio::time::timeout;
 /// Long enough for a machine under load; nothing waits for it when all is well.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "correct horse battery";
-const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
+
+fn berlin() -> Zone {
+    Zone::load("Europe/Berlin").unwrap()
+}
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -219,7 +222,7 @@ impl Served {
     pub async fn start_with(settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config: PageConfig = toml::from_str(&format!("zone = \"Europe/Berlin\"\n{settings}")).unwrap();
-        let mut history = History::open(&directory.path().join("history.sqlite"), ZONE).unwrap();
+        let mut history = History::open(&directory.path().join("history.sqlite"), berlin()).unwrap();
         fill(&mut history);
         let passwords = PasswordStore::new(directory.path());
         let code = passwords.code().unwrap().unwrap();
