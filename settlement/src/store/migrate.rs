@@ -32,6 +32,8 @@ const MIGRATIONS: &[Migration] = &[
         number: 4,
         name: "statements_sent",
         sql: include_str!("migrations/0004_statements_sent.sql"),
+    },
+    Migration {
         number: 5,
         name: "ledger_two_phase",
         sql: include_str!("migrations/0005_ledger_two_phase.sql"),
