@@ -100,7 +100,7 @@ pub(in crate::device::bus) fn is_of_tls(error: &io::Error) -> bool {
 }
 
 /// The error of this kind somewhere below: I/O errors hide what they hold from `source`.
-fn within<'e, E: Error + 'static>(error: &'e io::Error) -> Option<&'e E> {
+fn within<E: Error + 'static>(error: &io::Error) -> Option<&E> {
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
         if let Some(found) = error.downcast_ref::<E>() {
