@@ -13,6 +13,7 @@ use gridtally_protocol::statement::{SiteStatement, ZeroReason};
 use gridtally_settlement::dispatch::statements::{Settled, part};
 use gridtally_settlement::dispatch::{Announcement, announce};
 use gridtally_settlement::engine::engine_key;
+use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{SettlementOutcome, settle};
 use gridtally_settlement::rules;
 use proptest::prelude::*;
@@ -37,7 +38,15 @@ fn settled(room: &mut Room) -> SettlementOutcome {
     let key = engine_key(&room.options.data).unwrap();
     let bundle = room.options.data.join("bundle.txt");
     let event = "tuesday".parse().unwrap();
-    settle(&mut room.store, &key, &event, at(SETTLED_AT), &bundle).unwrap()
+    settle(
+        &mut room.store,
+        &key,
+        &event,
+        at(SETTLED_AT),
+        Patience::None,
+        &bundle,
+    )
+    .unwrap()
 }
 
 fn holds(home: &Home, statement: &Signed<SiteStatement>) -> Sealed {

@@ -16,6 +16,7 @@ use gridtally_protocol::time::Timestamp;
 use serde_json::json;
 
 use crate::ledger::{AccountName, Transaction};
+use crate::proofs::patience::Patience;
 use crate::proofs::settle::{SettlementError, SettlementOutcome, settle};
 use crate::rules::document::DocumentError;
 use crate::rules::program::{Program, ProgramId};
@@ -137,6 +138,9 @@ pub struct SettleArgs {
     /// Where to write the bundle, by which anyone can check the payment (default: EVENT.bundle)
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+    /// Do not wait for sites that have not reported beyond the event's end: they earn nothing by this statement
+    #[arg(long)]
+    pub early: bool,
     /// Print JSON: the statement, the transaction and what was refused
     #[arg(long)]
     pub json: bool,
@@ -389,7 +393,12 @@ pub fn run_settle(
         .bundle
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}.bundle", args.event)));
-    let outcome = settle(store, key, &args.event, now, &bundle).map_err(empty_escrow)?;
+    let patience = if args.early {
+        Patience::None
+    } else {
+        Patience::Deadline
+    };
+    let outcome = settle(store, key, &args.event, now, patience, &bundle).map_err(empty_escrow)?;
     let SettlementOutcome {
         new,
         settled_at,

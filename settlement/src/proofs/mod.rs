@@ -38,5 +38,6 @@ pub mod evidence;
 pub mod judge;
 pub mod merkle;
 pub mod netting;
+pub mod patience;
 pub mod settle;
 pub mod verify;
