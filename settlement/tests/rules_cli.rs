@@ -5,7 +5,8 @@ mod london;
 use std::path::PathBuf;
 
 use clap::Parser;
-use gridtally_settlement::cli::rules::{RulesArgs, RulesError, run};
+use gridtally_settlement::cli::rules::{CaseError, RulesArgs, RulesError, run};
+use gridtally_settlement::rules::baseline::PRESETS;
 use serde_json::Value;
 
 #[derive(Parser)]
@@ -179,11 +180,10 @@ fn a_rule_of_ones_own_is_read_from_a_file() {
 #[test]
 fn the_presets_are_listed() {
     let list = rules(&["presets"]).unwrap();
-    assert_eq!(list.lines().count(), 8);
-    assert!(
-        list.starts_with("caiso_style_10_10     Mean of the last 10 like days"),
-        "{list}"
-    );
+    assert_eq!(list.lines().count(), PRESETS.len());
+    let mut words = list.lines().next().unwrap().split("  ");
+    assert_eq!(words.next(), Some("caiso_style_10_10"), "{list}");
+    assert!(list.contains("  Mean of the last 10 like days, times"), "{list}");
 }
 
 #[test]
@@ -217,5 +217,5 @@ fn what_is_wrong_is_said_with_the_file_and_the_line() {
     );
     let empty = files.write("empty.csv", "start,kwh\n").display().to_string();
     let error = rules(&baseline_args("unadj_10_10", &empty, "2013-01-16T17:10/PT2H")).unwrap_err();
-    assert!(matches!(error, RulesError::Frame(_)), "{error}");
+    assert!(matches!(error, RulesError::Case(CaseError::Frame(_))), "{error}");
 }

@@ -1,0 +1,97 @@
+use super::*;
+
+#[test]
+fn every_preset_reads_and_bears_its_own_name() {
+    for (name, _) in PRESETS {
+        assert_eq!(BaselineRule::preset(name).unwrap().id, *name);
+    }
+}
+
+#[test]
+fn an_unknown_preset_is_refused_with_the_known_names() {
+    let error = BaselineRule::preset("caiso").unwrap_err().to_string();
+    assert!(
+        error.contains("\"caiso\"") && error.contains("caiso_style_10_10"),
+        "{error}"
+    );
+}
+
+#[test]
+fn all_mistakes_are_named_at_once_with_their_lines() {
+    let text = r#"id = "Bad Name"
+lookback_days = 0
+select = "some"
+weekday = { look_for = 10, keep = 11, minimum = 5 }
+other = { look_for = 4, keep = 4 }
+colour = "green"
+[adjustment]
+kind = "ratio"
+cap = ["1.2", "0.8"]
+windows = [{ anchor = "before_start", from_minutes = 60, to_minutes = 240, extra = 1 }]
+"#;
+    let error = BaselineRule::from_toml("mine.toml", text).unwrap_err();
+    let found: Vec<_> = error.mistakes.iter().map(|m| (m.line, m.key.as_str())).collect();
+    let expected = [
+        (1, "id"),
+        (2, "lookback_days"),
+        (3, "select"),
+        (4, "weekday.keep"),
+        (5, "other.minimum"),
+        (6, "colour"),
+        (9, "adjustment.cap"),
+        (10, "adjustment.windows[0].to_minutes"),
+        (10, "adjustment.windows[0].extra"),
+    ];
+    assert_eq!(found, expected, "{error}");
+}
+
+#[test]
+fn the_hash_depends_on_what_a_rule_does() {
+    let rule = BaselineRule::preset("caiso_style_10_10").unwrap();
+    let mut other = rule.clone();
+    assert_eq!(rule.hash(), other.hash());
+    other.lookback_days = 44;
+    assert_ne!(rule.hash(), other.hash());
+}
+
+/// Statements that are out there name these hashes.
+#[test]
+fn the_first_presets_keep_their_hashes() {
+    let hashes = [
+        (
+            "caiso_style_10_10",
+            "46ea85f74d2ca848344b2ff5f86147828fa199c0004f22af652b9f7f6efb7210",
+        ),
+        (
+            "caiso_style_5_10_res",
+            "e562a06daf64d88e45e6862b74bc1480d80f25788277882265353d43ed530f67",
+        ),
+        (
+            "dfs_style_bl01",
+            "05013c7ebe81f57d5335c44be6e261faf51cfc92c0304f3974232e751937ab05",
+        ),
+        (
+            "ercot_style_mid8_10",
+            "ee9e59168b1b713745388d2857a671f690bae24dcda06b388a3a51caa1e96327",
+        ),
+        (
+            "miso_style_10_10",
+            "4e165ffae35093d4fcf61c6bf661cd02f20702f60f27858e6f9753f542621445",
+        ),
+        (
+            "nyiso_style_5_10",
+            "7c99b6a80247f66461a93212fb02d9db1afa8e27afd33ceed907058962397731",
+        ),
+        (
+            "pjm_style_h4o5_saa",
+            "64b94d6babba319130b3e810c67a934f01c2669ea24383dc4a5dfd632018ae50",
+        ),
+        (
+            "unadj_10_10",
+            "f4bbcdc05a920789e28f5f921e6b13af6343de2fb3dd8009a08773110047eb86",
+        ),
+    ];
+    for (name, hash) in hashes {
+        assert_eq!(BaselineRule::preset(name).unwrap().hash(), hash, "{name}");
+    }
+}
