@@ -24,7 +24,11 @@ fn plain(days: u32) -> BaselineRule {
 }
 
 fn raw(explanation: &Explanation) -> Vec<(&str, u32, Ratio)> {
-    explanation.intervals.iter().map(|i| (i.clock.as_str(), i.readings, i.raw)).collect()
+    explanation
+        .intervals
+        .iter()
+        .map(|i| (i.clock.as_str(), i.readings, i.raw))
+        .collect()
 }
 
 // Los Angeles, Sunday 2026-03-08: at 02:00 the clock jumps to 03:00. Saturday 03-07 begins at 08:00Z (hour 0), Sunday
@@ -40,7 +44,10 @@ fn in_los_angeles_in_spring_the_hour_that_is_skipped_has_one_value_fewer() {
     // 02:00: hour 2 of Saturday; there is none on Sunday. The mean of one value is 2.
     // 03:00: hour 3 of Saturday; on Sunday 00:00 is hour 24, 01:00 is 25, and 03:00 follows at once as hour 26.
     //        (3 + 26) / 2 = 29/2.
-    assert_eq!(raw(&e), [("02:00", 1, Ratio::whole(2)), ("03:00", 2, ratio(29, 2))]);
+    assert_eq!(
+        raw(&e),
+        [("02:00", 1, Ratio::whole(2)), ("03:00", 2, ratio(29, 2))]
+    );
 }
 
 #[test]
@@ -50,7 +57,10 @@ fn in_los_angeles_in_spring_an_event_across_the_jump_has_two_hours_on_the_clock(
     let site = Site::with(readings("2026-03-07T08:00:00Z", 0..40));
     let e = explanation(site.under(&plain(1), &event));
     // Saturday's 01:00 is hour 1, its 03:00 is hour 3. Its 02:00 is not compared with anything.
-    assert_eq!(raw(&e), [("01:00", 1, Ratio::whole(1)), ("03:00", 1, Ratio::whole(3))]);
+    assert_eq!(
+        raw(&e),
+        [("01:00", 1, Ratio::whole(1)), ("03:00", 1, Ratio::whole(3))]
+    );
 }
 
 // Los Angeles, Sunday 2026-11-01: at 02:00 summer time the clock goes back to 01:00. Saturday 10-31 begins at 07:00Z
@@ -96,7 +106,10 @@ fn where_a_weighted_day_lacks_the_hour_the_others_share_its_weight() {
     let site = Site::with(readings("2026-03-07T08:00:00Z", 0..200));
     let e = explanation(site.under(&rule, &event));
     // 02:00: only Saturday has it: 1/4 × 2 over a weight of 1/4 is 2. 03:00: 3/4 × 26 + 1/4 × 3 = 81/4.
-    assert_eq!(raw(&e), [("02:00", 1, Ratio::whole(2)), ("03:00", 2, ratio(81, 4))]);
+    assert_eq!(
+        raw(&e),
+        [("02:00", 1, Ratio::whole(2)), ("03:00", 2, ratio(81, 4))]
+    );
 }
 
 // London, Sunday 2026-10-25: at 02:00 summer time the clock goes back to 01:00. Saturday 10-24 begins at 23:00Z on the
@@ -107,7 +120,10 @@ fn in_london_in_autumn_a_window_over_the_repeated_hour_compares_each_with_the_sa
     let rule = preset_with(
         "miso_style_10_10",
         &[
-            ("look_for = 4\nkeep = 4\nminimum = 4", "look_for = 1\nkeep = 1\nminimum = 1"),
+            (
+                "look_for = 4\nkeep = 4\nminimum = 4",
+                "look_for = 1\nkeep = 1\nminimum = 1",
+            ),
             ("cap = [\"0.8\", \"1.2\"]\n", ""),
         ],
     );
@@ -118,9 +134,15 @@ fn in_london_in_autumn_a_window_over_the_repeated_hour_compares_each_with_the_sa
     let e = explanation(site.under(&rule, &event));
     let applied = e.adjustment.as_ref().unwrap();
     // A = 25 + 26 + 27 = 78. B = 1 + 1 + 2 = 4, Saturday's 01:00 twice. The factor is 78/4 = 39/2.
-    assert_eq!((applied.metered, applied.average), (Ratio::whole(78), Ratio::whole(4)));
+    assert_eq!(
+        (applied.metered, applied.average),
+        (Ratio::whole(78), Ratio::whole(4))
+    );
     // 03:00: Saturday's 3, times 39/2, is 117/2; half-even makes 58 of 58.5.
-    assert_eq!((e.intervals[0].exact, e.intervals[0].rounded.get()), (ratio(117, 2), 58));
+    assert_eq!(
+        (e.intervals[0].exact, e.intervals[0].rounded.get()),
+        (ratio(117, 2), 58)
+    );
 }
 
 // London, Sunday 2026-03-29: at 01:00 the clock jumps to 02:00. Saturday 03-28 begins at 00:00Z (hour 0), Sunday at
@@ -131,8 +153,14 @@ fn in_london_in_spring_a_window_over_the_jump_has_the_hours_that_the_clock_showe
     let rule = preset_with(
         "dfs_style_bl01",
         &[
-            ("look_for = 4\nkeep = 4\nminimum = 1", "look_for = 1\nkeep = 1\nminimum = 1"),
-            ("from_minutes = 240, to_minutes = 60", "from_minutes = 180, to_minutes = 0"),
+            (
+                "look_for = 4\nkeep = 4\nminimum = 1",
+                "look_for = 1\nkeep = 1\nminimum = 1",
+            ),
+            (
+                "from_minutes = 240, to_minutes = 60",
+                "from_minutes = 180, to_minutes = 0",
+            ),
         ],
     );
     // Sunday, 04:00 to 05:00 summer time = 03:00Z to 04:00Z. The window is 00:00Z to 03:00Z: 00:00, 02:00 and 03:00.
@@ -141,9 +169,15 @@ fn in_london_in_spring_a_window_over_the_jump_has_the_hours_that_the_clock_showe
     let e = explanation(site.under(&rule, &event));
     let applied = e.adjustment.as_ref().unwrap();
     // A = 24 + 25 + 26 = 75. B = 0 + 2 + 3 = 5. (75 − 5) / 3 = 70/3.
-    assert_eq!((applied.metered, applied.average), (Ratio::whole(75), Ratio::whole(5)));
+    assert_eq!(
+        (applied.metered, applied.average),
+        (Ratio::whole(75), Ratio::whole(5))
+    );
     // 04:00: Saturday's 4 + 70/3 = 82/3, about 27.33.
-    assert_eq!((e.intervals[0].exact, e.intervals[0].rounded.get()), (ratio(82, 3), 27));
+    assert_eq!(
+        (e.intervals[0].exact, e.intervals[0].rounded.get()),
+        (ratio(82, 3), 27)
+    );
 }
 
 #[test]

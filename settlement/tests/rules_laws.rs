@@ -323,11 +323,9 @@ fn rule_and_values() -> impl Strategy<Value = (BaselineRule, Vec<i64>)> {
 }
 
 fn friday_evening(rule: &BaselineRule) -> Frame {
-    Frame::new(
-        rule,
-        &calendar(chrono_tz::UTC, "2026-07-17T17:00:00Z", "2026-07-17T19:00:00Z"),
-    )
-    .unwrap()
+    let mut event = calendar(chrono_tz::UTC, "2026-07-17T17:00:00Z", "2026-07-17T19:00:00Z");
+    event.notified = Some(at("2026-07-17T12:30:00Z"));
+    Frame::new(rule, &event).unwrap()
 }
 
 const FIRST_DAY: &str = "2026-06-23T00:00:00Z";

@@ -4,12 +4,11 @@ mod hourly;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_settlement::rules::baseline::{
-    BaselineRule, FrameError, Frame, Lack, NO_DAY_TYPE, Verdict,
-};
+use gridtally_settlement::rules::baseline::{BaselineRule, Frame, FrameError, Lack, NO_DAY_TYPE, Verdict};
 use gridtally_settlement::rules::exact::Ratio;
 use hourly::{
-    Site, at, calendar, chosen, date, explanation, friday, july, kwh, preset_with, ratio, readings, refusal, verdict,
+    Site, at, calendar, chosen, date, explanation, friday, july, kwh, preset_with, ratio, readings, refusal,
+    verdict,
 };
 
 fn preset(name: &str) -> BaselineRule {
@@ -21,7 +20,10 @@ fn whole(values: [i128; 2]) -> Vec<Ratio> {
 }
 
 /// Two kWh an hour on every day but the 17th, on which the event's hours have one.
-fn steady() -> Vec<(gridtally_protocol::time::Interval, gridtally_protocol::quantity::MilliwattHours)> {
+fn steady() -> Vec<(
+    gridtally_protocol::time::Interval,
+    gridtally_protocol::quantity::MilliwattHours,
+)> {
     july((1..=16).map(|d| (d, 2, 2)).chain([(17, 1, 2)]))
 }
 
@@ -57,7 +59,14 @@ fn without_the_event_days_temperature_there_is_no_weather_match() {
 #[test]
 fn the_highest_days_are_weighted_in_their_order() {
     // Saturday the 18th; of the last five other days (11, 12, 4, 5 and 6 as a holiday) the highest are 9, 6 and 3 kWh.
-    let values = [(11, 3, 1), (12, 9, 1), (4, 1, 1), (5, 6, 1), (6, 2, 1), (18, 1, 1)];
+    let values = [
+        (11, 3, 1),
+        (12, 9, 1),
+        (4, 1, 1),
+        (5, 6, 1),
+        (6, 2, 1),
+        (18, 1, 1),
+    ];
     let mut event = calendar(chrono_tz::UTC, "2026-07-18T17:00:00Z", "2026-07-18T19:00:00Z");
     event.holidays.insert(date("2026-07-06"));
     // The windows reach until 23:00.
@@ -72,7 +81,16 @@ fn the_highest_days_are_weighted_in_their_order() {
 #[test]
 fn too_few_days_are_filled_up_from_the_highest_event_days_where_the_rule_says_so() {
     // Three like days (14, 15, 16); event days with 5, 9, 7 and 9 kWh on the 13th, 10th, 9th and 8th.
-    let values = [(16, 2, 1), (15, 2, 1), (14, 2, 1), (13, 5, 1), (10, 9, 1), (9, 7, 1), (8, 9, 1), (17, 1, 1)];
+    let values = [
+        (16, 2, 1),
+        (15, 2, 1),
+        (14, 2, 1),
+        (13, 5, 1),
+        (10, 9, 1),
+        (9, 7, 1),
+        (8, 9, 1),
+        (17, 1, 1),
+    ];
     let site = Site::with(july(values));
     let mut event = friday();
     event.event_days = [13, 10, 9, 8].map(|d| date(&format!("2026-07-{d:02}"))).into();
@@ -92,11 +110,19 @@ fn too_few_days_are_filled_up_from_the_highest_event_days_where_the_rule_says_so
 
 #[test]
 fn a_rule_may_insist_on_all_the_days_that_it_looks_for() {
-    let rule = preset_with("unadj_10_10", &[("select = \"all\"", "select = \"all\"\nshortfall = \"none\"")]);
+    let rule = preset_with(
+        "unadj_10_10",
+        &[("select = \"all\"", "select = \"all\"\nshortfall = \"none\"")],
+    );
     let site = Site::with(july((6..=17).map(|d| (d, 2, 2))));
     let none = refusal(site.under(&rule, &friday()));
     assert_eq!((none.lacking, none.found, none.needed), (Lack::Days, 9, 10));
-    assert!(Site::with(july((3..=17).map(|d| (d, 2, 2)))).under(&rule, &friday()).explanation().is_some());
+    assert!(
+        Site::with(july((3..=17).map(|d| (d, 2, 2))))
+            .under(&rule, &friday())
+            .explanation()
+            .is_some()
+    );
 }
 
 #[test]
@@ -117,13 +143,19 @@ fn saturdays_sundays_and_holidays_are_told_apart_where_the_rule_does() {
 fn a_day_that_the_rule_does_not_speak_of_has_no_baseline() {
     let sunday = calendar(chrono_tz::UTC, "2026-07-19T17:00:00Z", "2026-07-19T19:00:00Z");
     let none = refusal(Site::with(steady()).under(&preset("aemo_style_business"), &sunday));
-    assert_eq!((none.lacking, none.day_type.as_str()), (Lack::DayType, NO_DAY_TYPE));
+    assert_eq!(
+        (none.lacking, none.day_type.as_str()),
+        (Lack::DayType, NO_DAY_TYPE)
+    );
     assert!(none.candidates.is_empty());
 }
 
 #[test]
 fn a_control_group_is_the_mean_of_those_sites_that_lack_nothing() {
-    let rule = preset_with("caiso_style_control_group", &[("controls_minimum = 150", "controls_minimum = 2")]);
+    let rule = preset_with(
+        "caiso_style_control_group",
+        &[("controls_minimum = 150", "controls_minimum = 2")],
+    );
     // 2 and 4 kWh outside of the event, 3 and 6 in it; the site itself uses 3.3 times more outside.
     let mut site = Site::with(july([(17, 1, 10)]));
     let incomplete: Vec<_> = july([(17, 50, 50)]).into_iter().skip(18).collect();
@@ -147,8 +179,14 @@ fn a_firm_level_is_a_power_that_site_or_rule_states() {
     let mut site = Site::with(steady());
     let none = refusal(site.under(&preset("naesb_style_maximum_base_load"), &friday()));
     assert_eq!(none.lacking, Lack::FirmLevel);
-    let stated = preset_with("naesb_style_maximum_base_load", &[("\"firm_level\"", "\"firm_level\"\nlevel_kw = \"2.5\"")]);
-    assert_eq!(kwh(&explanation(site.under(&stated, &friday()))), [ratio(5, 2), ratio(5, 2)]);
+    let stated = preset_with(
+        "naesb_style_maximum_base_load",
+        &[("\"firm_level\"", "\"firm_level\"\nlevel_kw = \"2.5\"")],
+    );
+    assert_eq!(
+        kwh(&explanation(site.under(&stated, &friday()))),
+        [ratio(5, 2), ratio(5, 2)]
+    );
     site.level_kw = Some(Ratio::whole(4));
     let e = explanation(site.under(&stated, &friday()));
     assert_eq!(kwh(&e), whole([4, 4]));
@@ -156,7 +194,10 @@ fn a_firm_level_is_a_power_that_site_or_rule_states() {
     let mut halves = friday();
     halves.length = gridtally_protocol::time::IntervalLength::HALF_HOUR;
     site.readings.clear();
-    assert_eq!(kwh(&explanation(site.under(&stated, &halves))), whole([2; 2]).repeat(2));
+    assert_eq!(
+        kwh(&explanation(site.under(&stated, &halves))),
+        whole([2; 2]).repeat(2)
+    );
 }
 
 #[test]
@@ -170,7 +211,10 @@ fn meter_before_meter_after_takes_the_hour_before_the_start() {
     assert_eq!(kwh(&e), [ratio(83, 5), ratio(83, 5)]);
     let until_eight = Site::with(site.readings.into_iter().take(20).collect());
     let none = refusal(until_eight.under(&preset("pjm_style_same_day_3_2"), &friday()));
-    assert_eq!((none.lacking, none.found, none.needed), (Lack::WindowReadings, 3, 5));
+    assert_eq!(
+        (none.lacking, none.found, none.needed),
+        (Lack::WindowReadings, 3, 5)
+    );
 }
 
 #[test]
@@ -198,16 +242,30 @@ fn of_a_batterys_output_only_what_stays_on_the_site_counts() {
         &[("\"excluded\"", "\"counted\""), ("\"zero\"", "\"counted\"")],
     );
     // (8 × −1 − 2 + 3) / 10 = −7/10
-    assert_eq!(kwh(&explanation(site.under(&counted, &friday()))), [ratio(-7, 10), ratio(-7, 10)]);
+    assert_eq!(
+        kwh(&explanation(site.under(&counted, &friday()))),
+        [ratio(-7, 10), ratio(-7, 10)]
+    );
 }
 
 #[test]
 fn a_missing_reading_is_the_mean_of_a_sample_that_is_large_enough() {
-    let rule = preset_with("naesb_style_type_2_sampled", &[("sample_minimum = 5", "sample_minimum = 2")]);
-    let without = |r: Vec<_>, start: &str| r.into_iter().filter(|(i, _): &(gridtally_protocol::time::Interval, _)| i.start() != at(start)).collect::<Vec<_>>();
+    let rule = preset_with(
+        "naesb_style_type_2_sampled",
+        &[("sample_minimum = 5", "sample_minimum = 2")],
+    );
+    let without = |r: Vec<_>, start: &str| {
+        r.into_iter()
+            .filter(|(i, _): &(gridtally_protocol::time::Interval, _)| i.start() != at(start))
+            .collect::<Vec<_>>()
+    };
     let mut site = Site::with(without(steady(), "2026-07-15T17:00:00Z"));
     let sample = july((1..=17).map(|d| (d, 5, 5)));
-    site.others = vec![sample.clone(), july((1..=17).map(|d| (d, 8, 8))), without(sample, "2026-07-15T17:00:00Z")];
+    site.others = vec![
+        sample.clone(),
+        july((1..=17).map(|d| (d, 8, 8))),
+        without(sample, "2026-07-15T17:00:00Z"),
+    ];
     let e = explanation(site.under(&rule, &friday()));
     // 17:00 on the 15th is (5 + 8) / 2: nine times 2 and once 13/2 make 49/20.
     assert_eq!(verdict(&e, 15), Verdict::Chosen);
@@ -255,7 +313,10 @@ fn a_notification_that_is_unknown_or_out_of_order_is_refused() {
     assert_eq!(Frame::new(&rule, &event), Err(FrameError::NotNotified));
     for notified in ["2026-07-17T17:00:01Z", "2026-07-10T16:59:59Z"].map(at) {
         event.notified = Some(notified);
-        let refused = FrameError::Notification { start: event.start, notified };
+        let refused = FrameError::Notification {
+            start: event.start,
+            notified,
+        };
         assert_eq!(Frame::new(&rule, &event), Err(refused));
     }
 }
@@ -264,7 +325,10 @@ fn a_notification_that_is_unknown_or_out_of_order_is_refused() {
 fn an_addend_is_capped_in_kilowatts_or_by_a_share_of_the_average() {
     let site = Site::with(july((1..=16).map(|d| (d, 4, 2)).chain([(17, 1, 9)])));
     let with = |cap: &str| {
-        let rule = preset_with("dfs_style_bl01", &[("kind = \"additive\"", &format!("kind = \"additive\"\n{cap}"))]);
+        let rule = preset_with(
+            "dfs_style_bl01",
+            &[("kind = \"additive\"", &format!("kind = \"additive\"\n{cap}"))],
+        );
         explanation(site.under(&rule, &friday()))
     };
     // Uncapped 9 − 2 = 7 kWh an hour.
@@ -283,7 +347,10 @@ fn a_site_that_feeds_in_gets_no_uncapped_ratio() {
     site.net_metered = true;
     let uncapped = preset_with("caiso_style_10_10", &[("cap = [\"0.8\", \"1.2\"]\n", "")]);
     assert_eq!(refusal(site.under(&uncapped, &friday())).lacking, Lack::RatioCap);
-    assert_eq!(kwh(&explanation(site.under(&preset("caiso_style_10_10"), &friday()))), [ratio(12, 5), ratio(12, 5)]);
+    assert_eq!(
+        kwh(&explanation(site.under(&preset("caiso_style_10_10"), &friday()))),
+        [ratio(12, 5), ratio(12, 5)]
+    );
     site.net_metered = false;
     assert_eq!(kwh(&explanation(site.under(&uncapped, &friday()))), whole([3, 3]));
 }
@@ -301,29 +368,54 @@ fn too_many_recent_days_without_readings_are_a_refusal_of_their_own() {
     };
     assert_eq!(kwh(&explanation(of(20))), whole([2, 2]));
     let none = refusal(of(19));
-    assert_eq!((none.lacking, none.found, none.needed), (Lack::RecentDays, 14, 15));
+    assert_eq!(
+        (none.lacking, none.found, none.needed),
+        (Lack::RecentDays, 14, 15)
+    );
 }
 
 #[test]
 fn another_rule_may_stand_in_and_says_what_for() {
     let site = Site::with(july((15..=17).map(|d| (d, 2, 2))));
-    let (first, second) = (preset("caiso_style_10_10"), preset("naesb_style_meter_before_after"));
+    let (first, second) = (
+        preset("caiso_style_10_10"),
+        preset("naesb_style_meter_before_after"),
+    );
     let outcome = site.under(&first, &friday());
     let e = explanation(outcome.or_else(|| Ok(site.under(&second, &friday()))).unwrap());
     assert_eq!(e.rule, "naesb_style_meter_before_after");
-    assert_eq!(e.instead_of.map(|none| (none.rule, none.found)), Some(("caiso_style_10_10".to_owned(), 2)));
+    assert_eq!(
+        e.instead_of.map(|none| (none.rule, none.found)),
+        Some(("caiso_style_10_10".to_owned(), 2))
+    );
     let nothing = Site::with(Vec::new());
     let outcome = nothing.under(&first, &friday());
     let none = refusal(outcome.or_else(|| Ok(nothing.under(&second, &friday()))).unwrap());
-    assert_eq!((none.lacking, none.fallback.map(|n| n.lacking)), (Lack::Days, Some(Lack::WindowReadings)));
+    assert_eq!(
+        (none.lacking, none.fallback.map(|n| n.lacking)),
+        (Lack::Days, Some(Lack::WindowReadings))
+    );
 }
 
 #[test]
 fn outages_are_left_out_also_where_event_days_are_filled_in() {
-    let values = [(16, 2, 1), (15, 2, 1), (14, 2, 1), (13, 5, 1), (10, 9, 1), (9, 7, 1), (17, 1, 1)];
+    let values = [
+        (16, 2, 1),
+        (15, 2, 1),
+        (14, 2, 1),
+        (13, 5, 1),
+        (10, 9, 1),
+        (9, 7, 1),
+        (17, 1, 1),
+    ];
     let mut site = Site::with(july(values));
     site.outage_days = BTreeSet::from([date("2026-07-10")]);
     let mut event = friday();
     event.event_days = [13, 10, 9].map(|d| date(&format!("2026-07-{d:02}"))).into();
-    assert_eq!(chosen(&explanation(site.under(&preset("caiso_style_10_10_filled"), &event))), [9, 13, 14, 15, 16]);
+    assert_eq!(
+        chosen(&explanation(
+            site.under(&preset("caiso_style_10_10_filled"), &event)
+        )),
+        [9, 13, 14, 15, 16]
+    );
 }

@@ -22,8 +22,16 @@ fn friday() -> EventCalendar {
 }
 
 fn rules() -> impl Strategy<Value = BaselineRule> {
-    let rules: Vec<_> = PRESETS.iter().map(|(name, _)| BaselineRule::preset(name).unwrap()).collect();
-    prop::sample::select(rules.into_iter().filter(|rule| rule.needs().is_empty()).collect::<Vec<_>>())
+    let rules: Vec<_> = PRESETS
+        .iter()
+        .map(|(name, _)| BaselineRule::preset(name).unwrap())
+        .collect();
+    prop::sample::select(
+        rules
+            .into_iter()
+            .filter(|rule| rule.needs().is_empty())
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn hours() -> impl Strategy<Value = Vec<i64>> {
@@ -40,7 +48,10 @@ fn with<T>(rule: &BaselineRule, values: &[i64], look: impl FnOnce(&Frame, &Worke
 
 fn mean(values: &[Ratio]) -> Ratio {
     let count = Ratio::whole(i128::try_from(values.len()).unwrap());
-    Ratio::checked_sum(values.iter().copied()).unwrap().checked_div(count).unwrap()
+    Ratio::checked_sum(values.iter().copied())
+        .unwrap()
+        .checked_div(count)
+        .unwrap()
 }
 
 proptest! {

@@ -134,16 +134,29 @@ impl Site {
 /// What became of a day of July 2026.
 pub fn verdict(explanation: &Explanation, day: u32) -> Verdict {
     let date = date(&format!("2026-07-{day:02}"));
-    explanation.candidates.iter().find(|c| c.date == date).unwrap().verdict
+    explanation
+        .candidates
+        .iter()
+        .find(|c| c.date == date)
+        .unwrap()
+        .verdict
 }
 
 /// The days of July 2026 that were chosen, oldest first.
 pub fn chosen(explanation: &Explanation) -> Vec<u32> {
-    explanation.chosen_days().into_iter().map(|d| chrono::Datelike::day(&d)).collect()
+    explanation
+        .chosen_days()
+        .into_iter()
+        .map(|d| chrono::Datelike::day(&d))
+        .collect()
 }
 
 /// The baseline of each interval in kWh.
 pub fn kwh(explanation: &Explanation) -> Vec<Ratio> {
     let million = Ratio::whole(1_000_000);
-    explanation.intervals.iter().map(|i| i.exact.checked_div(million).unwrap()).collect()
+    explanation
+        .intervals
+        .iter()
+        .map(|i| i.exact.checked_div(million).unwrap())
+        .collect()
 }
