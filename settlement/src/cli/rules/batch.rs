@@ -138,7 +138,7 @@ fn read_case(json: CaseJson) -> Result<Case, String> {
         .zone
         .parse()
         .map_err(|_| "zone is no zone of the IANA database".to_owned())?;
-    let seconds = json.interval_minutes.checked_mul(60).unwrap_or(u32::MAX);
+    let seconds = json.interval_minutes.saturating_mul(60);
     let length = IntervalLength::from_seconds(seconds).map_err(|e| format!("interval_minutes: {e}"))?;
     let days = [&json.holidays, &json.event_days, &json.outage_days];
     if json.others.len() > OTHERS_MAX || days.iter().any(|d| d.len() > DAYS_MAX) {

@@ -20,6 +20,7 @@ mod frame;
 mod rule;
 mod search;
 mod series;
+mod spans;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
