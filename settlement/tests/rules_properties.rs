@@ -95,13 +95,14 @@ proptest! {
                 mean(&values)
             };
             assert!(!weights, "Friday's rules weight nothing");
-            for (i, window) in worked.windows.iter().enumerate() {
+            let windows = worked.windows(frame);
+            for (i, window) in windows.iter().enumerate() {
                 assert_eq!(window.average, Some(averages(|d| &d.windows, i)));
             }
             let adjustment = explanation.adjustment.as_ref();
             if let Some(a) = adjustment {
-                let metered = Ratio::checked_sum(worked.windows.iter().map(|w| w.metered)).unwrap();
-                let average = Ratio::checked_sum(worked.windows.iter().filter_map(|w| w.average)).unwrap();
+                let metered = Ratio::checked_sum(windows.iter().map(|w| w.metered)).unwrap();
+                let average = Ratio::checked_sum(windows.iter().filter_map(|w| w.average)).unwrap();
                 assert_eq!((metered, average), (a.metered, a.average));
                 assert_eq!(a.capped, a.uncapped.is_some_and(|u| u != a.applied));
                 assert_eq!(a.undefined, a.uncapped.is_none());

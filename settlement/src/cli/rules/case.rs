@@ -102,8 +102,8 @@ impl Case {
         }
         Ok(Solved {
             days,
-            compared: worked.compared.into_iter().zip(worked.derived).collect(),
-            windows: worked.windows,
+            compared: worked.compared(&frame)?,
+            windows: worked.windows(&frame),
             outcome: worked.outcome,
         })
     }

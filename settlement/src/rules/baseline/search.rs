@@ -59,7 +59,7 @@ impl<'f> Search<'f, '_> {
         let averaged: Vec<_> = averaged
             .map(|(e, weight)| Averaged { day: e.day, weight })
             .collect();
-        for Averaged { day, weight } in &averaged {
+        for Averaged { day, weight } in averaged.iter().filter(|a| a.weight.is_some()) {
             if let Some(candidate) = self.candidates.iter_mut().find(|c| c.date == day.date) {
                 candidate.weight = *weight;
             }

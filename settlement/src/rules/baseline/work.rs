@@ -50,16 +50,36 @@ pub struct CandidateReadings {
 pub struct Worked<'s> {
     /// The baseline, or why there is none.
     pub outcome: Outcome,
-    /// The windows, where an adjustment or a same-day mean was reckoned.
-    pub windows: Vec<WindowInterval>,
-    /// For each interval of the event, what is to be compared with its baseline, in milliwatt-hours.
-    pub compared: Vec<Option<Ratio>>,
-    /// Which of these were worked out (a device's output, the mean of a sample) rather than metered.
-    pub derived: Vec<bool>,
+    /// What was metered in each interval of the windows, and averaged where the rule averages.
+    windows: Vec<(Ratio, Option<Mean>)>,
     series: Cow<'s, Series>,
 }
 
 impl Worked<'_> {
+    /// The windows, where an adjustment or a same-day mean was reckoned.
+    #[must_use]
+    pub fn windows(&self, frame: &Frame) -> Vec<WindowInterval> {
+        let windows = frame.windows.iter().zip(&self.windows);
+        let interval = |(compared, (metered, mean)): (&Compared, &(Ratio, Option<Mean>))| WindowInterval {
+            start: compared.interval.start(),
+            clock: compared.slot.clock(),
+            metered: *metered,
+            readings: mean.map_or(0, |(_, readings)| readings),
+            average: mean.map(|(average, _)| average),
+        };
+        windows.map(interval).collect()
+    }
+
+    /// For each interval of the event, what is to be compared with its baseline, in milliwatt-hours, and whether
+    /// that was worked out (a device's output, the mean of a sample) rather than metered.
+    ///
+    /// # Errors
+    /// [`ArithmeticError`] where a value does not fit.
+    pub fn compared(&self, frame: &Frame) -> Result<Vec<(Option<Ratio>, bool)>, ArithmeticError> {
+        let one = |c: &Compared| Ok((self.series.at(c.place)?, self.series.is_derived(c.place)));
+        frame.event.iter().map(one).collect()
+    }
+
     /// What a day that was looked at has to be compared; nothing for a day that is not alike.
     ///
     /// # Errors
@@ -179,12 +199,9 @@ pub fn work_out<'s>(frame: &Frame, site: &SiteData<'s>) -> Result<Worked<'s>, Ar
         }),
         Err(Stop::Arithmetic(error)) => return Err(error),
     };
-    let compared = frame.event.iter().map(|c| series.at(c.place));
     Ok(Worked {
         outcome,
         windows,
-        compared: compared.collect::<Result<_, _>>()?,
-        derived: frame.event.iter().map(|c| series.is_derived(c.place)).collect(),
         series,
     })
 }
@@ -195,7 +212,7 @@ struct Attempt<'f, 's> {
     series: &'f Series,
     candidates: Vec<Candidate>,
     controls: Vec<Control>,
-    windows: Vec<WindowInterval>,
+    windows: Vec<(Ratio, Option<Mean>)>,
     adjustment: Option<Applied>,
 }
 
@@ -270,8 +287,7 @@ impl Attempt<'_, '_> {
 
     fn of_the_same_day(&mut self) -> Result<Vec<BaselineInterval>, Stop> {
         let metered = self.metered()?;
-        let windows = self.frame.windows.iter().zip(&metered);
-        self.windows = windows.map(|(c, m)| window_interval(c, *m, None)).collect();
+        self.windows = metered.iter().map(|metered| (*metered, None)).collect();
         let intervals = count(metered.len());
         let mean = Ratio::checked_sum(metered)?.checked_div(Ratio::whole(intervals.into()))?;
         self.finish(&vec![(mean, intervals); self.frame.event.len()])
@@ -292,10 +308,8 @@ impl Attempt<'_, '_> {
     fn adjusted(&mut self, raw: &[Mean], averages: &[Mean]) -> Result<Vec<BaselineInterval>, Stop> {
         let metered = self.metered()?;
         let frame = self.frame;
-        let windows = frame.windows.iter().zip(&metered).zip(averages);
-        self.windows = windows
-            .map(|((compared, metered), mean)| window_interval(compared, *metered, Some(*mean)))
-            .collect();
+        let windows = metered.iter().zip(averages);
+        self.windows = windows.map(|(metered, mean)| (*metered, Some(*mean))).collect();
         let intervals = count(metered.len());
         let windows = Windows {
             metered: Ratio::checked_sum(metered)?,
@@ -324,16 +338,6 @@ impl Attempt<'_, '_> {
             })
         });
         intervals.collect()
-    }
-}
-
-fn window_interval(compared: &Compared, metered: Ratio, mean: Option<Mean>) -> WindowInterval {
-    WindowInterval {
-        start: compared.interval.start(),
-        clock: compared.slot.clock(),
-        metered,
-        readings: mean.map_or(0, |(_, readings)| readings),
-        average: mean.map(|(average, _)| average),
     }
 }
 

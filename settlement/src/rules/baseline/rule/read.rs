@@ -74,7 +74,7 @@ impl BaselineRule {
         let kind = known.unwrap_or(Kind::DayMatching); // so that the rest is read, and its mistakes named, as well
         let method = read_method(s, kind);
         let days = match kind {
-            Kind::DayMatching | Kind::GeneratorOutput => read_days(s),
+            Kind::DayMatching | Kind::GeneratorOutput => read_days(s, kind),
             Kind::SameDay | Kind::FirmLevel | Kind::ControlGroup => Some(Days::none()),
         };
         let adjustment = match kind {
@@ -142,7 +142,7 @@ fn read_method(s: &mut Section<'_, '_>, kind: Kind) -> Option<Method> {
     }
 }
 
-fn read_days(s: &mut Section<'_, '_>) -> Option<Days> {
+fn read_days(s: &mut Section<'_, '_>, kind: Kind) -> Option<Days> {
     let lookback_days = s
         .required("lookback_days")
         .and_then(|v| v.whole(1..=LOOKBACK_DAYS_MAX));
@@ -176,9 +176,12 @@ fn read_days(s: &mut Section<'_, '_>) -> Option<Days> {
     let sufficiency = or(s.optional("sufficiency"), None, |v| {
         v.section().and_then(read_sufficiency).map(Some)
     });
-    let sample_minimum = or(s.optional("sample_minimum"), None, |v| {
-        v.whole(1..=SITES_MAX).map(Some)
-    });
+    let sample_minimum = match kind {
+        Kind::DayMatching => or(s.optional("sample_minimum"), None, |v| {
+            v.whole(1..=SITES_MAX).map(Some)
+        }),
+        _ => Some(None), // a sample of sites says nothing of one site's device
+    };
     let day_types = read_day_types(s, select);
     if let Some((lookback, sufficiency)) = lookback_days.zip(sufficiency.flatten())
         && sufficiency.of > lookback

@@ -95,3 +95,66 @@ fn the_first_presets_keep_their_hashes() {
         assert_eq!(BaselineRule::preset(name).unwrap().hash(), hash, "{name}");
     }
 }
+
+#[test]
+fn types_of_days_that_overlap_or_weights_that_do_not_fit_are_refused() {
+    let text = r#"id = "mine"
+method = "generator_output"
+exports = "excluded"
+charging = "zero"
+sample_minimum = 2
+lookback_days = 30
+select = "highest"
+sufficiency = { days = 4, of = 31, share = "0.8" }
+[[day_types]]
+name = "a"
+on = ["monday", "holiday"]
+look_for = 4
+keep = 2
+minimum = 2
+weights = ["0.5", "0.4"]
+[[day_types]]
+name = "b"
+on = ["sunday", "monday"]
+look_for = 4
+keep = 2
+minimum = 2
+weights = ["1"]
+"#;
+    let error = BaselineRule::from_toml("mine.toml", text).unwrap_err();
+    let found: Vec<_> = error.mistakes.iter().map(|m| (m.line, m.key.as_str())).collect();
+    let expected = [
+        (5, "sample_minimum"),
+        (8, "sufficiency"),
+        (15, "day_types[0].weights"),
+        (16, "day_types[1]"),
+        (21, "day_types[1].weights"),
+    ];
+    assert_eq!(found, expected, "{error}");
+}
+
+#[test]
+fn bounds_that_contradict_themselves_are_refused() {
+    let with = |adjustment: &str| {
+        let text = format!(
+            "id = \"mine\"\nmethod = \"control_group\"\ncontrols_minimum = 1\n[adjustment]\nkind = \"additive\"\n\
+             windows = [{{ anchor = \"before_notification\", from_minutes = 60, to_minutes = 0 }}]\n{adjustment}"
+        );
+        BaselineRule::from_toml("mine.toml", &text).map_err(|e| e.to_string())
+    };
+    assert!(with("").is_ok());
+    for (adjustment, problem) in [
+        ("cap_kw = [\"0.5\", \"1\"]", "does not include 0"),
+        ("cap_kw = [\"1\", \"-1\"]", "greater than its second"),
+        ("cap_kw = [\"-1\"]", "is not a pair"),
+        ("cap_share = \"1.5\"", "is not above 0 and up to 1"),
+        (
+            "cap_kw = [\"-1\", \"1\"]\ncap_share = \"0.2\"",
+            "give one of them",
+        ),
+        ("cap = [\"0.8\", \"1.2\"]", "is not known here"),
+    ] {
+        let error = with(adjustment).unwrap_err();
+        assert!(error.contains(problem), "{adjustment}: {error}");
+    }
+}
