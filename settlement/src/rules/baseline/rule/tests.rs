@@ -128,7 +128,7 @@ weights = ["1"]
         (8, "sufficiency"),
         (15, "day_types[0].weights"),
         (16, "day_types[1]"),
-        (21, "day_types[1].weights"),
+        (22, "day_types[1].weights"),
     ];
     assert_eq!(found, expected, "{error}");
 }
