@@ -7,6 +7,7 @@
 //! - [`program`]: the document in which an operator writes the rules of a program;
 //! - [`statement`]: one event, every site, every interval: energy and tokens, or the reason why not;
 //! - [`exact`], [`calendar`]: fractions and local time, on which these rest;
+//! - [`holidays`]: calendars that name their source;
 //! - [`document`]: how a document's mistakes are told.
 #![deny(
     clippy::arithmetic_side_effects,
@@ -30,5 +31,6 @@ pub mod baseline;
 pub mod calendar;
 pub mod document;
 pub mod exact;
+pub mod holidays;
 pub mod program;
 pub mod statement;

@@ -46,7 +46,7 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
     // Local days and adjustment windows reach a little further than the look-back and the event.
-    let look_back = i64::from(program.baseline.lookback_days)
+    let look_back = i64::from(program.lookback_days())
         .saturating_add(2)
         .saturating_mul(DAY);
     let from = event

@@ -11,7 +11,7 @@ use super::lines::{
     Totals,
 };
 use crate::rules::baseline::{
-    BaselineInterval, EventCalendar, Frame, FrameError, Outcome, Series, SeriesError, baseline,
+    BaselineInterval, BaselineRule, EventCalendar, Frame, FrameError, Outcome, Series, SeriesError, baseline,
 };
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::{Clip, Program, ProgramId, Rounding};
@@ -102,10 +102,13 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
         length: program.interval,
         start: event.start,
         end: event.end,
+        notified: Some(event.announced_at),
         holidays: program.holidays.clone(),
         event_days: event_days.clone(),
     };
     let frame = Frame::new(&program.baseline, &calendar)?;
+    let fallback = program.baseline_fallback.as_ref();
+    let fallback = fallback.map(|rule| Frame::new(rule, &calendar)).transpose()?;
     let mut by_name = BTreeMap::new();
     for site in &inputs.sites {
         if by_name.insert(&site.site, site).is_some() {
@@ -117,7 +120,7 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
     let mut sites = Vec::with_capacity(by_name.len());
     let mut remainder = 0_i128;
     for site in by_name.into_values() {
-        let settled = settle_site(site, program, &frame)?;
+        let settled = settle_site(site, program, &frame, fallback.as_ref())?;
         let total = |error| SettleError::Arithmetic { site: None, error };
         remainder = remainder
             .checked_add(settled.remainder)
@@ -155,10 +158,15 @@ fn reference(program: &Program) -> ProgramRef {
         price_per_kwh: program.price_per_kwh,
         clip: program.clip,
         rounding: program.rounding,
-        baseline: BaselineRef {
-            id: program.baseline.id.clone(),
-            hash: program.baseline.hash(),
-        },
+        baseline: rule_reference(&program.baseline),
+        baseline_fallback: program.baseline_fallback.as_ref().map(rule_reference),
+    }
+}
+
+fn rule_reference(rule: &BaselineRule) -> BaselineRef {
+    BaselineRef {
+        id: rule.id.clone(),
+        hash: rule.hash(),
     }
 }
 
@@ -181,7 +189,12 @@ struct SettledSite {
     remainder: i128,
 }
 
-fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<SettledSite, SettleError> {
+fn settle_site(
+    site: &SiteInputs,
+    program: &Program,
+    frame: &Frame,
+    fallback: Option<&Frame>,
+) -> Result<SettledSite, SettleError> {
     let readings_error = |error| SettleError::Readings {
         site: site.site.clone(),
         error,
@@ -195,9 +208,16 @@ fn settle_site(site: &SiteInputs, program: &Program, frame: &Frame) -> Result<Se
         Metered::Energy(energy) => Some((r.interval, energy)),
         Metered::Missing(_) => None,
     });
-    let series = Series::new(frame, known).map_err(readings_error)?;
     let outage_days = site.outage_days.iter().copied().collect();
-    let outcome = baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))?;
+    let under = |frame: &Frame| {
+        let series = Series::new(frame, known.clone()).map_err(readings_error)?;
+        baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))
+    };
+    let mut outcome = under(frame)?;
+    if let (Outcome::NoBaseline(_), Some(fallback)) = (&outcome, fallback) {
+        let other = under(fallback)?;
+        outcome = outcome.or_else(|| Ok(other)).map_err(|e| arithmetic(e.into()))?;
+    }
     let baselines = outcome.explanation().map_or(&[][..], |e| e.intervals.as_slice());
     let mut lines = Vec::new();
     let mut remainder = 0_i128;
