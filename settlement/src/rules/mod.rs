@@ -30,5 +30,6 @@ pub mod baseline;
 pub mod calendar;
 pub mod document;
 pub mod exact;
+pub mod payment;
 pub mod program;
 pub mod statement;
