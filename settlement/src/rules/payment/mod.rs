@@ -9,6 +9,7 @@ mod pay;
 mod payments;
 mod pool;
 mod power;
+mod read;
 mod round;
 mod site;
 mod terms;

@@ -8,7 +8,7 @@ use super::round::{Rounding, Step};
 use crate::rules::exact::Ratio;
 
 /// All that a program pays for, in the order of its document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// How amounts are rounded where a formula does not say so itself.
     pub rounding: Rounding,
@@ -19,7 +19,7 @@ pub struct Terms {
 }
 
 /// One thing that is paid for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Formula {
     /// Energy × price.
@@ -52,7 +52,7 @@ impl Formula {
 }
 
 /// `Σ credited × price`, in base units per kWh.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Energy {
     /// What a kilowatt-hour earns.
     pub price: Price,
@@ -63,7 +63,7 @@ pub struct Energy {
 }
 
 /// What a kilowatt-hour earns, in base units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Price {
     /// Always the same.
@@ -83,7 +83,7 @@ pub enum Price {
 }
 
 /// A price from one time of the clock until before another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
     /// Seconds of the clock since 00:00.
     pub from: u32,
@@ -94,7 +94,7 @@ pub struct Band {
 }
 
 /// Where an energy amount is rounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoundPer {
     /// Each interval, so that the lines add up to the amount.
@@ -104,7 +104,7 @@ pub enum RoundPer {
 }
 
 /// What an event comes to whose energy is worth less than nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BelowZero {
     /// Nothing.
@@ -114,7 +114,7 @@ pub enum BelowZero {
 }
 
 /// `nominated kW × rate × clip(delivered / committed, floor, cap)`, less what was paid upfront.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capacity {
     /// Base units per kW.
     pub rate: TokenAmount,
@@ -129,7 +129,7 @@ pub struct Capacity {
 }
 
 /// What a site comes to that delivered too little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shortfall {
     /// It is paid nothing, and keeps what it has.
@@ -139,7 +139,7 @@ pub enum Shortfall {
 }
 
 /// `rate × mean over the season's events of mean kW`, less what the season has paid so far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeasonAverage {
     /// Base units per kW.
     pub rate: TokenAmount,
@@ -150,7 +150,7 @@ pub struct SeasonAverage {
 }
 
 /// How an event without a delivery enters a mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Uncounted {
     /// As 0 kW.
@@ -160,7 +160,7 @@ pub enum Uncounted {
 }
 
 /// `Σ credited × points per kWh` in whole multiples, up to the ceilings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Points {
     /// Base units per kWh.
     pub per_kwh: TokenAmount,
@@ -173,7 +173,7 @@ pub struct Points {
 }
 
 /// `floor(weight × pool / Σ weight)`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// What each event has to give.
     pub amount: TokenAmount,
@@ -184,7 +184,7 @@ pub struct Pool {
 }
 
 /// What a share of a pool is measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
     /// The event's credited energy, in mWh.
@@ -194,7 +194,7 @@ pub enum Weight {
 }
 
 /// `min(amount × quality, most × what the other formulas pay)`, rounded down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataBonus {
     /// For an event with data of quality 1.
     pub amount: TokenAmount,
@@ -203,7 +203,7 @@ pub struct DataBonus {
 }
 
 /// A share of all that is paid for an event, taken once and rounded once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fee {
     /// The share, 0 to 1.
     pub share: Ratio,
