@@ -4,15 +4,20 @@
 
 mod payments;
 
-use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TokenAmount};
 use gridtally_settlement::rules::exact::Ratio;
 use gridtally_settlement::rules::payment::{
     Before, Ceiling, Explanation, PaymentError, Payments, SeasonEvent, Terms, Zero, pay,
 };
 
-use payments::{amounts, asset, event, kw, only, opted_out, site, terms, tokens};
+use payments::{amounts, asset, event, only, opted_out, site, terms, tokens};
 
 const KWH: i64 = 1_000_000;
+
+fn kw(text: &str) -> Option<Milliwatts> {
+    let watts: Milliwatts = text.parse().unwrap();
+    Some(Milliwatts::new(watts.get() * 1_000))
+}
 
 #[test]
 fn a_four_hour_event_at_a_dollar_per_kwh_and_18_dollars_per_kw_in_the_style_of_coned_dlm() {

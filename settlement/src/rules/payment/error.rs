@@ -61,6 +61,12 @@ pub enum PaymentError {
         /// The site.
         site: SiteId,
     },
+    /// A site was not among those that the pool was shared out to.
+    #[error("site {site}: the pool was shared out without it; give its weight, be it 0")]
+    NoShare {
+        /// The site.
+        site: SiteId,
+    },
     /// A value does not fit.
     #[error("{}: {error}", site.as_ref().map_or_else(|| "the totals".to_owned(), |s| format!("site {s}")))]
     Arithmetic {

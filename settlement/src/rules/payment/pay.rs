@@ -8,13 +8,13 @@ use super::energy::{energy, event_prices, points};
 use super::error::PaymentError;
 use super::inputs::{Before, EventWork, SiteWork};
 use super::payments::{Component, Due, Explanation, FeeTaken, Payments, PoolTotals, SitePayment, Zero};
-use super::pool::{Shares, share_out};
+use super::pool::{PoolPart, Shares, share_out};
 use super::power::{capacity, season_average};
 use super::round::{Bearer, Rounding, Step, overflow, round};
 use super::site::Checked;
 use super::terms::{DataBonus, Fee, FeePayer, FeeRounding, Formula, Pool, Terms, Weight};
 use crate::rules::exact::Ratio;
-use crate::rules::statement::{AmountError, SiteId};
+use crate::rules::statement::AmountError;
 
 /// Pays for one event's work. The order of the sites and of their intervals has no meaning.
 ///
@@ -23,25 +23,29 @@ use crate::rules::statement::{AmountError, SiteId};
 /// nothing is no error: its components say why.
 pub fn pay(terms: &Terms, event: &EventWork, sites: &[SiteWork]) -> Result<Payments, PaymentError> {
     let pricing = EventPricing::new(terms, event)?;
-    let mut checked = BTreeMap::new();
+    let total = |error| PaymentError::Arithmetic { site: None, error };
+    let mut by_name = BTreeMap::new();
     for work in sites {
-        let site = Checked::new(event, work)?;
-        if checked.insert(&work.site, site).is_some() {
-            return Err(PaymentError::SiteTwice {
-                site: work.site.clone(),
-            });
+        if by_name.insert(&work.site, work).is_some() {
+            let site = work.site.clone();
+            return Err(PaymentError::SiteTwice { site });
         }
     }
-    let total = |error| PaymentError::Arithmetic { site: None, error };
-    let shares = pricing.share_out(&checked).map_err(total)?;
-    let mut paid = Vec::with_capacity(checked.len());
+    let mut weights = BTreeMap::new();
+    for (site, work) in &by_name {
+        if let Some(weight) = pricing.weight(work)? {
+            weights.insert(*site, weight);
+        }
+    }
+    let shares = pricing.share_out(&weights).map_err(total)?;
+    let mut paid = Vec::with_capacity(by_name.len());
     let mut remainder = 0_i64;
-    for site in checked.values() {
-        let arithmetic = |error| PaymentError::Arithmetic {
-            site: Some(site.work.site.clone()),
-            error,
+    for (site, work) in by_name {
+        let part = match &shares {
+            Some(shares) => shares.part(&site).map_err(total)?,
+            None => None,
         };
-        let payment = pricing.pay_site(site, shares.as_ref()).map_err(arithmetic)?;
+        let payment = pricing.pay_site(work, part)?;
         let sum = remainder.checked_add(payment.remainder);
         remainder = sum.ok_or_else(|| total(overflow("remainder").into()))?;
         paid.push(payment);
@@ -58,8 +62,11 @@ pub fn pay(terms: &Terms, event: &EventWork, sites: &[SiteWork]) -> Result<Payme
     })
 }
 
-/// The terms with all that is the same for every site of an event.
-struct EventPricing<'e> {
+/// The terms with all that is the same for every site of an event: what [`pay`] is made of, for who has too many
+/// sites to hold them at once. Only a pool needs all sites: first the weight of each, then [`Self::share_out`], then
+/// [`Self::pay_site`].
+#[derive(Debug)]
+pub struct EventPricing<'e> {
     terms: &'e Terms,
     event: &'e EventWork,
     seconds: u32,
@@ -68,7 +75,11 @@ struct EventPricing<'e> {
 }
 
 impl<'e> EventPricing<'e> {
-    fn new(terms: &'e Terms, event: &'e EventWork) -> Result<Self, PaymentError> {
+    /// Looks the event through.
+    ///
+    /// # Errors
+    /// [`PaymentError`] where its intervals are not in order, or a value of its own is below zero.
+    pub fn new(terms: &'e Terms, event: &'e EventWork) -> Result<Self, PaymentError> {
         let in_order = event.starts.is_sorted_by(|a, b| a < b);
         if event.starts.is_empty() || !in_order {
             return Err(PaymentError::Starts);
@@ -97,26 +108,52 @@ impl<'e> EventPricing<'e> {
         })
     }
 
-    fn share_out(
-        &self,
-        sites: &BTreeMap<&'e SiteId, Checked<'e>>,
-    ) -> Result<Option<Shares<&'e SiteId>>, AmountError> {
-        let pool = self.terms.formulas.iter().find_map(|f| match f {
+    fn pool(&self) -> Option<&'e Pool> {
+        self.terms.formulas.iter().find_map(|f| match f {
             Formula::Pool(pool) => Some(pool),
             _ => None,
-        });
-        let Some(pool) = pool else {
-            return Ok(None);
-        };
-        let weights = sites.iter().map(|(id, site)| (*id, weight(pool, site))).collect();
-        share_out(pool.amount, self.event.pool_carry, &weights, pool.left_over).map(Some)
+        })
     }
 
-    fn pay_site(
+    /// What a site's share of the pool is measured by; `None` where there is no pool.
+    ///
+    /// # Errors
+    /// [`PaymentError`] where its inputs contradict one another.
+    pub fn weight(&self, work: &SiteWork) -> Result<Option<u64>, PaymentError> {
+        let weight = |pool| Ok(weight(pool, &Checked::new(self.event, work)?));
+        self.pool().map(weight).transpose()
+    }
+
+    /// Shares out the event's pool, where it has one.
+    ///
+    /// # Errors
+    /// [`AmountError`] where the pool does not fit.
+    pub fn share_out<K: Ord + Clone>(
         &self,
-        site: &Checked<'_>,
-        shares: Option<&Shares<&'e SiteId>>,
-    ) -> Result<SitePayment, AmountError> {
+        weights: &BTreeMap<K, u64>,
+    ) -> Result<Option<Shares<K>>, AmountError> {
+        let shares = |pool: &Pool| share_out(pool.amount, self.event.pool_carry, weights, pool.left_over);
+        self.pool().map(shares).transpose()
+    }
+
+    /// Pays for one site's work; `part` is its part of the pool, where there is one.
+    ///
+    /// # Errors
+    /// [`PaymentError`] where its inputs contradict one another or a value does not fit.
+    pub fn pay_site(&self, work: &SiteWork, part: Option<PoolPart>) -> Result<SitePayment, PaymentError> {
+        let site = Checked::new(self.event, work)?;
+        if self.pool().is_some() && part.is_none() {
+            let site = work.site.clone();
+            return Err(PaymentError::NoShare { site });
+        }
+        self.pay_checked(&site, part)
+            .map_err(|error| PaymentError::Arithmetic {
+                site: Some(work.site.clone()),
+                error,
+            })
+    }
+
+    fn pay_checked(&self, site: &Checked<'_>, part: Option<PoolPart>) -> Result<SitePayment, AmountError> {
         let rounding = self.terms.rounding;
         let mut components: Vec<Component> = Vec::with_capacity(self.terms.formulas.len());
         for (formula, prices) in self.terms.formulas.iter().zip(&self.prices) {
@@ -125,7 +162,10 @@ impl<'e> EventPricing<'e> {
                 Formula::Capacity(f) => capacity(f, rounding, self.seconds, site)?,
                 Formula::SeasonAverage(f) => season_average(f, rounding, self.seconds, site)?,
                 Formula::Points(f) => points(f, site)?,
-                Formula::Pool(_) => pool_share(shares, site)?,
+                Formula::Pool(_) => match part {
+                    Some(part) => pool_share(part, site),
+                    None => continue, // refused before
+                },
                 Formula::DataBonus(f) => data_bonus(f, sum(&components)?, site)?,
             };
             components.push(component);
@@ -164,26 +204,28 @@ fn weight(pool: &Pool, site: &Checked<'_>) -> u64 {
     }
 }
 
-fn pool_share(shares: Option<&Shares<&SiteId>>, site: &Checked<'_>) -> Result<Component, AmountError> {
-    let found = shares.and_then(|s| Some((s, *s.shares.get(&site.work.site)?)));
-    let (shares, share) = found.ok_or(overflow("pool"))?; // every site has a share, be it of nothing
-    let pool = shares.drawn.checked_add(shares.carry_in)?;
+fn pool_share(part: PoolPart, site: &Checked<'_>) -> Component {
+    let PoolPart {
+        pool,
+        total_weight,
+        share,
+    } = part;
     let reason = match () {
         () if share.amount != TokenAmount::ZERO => None,
         () if site.credited <= MilliwattHours::ZERO => Some(site.why_nothing()),
         () if pool == TokenAmount::ZERO => Some(Zero::ZeroPrice),
         () => Some(Zero::RoundedToZero),
     };
-    Ok(Component {
+    Component {
         amount: Some(share.amount),
         reason,
         remainder: 0,
         explanation: Explanation::Pool {
             pool,
-            total_weight: Ratio::whole(shares.total_weight),
+            total_weight: Ratio::whole(total_weight),
             share,
         },
-    })
+    }
 }
 
 fn data_bonus(formula: &DataBonus, rest: TokenAmount, site: &Checked<'_>) -> Result<Component, AmountError> {

@@ -54,6 +54,33 @@ pub struct Shares<K: Ord> {
     pub left: TokenAmount,
 }
 
+/// One share with the pool that it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolPart {
+    /// What was shared out.
+    pub pool: TokenAmount,
+    /// The sum of all weights.
+    pub total_weight: i128,
+    /// The share.
+    pub share: Share,
+}
+
+impl<K: Ord> Shares<K> {
+    /// The part of `key`; `None` where it was not among the weights.
+    ///
+    /// # Errors
+    /// [`AmountError`] never in practice: the pool fitted when it was shared out.
+    pub fn part(&self, key: &K) -> Result<Option<PoolPart>, AmountError> {
+        let pool = self.drawn.checked_add(self.carry_in)?;
+        let part = |share: &Share| PoolPart {
+            pool,
+            total_weight: self.total_weight,
+            share: *share,
+        };
+        Ok(self.shares.get(key).map(part))
+    }
+}
+
 /// Shares out `pool + carry_in`, neither of them below zero.
 ///
 /// # Errors

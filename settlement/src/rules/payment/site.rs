@@ -1,7 +1,5 @@
 //! A site's work, checked and in the order of the event's intervals.
 
-use std::collections::BTreeMap;
-
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TokenAmount};
 
 use super::error::PaymentError;
@@ -34,19 +32,19 @@ pub(super) struct Checked<'w> {
 impl<'w> Checked<'w> {
     pub fn new(event: &EventWork, work: &'w SiteWork) -> Result<Self, PaymentError> {
         let site = || work.site.clone();
-        let mut given = BTreeMap::new();
+        let mut given = vec![None; event.starts.len()];
         for interval in &work.intervals {
             let start = interval.start;
-            if event.starts.binary_search(&start).is_err() {
+            let place = event.starts.binary_search(&start).ok();
+            let Some(place) = place.and_then(|i| given.get_mut(i)) else {
                 return Err(PaymentError::ForeignInterval { site: site(), start });
-            }
-            if given.insert(start, interval).is_some() {
+            };
+            if place.replace(interval).is_some() {
                 return Err(PaymentError::IntervalTwice { site: site(), start });
             }
         }
         check_signs(work)?;
-        let slot = |start| slot(&work.participation, given.get(start).copied());
-        let slots: Vec<_> = event.starts.iter().map(slot).collect();
+        let slots: Vec<_> = given.into_iter().map(|i| slot(&work.participation, i)).collect();
         let credited = MilliwattHours::checked_sum(slots.iter().map(|s| s.credited));
         let credited = credited.map_err(|e| PaymentError::Arithmetic {
             site: Some(site()),
