@@ -297,6 +297,54 @@ fn a_large_shortfall_is_clawed_back_in_the_style_of_dsgs() {
 }
 
 #[test]
+fn nothing_is_clawed_back_for_an_outage_or_for_what_was_not_measured() {
+    let text = "[[payment]]\nkind = \"capacity\"\nrate_per_kw = \"10\"\nthreshold = \"0.5\"\nshortfall = \"claw_back\"\n";
+    let event = event(2, 30);
+    let mut home = site("home", &event, &[KWH, KWH / 4]);
+    home.nominated = kw("4");
+    home.upfront.paid = tokens(1_000);
+    let paid = |home: &_| {
+        let component = only(&terms(text, 2), &event, home);
+        (component.amount.unwrap().base_units(), component.reason)
+    };
+    // 1.25 of 4 kW is less than half.
+    assert_eq!(paid(&home), (-1_000, None));
+    let mut in_outage = home.clone();
+    in_outage.excused = true;
+    assert_eq!(paid(&in_outage), (0, Some(Zero::Excused)));
+    // The first half-hour alone was 2 kW, half of what was nominated: enough not to be punished, not to be paid.
+    let mut half_seen = home.clone();
+    half_seen.intervals.pop();
+    assert_eq!(paid(&half_seen), (0, Some(Zero::NotMeasured)));
+    let mut unseen = home.clone();
+    unseen.intervals.clear();
+    assert_eq!(paid(&unseen), (0, Some(Zero::NotMeasured)));
+    assert_eq!(
+        paid(&opted_out(unseen)),
+        (-1_000, None),
+        "an opt-out is a decision"
+    );
+}
+
+#[test]
+fn an_event_in_an_outage_is_left_out_of_the_seasons_mean() {
+    let text = "[[payment]]\nkind = \"season_average\"\nrate_per_kw = \"275\"\nopted_out = \"zero\"\n";
+    let event = event(3, 60);
+    let mut home = site("home", &event, &[0; 3]);
+    home.season.average.paid = tokens(27_500);
+    home.season.events = vec![SeasonEvent::Delivered {
+        energy: MilliwattHours::new(KWH),
+        seconds: 3_600,
+    }];
+    assert_eq!(only(&terms(text, 2), &event, &home).amount, Some(tokens(-13_750)));
+    home.excused = true;
+    assert_eq!(
+        only(&terms(text, 2), &event, &home).reason,
+        Some(Zero::AlreadyPaid)
+    );
+}
+
+#[test]
 fn who_nominated_nothing_or_opted_out_is_told_so() {
     let text = "[[payment]]\nkind = \"capacity\"\nrate_per_kw = \"10\"\n";
     let event = event(2, 30);

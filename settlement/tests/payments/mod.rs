@@ -53,6 +53,7 @@ pub fn site(name: &str, event: &EventWork, credited: &[i64]) -> SiteWork {
     SiteWork {
         site: name.parse().unwrap(),
         participation: Participation::OptedIn,
+        excused: false,
         intervals: event.starts.iter().zip(credited).map(interval).collect(),
         nominated: None,
         committed: None,

@@ -86,6 +86,9 @@ pub struct SiteWork {
     pub site: SiteId,
     /// What it said to the event. Only who opted in is paid for the event's energy.
     pub participation: Participation,
+    /// Whether it could not take part through no fault of its own, in an outage say. It is paid for what it delivers
+    /// all the same, but no shortfall is held against it, and no season's mean has the event.
+    pub excused: bool,
     /// Its intervals in any order; one that is not given was not measured.
     pub intervals: Vec<WorkInterval>,
     /// What it nominated.

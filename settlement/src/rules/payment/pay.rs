@@ -9,7 +9,7 @@ use super::error::PaymentError;
 use super::inputs::{Before, EventWork, SiteWork};
 use super::payments::{Component, Due, Explanation, FeeTaken, Payments, PoolTotals, SitePayment, Zero};
 use super::pool::{PoolPart, Shares, share_out};
-use super::power::{capacity, season_average};
+use super::power::{Duration, capacity, season_average};
 use super::round::{Bearer, Rounding, Step, overflow, round};
 use super::site::Checked;
 use super::terms::{DataBonus, Fee, FeePayer, FeeRounding, Formula, Pool, Terms, Weight};
@@ -69,7 +69,7 @@ pub fn pay(terms: &Terms, event: &EventWork, sites: &[SiteWork]) -> Result<Payme
 pub struct EventPricing<'e> {
     terms: &'e Terms,
     event: &'e EventWork,
-    seconds: u32,
+    duration: Duration,
     /// For each formula the price of each interval; empty where it has none.
     prices: Vec<Vec<Option<TokenAmount>>>,
 }
@@ -100,10 +100,13 @@ impl<'e> EventPricing<'e> {
         Ok(Self {
             terms,
             event,
-            seconds: seconds.ok_or(PaymentError::Arithmetic {
-                site: None,
-                error: overflow("duration").into(),
-            })?,
+            duration: Duration {
+                interval_seconds: event.length.seconds(),
+                seconds: seconds.ok_or(PaymentError::Arithmetic {
+                    site: None,
+                    error: overflow("duration").into(),
+                })?,
+            },
             prices: terms.formulas.iter().map(prices).collect(),
         })
     }
@@ -159,8 +162,8 @@ impl<'e> EventPricing<'e> {
         for (formula, prices) in self.terms.formulas.iter().zip(&self.prices) {
             let component = match formula {
                 Formula::Energy(f) => energy(f, prices, rounding, &self.event.starts, site)?,
-                Formula::Capacity(f) => capacity(f, rounding, self.seconds, site)?,
-                Formula::SeasonAverage(f) => season_average(f, rounding, self.seconds, site)?,
+                Formula::Capacity(f) => capacity(f, rounding, self.duration, site)?,
+                Formula::SeasonAverage(f) => season_average(f, rounding, self.duration, site)?,
                 Formula::Points(f) => points(f, site)?,
                 Formula::Pool(_) => match part {
                     Some(part) => pool_share(part, site),

@@ -41,6 +41,8 @@ pub enum Zero {
     NothingNominated,
     /// It delivered too little of what it nominated.
     Shortfall,
+    /// It delivered too little through no fault of its own.
+    Excused,
     /// It was paid as much before.
     AlreadyPaid,
     /// No event of the season counts.
@@ -70,6 +72,7 @@ impl Zero {
             Self::RoundedToZero => "rounded_to_zero",
             Self::NothingNominated => "nothing_nominated",
             Self::Shortfall => "shortfall",
+            Self::Excused => "excused",
             Self::AlreadyPaid => "already_paid",
             Self::NoEventCounts => "no_event_counts",
             Self::CeilingReached => "ceiling_reached",
@@ -140,7 +143,9 @@ pub enum Explanation {
         delivered_kw: Ratio,
         /// Delivered / committed.
         performance: Option<Ratio>,
-        /// That within floor and cap; none in a shortfall.
+        /// The same over those intervals alone that were measured.
+        measured_performance: Option<Ratio>,
+        /// The performance within floor and cap; none in a shortfall.
         factor: Option<Ratio>,
         /// Whether what was paid upfront is taken back, in whole or in part.
         clawed_back: bool,

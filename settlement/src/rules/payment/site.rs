@@ -74,9 +74,15 @@ impl<'w> Checked<'w> {
         found.unwrap_or(Zero::NoBaseline)
     }
 
+    /// How many intervals were both metered and compared.
+    pub fn measured(&self) -> Option<u32> {
+        u32::try_from(self.slots.iter().filter(|s| s.measured).count()).ok()
+    }
+
     /// This event, as the season sees it.
     pub fn in_season(&self, seconds: u32) -> SeasonEvent {
         match self.work.participation {
+            _ if self.work.excused => SeasonEvent::Excused,
             Participation::OptedOut { .. } => SeasonEvent::OptedOut,
             Participation::NoAnswer => SeasonEvent::NoAnswer,
             Participation::OptedIn if self.slots.iter().any(|s| s.measured) => SeasonEvent::Delivered {
