@@ -7,7 +7,7 @@ mod payments;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TokenAmount};
 use gridtally_settlement::rules::exact::Ratio;
 use gridtally_settlement::rules::payment::{
-    Before, Ceiling, Explanation, PaymentError, Payments, SeasonEvent, Terms, Zero, pay,
+    Before, Ceiling, Explanation, Formula, PaymentError, Payments, SeasonEvent, Terms, Zero, pay,
 };
 
 use payments::{amounts, asset, event, only, opted_out, site, terms, tokens};
@@ -622,4 +622,34 @@ fn terms_that_pay_for_no_delivery_or_for_doing_nothing_are_refused() {
     let overlap = "[[payment]]\nkind = \"energy\"\nprice = { bands = [ { from = \"16:00\", to = \"18:00\", price = \"1\" }, \
                    { from = \"17:00\", to = \"19:00\", price = \"2\" } ] }\n";
     assert!(refused(overlap).contains("overlap"));
+}
+
+#[test]
+fn the_sections_on_the_page_are_one_set_of_terms() {
+    let page = include_str!("../../docs/rules-payment.md");
+    let sections: Vec<_> = page
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let terms = terms(&sections.concat(), 2);
+    let kinds: Vec<_> = terms.formulas.iter().map(Formula::kind).collect();
+    let expected = [
+        "energy",
+        "capacity",
+        "season_average",
+        "points",
+        "pool",
+        "data_bonus",
+    ];
+    assert_eq!(kinds, expected);
+    assert!(terms.fee.is_some());
+    for reason in [
+        Zero::NoPrice,
+        Zero::Excused,
+        Zero::NothingElsePaid,
+        Zero::BelowZero,
+    ] {
+        assert!(page.contains(&format!("`{reason}`")), "{reason}");
+    }
 }
