@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gridtally_protocol::quantity::{Asset, MilliwattHours, TokenAmount};
+use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmount};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_settlement::rules::payment::{
     Before, Component, EventWork, NotCredited, Payments, Season, SiteWork, Terms, WorkInterval, pay,
@@ -22,6 +22,11 @@ pub fn terms(text: &str, decimals: u8) -> Terms {
 
 pub fn tokens(base_units: i128) -> TokenAmount {
     TokenAmount::new(base_units).unwrap()
+}
+
+pub fn kw(text: &str) -> Option<Milliwatts> {
+    let watts: Milliwatts = text.parse().unwrap();
+    Some(Milliwatts::new(watts.get() * 1_000))
 }
 
 /// `count` intervals of an event in London.

@@ -1,9 +1,5 @@
 //! Laws of the price formulas, over random work.
 
-#![allow(clippy::indexing_slicing)]
-
-mod payments;
-
 use std::collections::BTreeMap;
 
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
@@ -14,7 +10,7 @@ use gridtally_settlement::rules::payment::{
 use num_bigint::BigInt;
 use proptest::prelude::*;
 
-use payments::{amounts, event, only, opted_out, site, terms, tokens};
+use crate::work::{amounts, event, only, opted_out, site, terms, tokens};
 
 /// Small numbers, and the extremes of `u64`.
 fn weight() -> impl Strategy<Value = u64> {
