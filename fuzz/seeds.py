@@ -19,7 +19,7 @@ def vectors(name):
     return json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
 
 
-for message in ("report", "instruction", "acknowledgement", "receipt", "resend", "commission"):
+for message in ("report", "instruction", "acknowledgement", "receipt", "resend", "commission", "statement"):
     for vector in vectors(message):
         seed(message, bytes.fromhex(vector["payload"]))
         seed("envelope", bytes.fromhex(vector["envelope"]))

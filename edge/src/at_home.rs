@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{AgentConfig, DeviceConfig, DeviceKind};
+use crate::config::{AgentConfig, DeviceConfig, DeviceKind, Zone};
 use crate::device::Snapshot;
 use crate::history::{Energies, Entry, History, HistoryError};
 use crate::outbox::{EventRecord, Outbox, OutboxError, Pending, Progress};
 use crate::page::command::COMMANDS_MAX;
+use crate::page::earned::Earned;
 use crate::page::metrics::Registry;
 use crate::page::state::{
     BatteryState, ClockHealth, Decision, DeviceRole, DeviceState, EnergyTotals, EventStage, EventState,
@@ -89,7 +90,10 @@ impl AtHome {
         if config.page.is_none() && config.home_assistant.is_none() {
             return Ok(None);
         }
-        let zone = config.page.as_ref().map_or(chrono_tz::Tz::UTC, |page| page.zone);
+        let zone = config
+            .page
+            .as_ref()
+            .map_or_else(Zone::utc, |page| page.zone.clone());
         let history = History::open(&config.gateway.data.join(HISTORY), zone)?;
         let history = Arc::new(Mutex::new(history));
         let (state, watched) = watch::channel(HomeState::unknown(Timestamp::EPOCH, gateway));
@@ -243,7 +247,7 @@ fn portrait(
         current_event: of(|event, now| event.start <= now && now < event.end).next(),
         next_event: of(|event, now| now < event.start).next_back(),
         past_events: of(|event, now| event.end <= now).collect(),
-        earnings: before.earnings,
+        earned: earned(outbox, before.earned)?,
         link: facts.link.clone(),
         outbox: OutboxState {
             messages: status.waiting,
@@ -254,13 +258,24 @@ fn portrait(
         clock: match facts.clock {
             ClockState::Synchronised => ClockHealth::Trusted,
             ClockState::FreeRunning => {
-                ClockHealth::Doubtful("nothing says that the clock is set by the network".to_owned())
+                ClockHealth::Doubtful("nothing says that the network sets it".to_owned())
             }
-            ClockState::Unknown => ClockHealth::Doubtful("the clock cannot be trusted".to_owned()),
+            ClockState::Unknown => {
+                ClockHealth::Doubtful("it cannot be trusted, so the battery takes part in nothing".to_owned())
+            }
         },
         power,
         gateway: before.gateway,
     })
+}
+
+/// What statements say, read anew only where it changed.
+fn earned(outbox: &Outbox, before: Arc<Earned>) -> Result<Arc<Earned>, OutboxError> {
+    let revision = outbox.statements_revision();
+    if before.revision == revision {
+        return Ok(before);
+    }
+    Ok(Arc::new(Earned::of(revision, outbox.statements()?)))
 }
 
 fn flows<'a>(shown: impl Iterator<Item = (&'a DeviceConfig, &'a Snapshot)>) -> PowerFlows {
@@ -322,7 +337,7 @@ fn event(record: &EventRecord, power: &PowerFlows) -> EventState {
         decision: match (&record.because, record.is_accepted) {
             (Some(why), false) => Decision::Declined(sentence(*why).to_owned()),
             (None, false) => Decision::Declined("the agent declined it".to_owned()),
-            (Some(why), true) => Decision::TakesPart(format!("it ended early: {}", sentence(*why))),
+            (Some(why), true) => Decision::EndedEarly(sentence(*why).to_owned()),
             (None, true) => Decision::TakesPart("it is within what you allow".to_owned()),
         },
         stage: match record.progress {

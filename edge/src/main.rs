@@ -1,5 +1,6 @@
 //! The agent alone, for a box that runs nothing else.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new("warn,gridtally_edge=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A journal takes the colours of a terminal for text.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match cli::run(Arguments::parse().edge) {

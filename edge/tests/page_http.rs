@@ -9,12 +9,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/",
     "/energy",
     "/energy?month=2026-04",
     "/events",
     "/earnings",
+    "/earnings?page=2",
     "/system",
 ];
 
@@ -287,4 +288,46 @@ async fn prometheus_reads_without_a_password_only_where_the_owner_wants_it() {
     );
     let closed = Served::start_with("metrics = false").await;
     assert_eq!(closed.get("/metrics", "").await.status(), 404);
+}
+
+#[tokio::test]
+async fn what_was_earned_is_told_to_the_last_digit_with_the_reason_of_every_zero() {
+    let served = Served::start().await;
+    let cookie = served.first_use().await;
+    let page = served.get("/earnings", &cookie).await;
+    let body = page.body();
+    // 21 × 0.2025 + 0.000001 of the evening, and 9 × 24 × 0.2 and a little of those before.
+    for words in [
+        "<p class=\"big\">47.453365 <small>FLEX</small></p>",
+        "in 11 events",
+        "<h2>evening peak</h2>",
+        "<p class=\"amount\">4.252501 <small>FLEX</small></p>",
+        "Corrected",
+        "<dt>Would have used</dt><dd>2.305501 kWh</dd>",
+        "<dt>Used</dt><dd>−1.925 kWh</dd>",
+        "<dt>Credited</dt><dd>4.252501 kWh</dd>",
+        "Nothing for 1 of 24 intervals: what the meter counted is not known.",
+        "Nothing for 1 of 24 intervals: the home used no less than usual.",
+        "<summary>Each of the 24 intervals of 5 min</summary>",
+        "<tr><th scope=\"row\">18:00</th><td>0.202500</td><td>0.2025</td><td>0.1025</td><td>−0.1</td></tr>",
+        "<p class=\"amount\">0.000000 <small>FLEX</small></p>",
+        "this home took no part: you or your settings opted out.",
+    ] {
+        assert!(body.contains(words), "{words:?} is not in\n{body}");
+    }
+    assert!(!body.contains("evening 8") && body.contains("/earnings?page=2"));
+    let second = served.get("/earnings?page=2", &cookie).await;
+    assert!(second.body().contains("<h2>evening 8</h2>") && !second.body().contains("evening peak"));
+    for beyond in ["page=0", "page=99999999999", "page=x", "page=-1"] {
+        let answer = served.get(&format!("/earnings?{beyond}"), &cookie).await;
+        assert_eq!(answer.status(), 200, "{beyond}");
+    }
+    let metrics = served.get("/metrics", "").await;
+    assert!(
+        metrics
+            .body()
+            .contains("\ngridtally_earned_tokens{asset=\"FLEX\"} 47.453365\n"),
+        "{metrics:?}"
+    );
+    assert!(metrics.body().contains("\ngridtally_statements 11\n"));
 }

@@ -368,7 +368,7 @@ impl Message for CommissionRecord {
         )?;
         message::read_version(d)?;
         let device = DeviceNumber(d.u8()?);
-        let fingerprint = optional(d, Decoder::u64)?;
+        let fingerprint = cbor::nullable(d, Decoder::u64)?;
         let code = d.u8()?;
         let control = Control::ALL
             .into_iter()
@@ -401,25 +401,13 @@ fn read_step(d: &mut Decoder<'_>) -> Result<StepRecord, decode::Error> {
     let at = read_instant(d)?;
     let result =
         StepResult::from_code(d.u8()?).ok_or_else(|| decode::Error::message("an unknown end of a step"))?;
-    let power = optional(d, Decoder::i64)?.map(Milliwatts::new);
+    let power = cbor::nullable(d, Decoder::i64)?.map(Milliwatts::new);
     Ok(StepRecord {
         step,
         at,
         result,
         power,
     })
-}
-
-/// A number, or null.
-fn optional<'b, T>(
-    d: &mut Decoder<'b>,
-    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, decode::Error>,
-) -> Result<Option<T>, decode::Error> {
-    if d.datatype()? == minicbor::data::Type::Null {
-        d.null()?;
-        return Ok(None);
-    }
-    read(d).map(Some)
 }
 
 #[cfg(test)]

@@ -35,11 +35,13 @@ pub enum Purpose {
     Resend,
     /// What a device showed when it was commissioned.
     Commission,
+    /// What the settlement of an event says of one home.
+    Statement,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
@@ -47,6 +49,7 @@ impl Purpose {
         Self::Bundle,
         Self::Resend,
         Self::Commission,
+        Self::Statement,
     ];
 
     /// The content type that stands in the protected header.
@@ -60,6 +63,7 @@ impl Purpose {
             Self::Bundle => 65_105,
             Self::Resend => 65_106,
             Self::Commission => 65_107,
+            Self::Statement => 65_108,
         }
     }
 }
@@ -74,6 +78,7 @@ impl core::fmt::Display for Purpose {
             Self::Bundle => "bundle",
             Self::Resend => "resend",
             Self::Commission => "commission",
+            Self::Statement => "statement",
         })
     }
 }

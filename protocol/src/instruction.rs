@@ -3,7 +3,6 @@
 mod name;
 mod target;
 
-use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
@@ -96,22 +95,10 @@ impl Message for Instruction {
             start: read_instant(d)?,
             end: read_instant(d)?,
             target: Target::read(d)?,
-            program: nullable(d, |d| d.str()?.parse().map_err(decode::Error::message))?,
-            price: nullable(d, Price::read)?,
+            program: cbor::nullable(d, |d| d.str()?.parse().map_err(decode::Error::message))?,
+            price: cbor::nullable(d, Price::read)?,
         })
     }
-}
-
-/// What stands there, or `None` for a null.
-fn nullable<'b, T>(
-    d: &mut Decoder<'b>,
-    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, decode::Error>,
-) -> Result<Option<T>, decode::Error> {
-    if d.datatype()? == Type::Null {
-        d.null()?;
-        return Ok(None);
-    }
-    read(d).map(Some)
 }
 
 #[cfg(test)]

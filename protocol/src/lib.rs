@@ -32,5 +32,6 @@ pub mod receipt;
 pub mod refusal;
 pub mod report;
 pub mod resend;
+pub mod statement;
 pub mod time;
 pub mod topic;

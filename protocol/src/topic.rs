@@ -22,17 +22,20 @@ pub enum TopicKind {
     Receipt,
     /// Engine to gateway: which reports are missed.
     Resend,
+    /// Engine to gateway: what an event was settled with.
+    Statement,
 }
 
 impl TopicKind {
     /// Every kind there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Report,
         Self::Status,
         Self::Instruction,
         Self::Acknowledgement,
         Self::Receipt,
         Self::Resend,
+        Self::Statement,
     ];
 
     /// The last segment of the topic.
@@ -45,6 +48,7 @@ impl TopicKind {
             Self::Acknowledgement => "ack",
             Self::Receipt => "receipt",
             Self::Resend => "resend",
+            Self::Statement => "statement",
         }
     }
 
@@ -59,7 +63,9 @@ impl TopicKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
     /// Not `gridtally/v1/<gateway>/<kind>`.
-    #[error("not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt|resend")]
+    #[error(
+        "not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt|resend|statement"
+    )]
     Form,
     /// The gateway's segment is no key.
     #[error("the topic's gateway is unusable: {0}")]
@@ -108,7 +114,15 @@ mod tests {
 
     #[test]
     fn topics_are_the_documented_texts_and_read_back() {
-        let names = ["report", "status", "instruction", "ack", "receipt", "resend"];
+        let names = [
+            "report",
+            "status",
+            "instruction",
+            "ack",
+            "receipt",
+            "resend",
+            "statement",
+        ];
         for (kind, name) in TopicKind::ALL.into_iter().zip(names) {
             let text = format!("gridtally/v1/{GATEWAY}/{name}");
             let topic: Topic = text.parse().unwrap();

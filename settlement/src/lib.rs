@@ -22,6 +22,7 @@ pub mod dispatch;
 pub mod engine;
 pub mod ingest;
 pub mod ledger;
+pub mod payouts;
 pub mod proofs;
 pub mod registry;
 pub mod rules;

@@ -283,7 +283,7 @@ fn everything_in_the_schema_is_commented() {
         .connect()
         .query(
             "SELECT c.relname::text || coalesce('.' || a.attname, '') FROM pg_class c
-             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND c.relkind = 'r'
+             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'r'
              WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'v')
                AND (col_description(c.oid, a.attnum) IS NULL AND a.attnum IS NOT NULL OR obj_description(c.oid) IS NULL)
              UNION ALL SELECT proname::text FROM pg_proc

@@ -3,66 +3,11 @@
 mod books;
 mod cluster;
 
+use books::hostile::{by_hand, entries_from, hostile};
 use books::{app, assert_sound, balance, deposit, law_of, migrated, settlement};
 use cluster::Database;
 use gridtally_settlement::store::ledger::{self, Law};
 use postgres::Client;
-
-/// A session of a login that may work as the engine's role and nothing more.
-fn hostile(database: &Database) -> Client {
-    let mut owner = database.connect();
-    let login = format!(
-        "hostile_{}",
-        owner
-            .query_one(
-                "SELECT oid FROM pg_database WHERE datname = current_database()",
-                &[]
-            )
-            .unwrap()
-            .get::<_, u32>(0)
-    );
-    let grant = format!(
-        "CREATE ROLE {login} LOGIN;
-         DO $$ BEGIN EXECUTE format('GRANT %I TO {login}', ledger.app_role()); END $$"
-    );
-    owner.batch_execute(&grant).unwrap();
-    let role: String = owner.query_one("SELECT ledger.app_role()", &[]).unwrap().get(0);
-    let mut session = database.connect_as(&login);
-    session.batch_execute(&format!("SET ROLE \"{role}\"")).unwrap();
-    session
-}
-
-/// A head with `count` declared entries, and the statement that gives it entries.
-fn by_hand(key: &str, count: u32, entries: &[(&str, &str)]) -> String {
-    let head = format!(
-        "INSERT INTO ledger.transaction (key, kind, booked_at, entry_count, content_digest)
-         VALUES ('{key}', split_part('{key}', '/', 1), now(), {count}, sha256('x'));"
-    );
-    head + &entries_by_hand(key, entries)
-}
-
-fn entries_by_hand(key: &str, entries: &[(&str, &str)]) -> String {
-    entries_from(1, key, entries)
-}
-
-/// The statement that gives a transaction entries at the places from `first` on.
-fn entries_from(first: usize, key: &str, entries: &[(&str, &str)]) -> String {
-    if entries.is_empty() {
-        return String::new();
-    }
-    let values: Vec<_> = entries
-        .iter()
-        .zip(first..)
-        .map(|((name, amount), position)| format!("({position}, '{name}', {amount})"))
-        .collect();
-    format!(
-        "INSERT INTO ledger.entry (transaction_id, position, account_id, asset, amount)
-         SELECT t.transaction_id, v.position, a.account_id, a.asset, v.amount
-         FROM (VALUES {}) AS v (position, name, amount), ledger.transaction t, ledger.account a
-         WHERE t.key = '{key}' AND a.name = v.name;",
-        values.join(", ")
-    )
-}
 
 fn ready_for_an_attack() -> (Database, Client) {
     let database = migrated();
@@ -191,6 +136,41 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "DELETE FROM refused",
         "TRUNCATE acknowledgement",
         "CREATE TABLE mine (x int)",
+        "UPDATE ledger.link SET hash = sha256('x')",
+        "DELETE FROM ledger.link",
+        "TRUNCATE ledger.link",
+        "INSERT INTO ledger.link VALUES (99, 99, sha256('x'))",
+        "CREATE OR REPLACE FUNCTION ledger.add_link(bytea, bytea, bigint, bytea) RETURNS bytea LANGUAGE sql AS 'SELECT $1'",
+        "DROP AGGREGATE ledger.chain(bytea, bigint, bytea)",
+        "ALTER TABLE ledger.link DISABLE TRIGGER ALL",
+        "UPDATE ledger.pending SET resolved_by = NULL, resolution = NULL",
+        "DELETE FROM ledger.pending",
+        "TRUNCATE ledger.pending CASCADE",
+        "INSERT INTO ledger.pending (transaction_id, kind, name, account_id, asset, amount, booked_at)
+             VALUES (1, 'payout', 'a/b/1', 1, 'FLEX', 1, now())",
+        "INSERT INTO ledger.submission (transaction_id, handover, adapter, submitted_at) VALUES (1, 'a', 'file', now())",
+        "UPDATE ledger.submission SET handover = 'x'",
+        "DELETE FROM ledger.submission",
+        "UPDATE ledger.payout_limit SET amount_max = 1000000",
+        "DELETE FROM ledger.payout_limit",
+        "TRUNCATE ledger.breaker_act",
+        "DELETE FROM ledger.breaker_act",
+        "INSERT INTO ledger.breaker_act (asset, act, acted_at, acted_by, reason, after_transaction)
+             VALUES ('FLEX', 'reset', now(), 'me', 'mine', 99)",
+        "INSERT INTO ledger.route VALUES ('deposit', 'clearing', true)",
+        "DELETE FROM ledger.route",
+        "UPDATE ledger.route SET gives = true",
+        "SELECT ledger.guard_payouts('{1}')",
+        "SELECT ledger.follow_pending()",
+        "SELECT ledger.link_entries()",
+        "UPDATE ledger.account SET highest = 5",
+        "INSERT INTO ledger.account (name, asset, highest) VALUES ('receivable:p:x', 'FLEX', 9)",
+        "INSERT INTO ledger.account (name, asset) VALUES ('receivable:x', 'FLEX')",
+        "CREATE TEMP TABLE bait (x int);
+         CREATE FUNCTION pg_temp.deep() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO ledger.link VALUES (99, 99, sha256(''x'')); RETURN NULL; END';
+         CREATE TRIGGER deep AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION pg_temp.deep();
+         INSERT INTO bait VALUES (1)",
     ];
     for attack in attacks {
         assert!(session.batch_execute(attack).is_err(), "{attack}");
@@ -203,7 +183,13 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
     superuser
         .batch_execute("SET session_replication_role = replica")
         .unwrap();
-    for attack in &attacks[..12] {
+    let appended = attacks
+        .iter()
+        .filter(|a| a.contains("ledger.link") || a.contains("ledger.route"));
+    for attack in attacks[..12]
+        .iter()
+        .chain(appended.filter(|a| !a.contains("TEMP") && !a.contains("ALTER")))
+    {
         assert!(superuser.batch_execute(attack).is_err(), "{attack}");
     }
     for attack in [&attacks[0], &attacks[4], &attacks[9]] {

@@ -286,6 +286,35 @@ fn a_carry_and_other_events_are_taken_into_account() {
 }
 
 #[test]
+fn history_that_was_brought_after_the_announcement_is_not_compared() {
+    let scenario = Scenario::new();
+    let announced = scenario.case.event.announced_at;
+    let monday = at("2026-04-20T00:00:00Z");
+    let brought = |received_at: &str| {
+        let mut evidence = scenario.evidence();
+        let of_home_1 = gateway(1).identity();
+        for record in evidence.reports.iter_mut().filter(|r| r.gateway == of_home_1) {
+            let report = Report::open(&record.envelope).unwrap().message;
+            if report.end().unwrap() <= monday {
+                record.received_at = at(received_at);
+            }
+        }
+        derive(&evidence).unwrap()
+    };
+    // The week's history came in one go, an instant before the event was known: it is as good as any.
+    assert!(announced > at("2026-04-21T11:59:59Z"));
+    let early = brought("2026-04-21T11:59:59Z");
+    assert_eq!((paid(&early, 1), early.refused.len()), (PAID_TO_HOME_1, 0));
+    // Afterwards it could have been written for it.
+    let late = brought("2026-04-21T12:00:01Z");
+    assert_eq!(site(&late.statement, 1).status, SiteStatus::NoBaseline);
+    assert_eq!(paid(&late, 1), 0);
+    assert!(refusals(&late).iter().all(|reason| *reason == Refusal::TooLate));
+    assert_eq!(late.refused.len(), 28, "four reports of each of the seven days");
+    assert_eq!(paid(&late, 3), 3 * PAID_TO_HOME_1);
+}
+
+#[test]
 fn the_engine_cannot_refuse_a_good_report_away() {
     let scenario = Scenario::new();
     let place = event_report(&scenario, 1);

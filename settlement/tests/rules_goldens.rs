@@ -91,6 +91,7 @@ fn every_golden_case_of_the_london_home_comes_out_to_the_exact_fraction() {
             length: IntervalLength::HALF_HOUR,
             start,
             end: start.checked_add(7200).unwrap(),
+            notified: None,
             holidays: london::HOLIDAYS.into_iter().map(date).collect(),
             event_days: london::EVENT_DAYS.into_iter().map(date).collect(),
         };
@@ -228,6 +229,7 @@ impl Hand {
             length: one_hour(),
             start: "2026-07-17T17:00:00Z".parse().unwrap(),
             end: "2026-07-17T19:00:00Z".parse().unwrap(),
+            notified: None,
             holidays: self.holidays.clone(),
             event_days: self.event_days.clone(),
         };

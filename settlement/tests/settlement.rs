@@ -23,6 +23,7 @@ use gridtally_settlement::cli::{
 };
 use gridtally_settlement::ingest::chain::Link;
 use gridtally_settlement::proofs::derive::derive;
+use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{SettlementError, SettlementOutcome, settle};
 use gridtally_settlement::proofs::verify::verify;
 use gridtally_settlement::rules::program::Program;
@@ -31,7 +32,7 @@ use gridtally_settlement::store::ledger::{self, Deposit, Law, LedgerError, Poste
 use gridtally_settlement::store::refusals::StoredRefusal;
 use gridtally_settlement::store::reports::StoredReport;
 use gridtally_settlement::store::{Store, StoreError, events, programs, refusals, reports};
-use scenario::{PROGRAM, Scenario, at, engine, gateway};
+use scenario::{EVENT_END, PROGRAM, Scenario, at, engine, gateway};
 
 const SETTLED_AT: &str = "2026-04-22T06:00:00Z";
 
@@ -150,7 +151,16 @@ impl Desk {
     }
 
     fn settle(&self, store: &mut Store, now: &str) -> Result<SettlementOutcome, SettlementError> {
-        settle(store, &engine(), &event(), at(now), &self.path())
+        self.settle_with(store, now, Patience::Deadline)
+    }
+
+    fn settle_with(
+        &self,
+        store: &mut Store,
+        now: &str,
+        patience: Patience,
+    ) -> Result<SettlementOutcome, SettlementError> {
+        settle(store, &engine(), &event(), at(now), patience, &self.path())
     }
 }
 
@@ -232,6 +242,64 @@ fn an_empty_escrow_pays_nobody_and_leaves_nothing_settled() {
 }
 
 #[test]
+fn an_event_waits_for_the_sites_that_have_not_reported_beyond_its_end_until_the_deadline() {
+    let database = Database::create();
+    let mut scenario = Scenario::new();
+    let end = at(EVENT_END);
+    // Home 3 falls silent before the event is over.
+    let of_home_3 = scenario.reports.get_mut(&3).unwrap();
+    of_home_3.retain(|report| report.end().unwrap() < end);
+    let mut store = stored(&database, &scenario);
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let desk = Desk::new();
+    let awaits_home_3 = |refused: &Result<SettlementOutcome, SettlementError>| match refused {
+        Err(SettlementError::Awaited { sites, until, .. }) => {
+            assert_eq!(*until, at("2026-04-23T08:00:00Z"));
+            sites.iter().map(|site| site.as_str()).eq(["home-3"])
+        }
+        _ => false,
+    };
+    let refused = desk.settle(&mut store, "2026-04-23T07:59:59Z");
+    assert!(awaits_home_3(&refused), "{refused:?}");
+    assert!(!desk.path().exists());
+    assert_eq!(balance(&mut store, "beneficiary:owner-1"), 0);
+    assert!(desk.settle(&mut store, "2026-04-23T08:00:00Z").unwrap().new);
+    assert_eq!(balance(&mut store, "beneficiary:owner-1"), 2_550_000);
+    assert_eq!(balance(&mut store, "beneficiary:owner-3"), 0);
+}
+
+#[test]
+fn who_does_not_want_to_wait_says_so() {
+    let database = Database::create();
+    let mut scenario = Scenario::new();
+    scenario.reports.remove(&2);
+    let mut store = stored(&database, &scenario);
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    let desk = Desk::new();
+    let refused = desk.settle(&mut store, SETTLED_AT);
+    assert!(
+        matches!(refused, Err(SettlementError::Awaited { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        desk.settle_with(&mut store, SETTLED_AT, Patience::None)
+            .unwrap()
+            .new
+    );
+}
+
+#[test]
+fn a_clock_that_is_behind_the_evidence_settles_nothing() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    let refused = Desk::new().settle(&mut store, "2026-04-21T20:00:00Z");
+    assert!(
+        matches!(refused, Err(SettlementError::ClockBehind { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn an_event_that_is_not_over_is_not_settled() {
     let database = Database::create();
     let mut store = stored(&database, &Scenario::new());
@@ -250,7 +318,7 @@ fn what_came_after_the_settlement_does_not_change_it() {
     let mut store = stored(&database, &scenario);
     pay_in(&mut store, "1", 50_000_000).unwrap();
     let desk = Desk::new();
-    let first = desk.settle(&mut store, SETTLED_AT).unwrap();
+    let first = desk.settle_with(&mut store, SETTLED_AT, Patience::None).unwrap();
     assert_eq!(balance(&mut store, "beneficiary:owner-1"), 0);
 
     let envelope = late.seal(&gateway(1)).unwrap();
@@ -285,6 +353,7 @@ fn roundings_are_carried_from_settlement_to_settlement_of_a_program() {
         &engine(),
         &second.id,
         at(SETTLED_AT),
+        Patience::Deadline,
         &desk.folder.path().join("b"),
     )
     .unwrap();

@@ -75,6 +75,7 @@ fn play(scenario: Scenario, dir: &Path, program: &Path, out: &Path) -> anyhow::R
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let bundle = out.join(format!("{}.bundle", neighbourhood.scenario.event.id));
     let settled = story::settle(&mut neighbourhood, &bundle)?;
+    neighbourhood.tell_homes()?;
     let picture = gather::picture(&mut neighbourhood, &settled, &bundle)?;
     neighbourhood.stop();
 

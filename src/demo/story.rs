@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use gridtally_protocol::time::Timestamp;
+use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{SettlementOutcome, settle as settle_event};
 use gridtally_settlement::store::{refusals, reports};
 
@@ -116,6 +117,7 @@ pub fn settle(neighbourhood: &mut Neighbourhood, bundle: &Path) -> anyhow::Resul
         &key,
         &event,
         scenario.end,
+        Patience::Deadline,
         bundle,
     )?)
 }

@@ -28,7 +28,7 @@ use gridtally_settlement::dispatch::{self, Announcement};
 use gridtally_settlement::ledger::{AccountName, Transaction, TransactionKey};
 use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
 use gridtally_settlement::rules::program::Program;
-use gridtally_settlement::store::{Store, StoreError, ledger, programs};
+use gridtally_settlement::store::{Store, StoreError, ledger, programs, statements};
 use gridtally_simulators::{Fault, Home as SimulatedHome, HomeSpec, Neighbourhood as Simulation, ServedHome};
 
 use self::engine::Engine;
@@ -158,6 +158,26 @@ impl Neighbourhood {
                 self.dir.display()
             );
             // The same instant again: nothing for an agent that lives, a new start for one that was killed.
+            self.step_homes(now)?;
+            std::thread::sleep(ANSWER_POLL);
+        }
+        Ok(())
+    }
+
+    /// Lets the engine tell every home what it earned, and waits until each has said that it holds it.
+    ///
+    /// # Errors
+    /// Where a part is gone for good, or a home does not answer.
+    pub fn tell_homes(&mut self) -> anyhow::Result<()> {
+        let now = self.scenario.end;
+        let deadline = Instant::now() + ANSWER_PATIENCE;
+        while !self.store.transact(|t| statements::waiting(t, 1))?.is_empty() {
+            ensure!(
+                Instant::now() < deadline,
+                "not every home holds its statement; see {}",
+                self.dir.display()
+            );
+            self.engine.step(now)?;
             self.step_homes(now)?;
             std::thread::sleep(ANSWER_POLL);
         }

@@ -30,7 +30,7 @@ CDDL = (HERE / "../../docs/wire.cddl").read_text()
 
 CONTENT_TYPES = {
     "report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106,
-    "commission": 65107,
+    "commission": 65107, "statement": 65108,
 }
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
@@ -63,6 +63,12 @@ VERDICTS = {
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
     "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
 }
+ZERO_REASONS = {
+    "opted_out": 1, "no_answer": 2, "no_baseline": 3, "equivocation": 4, "missing_reading": 5, "not_reduced": 6,
+    "zero_price": 7, "rounded_to_zero": 8,
+}
+LINES_MAX = 288
+TOKEN_AMOUNT_MAX = 10**38 - 1
 CONTROLS = {"battery": 1, "production": 2}
 STEPS = {
     "measure": 1, "save": 2, "write": 3, "read_back": 4, "observe": 5, "meter": 6, "direction": 7, "revert": 8,
@@ -381,7 +387,7 @@ def write_report(shown):
     ]
 
 
-# --- instructions, acknowledgements, receipts, resend requests, commissioning records -------------------------------------------------------------
+# --- instructions, acknowledgements, receipts, resend requests, commissioning records, statements -------------------------------------------------------------
 
 def read_instruction(payload):
     version, sequence, gateway, event, issued, expires, start, end, target, program, price = row(
@@ -557,15 +563,87 @@ def write_commission(shown):
     ]
 
 
+def read_line(line):
+    """The numbers of a line: baseline, metered, credited, amount, and the name of its reason."""
+    baseline, metered, credited, amount, reason = row(line, 5, "a line")
+    for energy in (baseline, metered):
+        need(energy is None or type(whole(energy, -2**63, 2**63 - 1, "an energy")) is int, PAYLOAD, "an energy")
+    whole(credited, -2**63, 2**63 - 1, "what is credited")
+    return baseline, metered, credited, *read_earned(amount, reason)
+
+
+def read_earned(amount, reason):
+    whole(amount, -TOKEN_AMOUNT_MAX, TOKEN_AMOUNT_MAX, "an amount")
+    need((amount == 0) == (reason is not None), PAYLOAD, "a reason exactly where the amount is zero")
+    return amount, None if reason is None else name_of(ZERO_REASONS, reason, "reason")
+
+
+def read_statement(payload):
+    (version, gateway, site, program, program_version, program_hash, event, number, statement, settled, asset,
+     start, end, seconds, totals, reason, lines) = row(payload, 17, "a statement")
+    whole(version, 1, 1, "version")
+    read_key(gateway)
+    need(type(site) is str and re.fullmatch("[!-~]{1,128}", site), PAYLOAD, "the site's name")
+    need(program is not None, PAYLOAD, "a program")
+    need(type(event) is str and re.fullmatch("[a-z0-9-]{1,64}", event), PAYLOAD, "the event's name")
+    for which in (program_version, number):
+        whole(which, 1, 2**32 - 1, "a version")
+    code, decimals = row(asset, 2, "an asset")
+    need(type(code) is str and re.fullmatch("[A-Z0-9]{2,12}", code), PAYLOAD, "the asset's code")
+    whole(decimals, 0, 18, "decimals")
+    need(seconds in LENGTHS and type(seconds) is int, PAYLOAD, "an interval's length")
+    times = [shown_instant(at) for at in (settled, start, end)]
+    need(start < end <= start + 86400 and end <= settled, PAYLOAD, "an event within a day, settled after it")
+    need(start % seconds == 0 and end % seconds == 0, PAYLOAD, "whole intervals")
+    count = (end - start) // seconds
+    need(type(lines) is list and len(lines) == (count if count <= LINES_MAX else 0), PAYLOAD, "a line for each interval")
+    rows = [read_line(line) for line in lines]
+    baseline, metered, credited, amount, why = read_line(row(totals, 4, "totals") + [reason])
+    need((baseline is None) == (metered is None), PAYLOAD, "sums over the same intervals")
+    if rows:
+        both = [line for line in rows if line[0] is not None and line[1] is not None]
+        over = lambda index, of: sum(line[index] for line in of)
+        sums = (over(0, both) if both else None, over(1, both) if both else None, over(2, rows), over(3, rows))
+        need(sums == (baseline, metered, credited, amount), PAYLOAD, "totals that are the sums")
+    text = lambda number: None if number is None else str(number)
+    named = lambda line: {
+        "baseline": text(line[0]), "metered": text(line[1]), "credited": str(line[2]), "amount": str(line[3]),
+        "reason": line[4],
+    }
+    return {
+        "gateway": did_key(gateway), "site": site, "program": read_program(program),
+        "program_version": program_version, "program_hash": octets(program_hash, 32, "the program's hash").hex(),
+        "event": event, "version": number, "statement": octets(statement, 32, "the statement's hash").hex(),
+        "settled_at": times[0], "asset": {"code": code, "decimals": decimals}, "start": times[1], "end": times[2],
+        "interval_seconds": seconds, **named((baseline, metered, credited, amount, why)),
+        "lines": [{"start": shown_instant(start + n * seconds), **named(line)} for n, line in enumerate(rows)],
+    }
+
+
+def write_statement(shown):
+    number = lambda text: None if text is None else int(text)
+    reason = lambda line: None if line["reason"] is None else ZERO_REASONS[line["reason"]]
+    numbers = lambda line: [
+        number(line["baseline"]), number(line["metered"]), int(line["credited"]), int(line["amount"]),
+    ]
+    return [
+        1, key_of(shown["gateway"]), shown["site"], shown["program"], shown["program_version"],
+        bytes.fromhex(shown["program_hash"]), shown["event"], shown["version"], bytes.fromhex(shown["statement"]),
+        unix(shown["settled_at"]), [shown["asset"]["code"], shown["asset"]["decimals"]], unix(shown["start"]),
+        unix(shown["end"]), shown["interval_seconds"], numbers(shown), reason(shown),
+        [numbers(line) + [reason(line)] for line in shown["lines"]],
+    ]
+
+
 READ = {
     "report": read_report, "instruction": read_instruction,
     "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
-    "commission": read_commission,
+    "commission": read_commission, "statement": read_statement,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
     "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
-    "commission": write_commission,
+    "commission": write_commission, "statement": write_statement,
 }
 
 
@@ -635,7 +713,7 @@ def check_identity(vector):
         yield "the public key differs"
     if did_key(key) != vector["did_key"] or key_of(vector["did_key"]) != key:
         yield "the did:key differs"
-    kinds = ("report", "status", "instruction", "ack", "receipt", "resend")
+    kinds = ("report", "status", "instruction", "ack", "receipt", "resend", "statement")
     if vector["topics"] != [f"gridtally/v1/{multibase(key)}/{kind}" for kind in kinds]:
         yield "the topics differ"
 

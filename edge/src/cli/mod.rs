@@ -204,7 +204,6 @@ fn run_agent(path: &Path, stepped: bool) -> Result<(), EdgeError> {
                 tick_seconds: real_time::TICK_SECONDS,
                 resend_after: REAL_RESEND,
             };
-            tell_of_page(&config);
             let start = |config: AgentConfig| {
                 let key = identity::load_or_create(&config.gateway.key)?;
                 Agent::start(config, key, pace)
@@ -213,19 +212,6 @@ fn run_agent(path: &Path, stepped: bool) -> Result<(), EdgeError> {
         }
         Ok(())
     })
-}
-
-/// How the owner gets to his page for the first time.
-fn tell_of_page(config: &AgentConfig) {
-    let Some(page) = &config.page else { return };
-    let port = page.listen.port();
-    match PasswordStore::new(&config.gateway.data).code() {
-        Ok(Some(code)) => {
-            tracing::info!("your page is at http://THIS-BOX:{port}/; set its password with the code {code}");
-        }
-        Ok(None) => tracing::info!("your page is at http://THIS-BOX:{port}/"),
-        Err(error) => tracing::warn!("the page has no password yet, and no code can be made for it: {error}"),
-    }
 }
 
 /// The code with which the owner sets his password.
@@ -271,7 +257,8 @@ fn init(directory: &Path) -> Result<Identity, EdgeError> {
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        // The passwords of brokers will stand in it.
+        .mode(0o600)
         .open(&config)
         .and_then(|mut file| io::Write::write_all(&mut file, EXAMPLE.as_bytes()))
         .map_err(|e| make(&config, e))?;

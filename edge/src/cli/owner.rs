@@ -17,6 +17,7 @@ use crate::device::bus::tls::TlsError;
 use crate::home;
 use crate::identity;
 use crate::outbox::{Outbox, OutboxError};
+use crate::page::earned::Earned;
 
 /// "Until I say otherwise": nobody waits for the end of it.
 const FOR_GOOD_SECONDS: i64 = 100 * 366 * 86_400;
@@ -212,6 +213,19 @@ fn lines(config: &AgentConfig, outbox: &Outbox, now: Timestamp) -> Result<Vec<St
             event.target
         ));
     }
+    let earned = Earned::of(outbox.statements_revision(), outbox.statements()?);
+    if earned.statements.is_empty() {
+        lines.push("earned    no statement of the engine has come yet".to_owned());
+    }
+    let events = match earned.statements.len() {
+        1 => "one settled event".to_owned(),
+        count => format!("{count} settled events"),
+    };
+    lines.extend(
+        earned
+            .shown_totals()
+            .map(|total| format!("earned    {total} in {events}")),
+    );
     for hand in [Hand::Battery, Hand::Production] {
         if outbox.owner_setting(hand)?.is_some() {
             lines.push(format!(

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
+
+use super::zone::Zone;
 
 /// The homeowner's page.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -16,8 +17,8 @@ pub struct PageConfig {
     #[serde(default)]
     pub names: Vec<String>,
     /// The home's time zone, by its IANA name: in it the days of the charts begin.
-    #[serde(default = "utc", deserialize_with = "zone")]
-    pub zone: Tz,
+    #[serde(default = "Zone::utc")]
+    pub zone: Zone,
     /// Whether `/metrics` tells Prometheus, without a password, to the home network.
     #[serde(default)]
     pub metrics: bool,
@@ -25,17 +26,4 @@ pub struct PageConfig {
 
 fn everywhere() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], 8321))
-}
-
-const fn utc() -> Tz {
-    Tz::UTC
-}
-
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|_| {
-        D::Error::custom(format!(
-            "{name:?} is no time zone; take one such as \"Europe/Berlin\""
-        ))
-    })
 }

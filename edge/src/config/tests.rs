@@ -177,12 +177,12 @@ fn the_page_and_home_assistant_are_off_until_they_are_named() {
     let config = with("[page]\n[home_assistant]\nbroker = \"192.0.2.5:1883\"\n").unwrap();
     let page = config.page.unwrap();
     assert_eq!(page.listen.to_string(), "0.0.0.0:8321");
-    assert_eq!((page.zone, page.metrics), (chrono_tz::Tz::UTC, false));
+    assert_eq!((&page.zone, page.metrics), (&Zone::utc(), false));
     let home_assistant = config.home_assistant.unwrap();
     assert_eq!(home_assistant.discovery_prefix, "homeassistant");
     assert_eq!(home_assistant.interval_seconds, 10);
     for (tables, word) in [
-        ("[page]\nzone = \"Mars/Olympus\"", "no time zone"),
+        ("[page]\nzone = \"Mars/Olympus\"", "check its spelling"),
         ("[page]\nport = 80", "unknown field"),
         ("[home_assistant]\nbroker = \"nowhere\"", "host:port"),
         (

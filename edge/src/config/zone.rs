@@ -52,6 +52,15 @@ pub enum ZoneError {
 }
 
 impl Zone {
+    /// Greenwich without summer, for which no file is needed.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self {
+            name: "UTC".to_owned(),
+            rules: TimeZone::utc(),
+        }
+    }
+
     /// Reads the zone of a name such as `Europe/London`.
     ///
     /// # Errors
@@ -90,10 +99,17 @@ impl Zone {
         &self.name
     }
 
+    /// By how many seconds the clock on the wall is ahead of UTC, if the rules tell.
+    #[must_use]
+    pub fn offset_seconds(&self, at: Timestamp) -> Option<i32> {
+        let kind = self.rules.find_local_time_type(at.unix()).ok()?;
+        Some(kind.ut_offset())
+    }
+
     /// The seconds that the clock on the wall shows since its midnight, if the rules tell.
     #[must_use]
     pub fn second_of_day(&self, at: Timestamp) -> Option<u32> {
-        let offset = self.rules.find_local_time_type(at.unix()).ok()?.ut_offset();
+        let offset = self.offset_seconds(at)?;
         let second = at.unix().checked_add(offset.into())?.rem_euclid(86_400);
         u32::try_from(second).ok()
     }

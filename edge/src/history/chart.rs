@@ -1,12 +1,12 @@
 //! Intervals become the bars of a chart: pure.
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use gridtally_protocol::quantity::Overflow;
 use gridtally_protocol::time::Timestamp;
 
 use super::days::{bounds_of, day_of, local};
 use super::{Energies, Entry};
+use crate::config::Zone;
 
 /// An hour of a chart, in seconds.
 const HOUR: i64 = 3600;
@@ -37,7 +37,7 @@ pub struct Day {
 ///
 /// # Errors
 /// [`Overflow`] where a sum does not fit.
-pub fn hours(day: NaiveDate, zone: Tz, entries: &[Entry]) -> Result<Vec<Bar>, Overflow> {
+pub fn hours(day: NaiveDate, zone: &Zone, entries: &[Entry]) -> Result<Vec<Bar>, Overflow> {
     let Some((start, end)) = bounds_of(day, zone) else {
         return Ok(Vec::new());
     };
@@ -48,7 +48,9 @@ pub fn hours(day: NaiveDate, zone: Tz, entries: &[Entry]) -> Result<Vec<Bar>, Ov
             covered_seconds: 0,
         })
         .collect();
-    for entry in entries {
+    // Where the clock moves by half an hour, the last hour of the day is half the next day's.
+    let of_the_day = |entry: &&Entry| (start..end).contains(&entry.interval.start());
+    for entry in entries.iter().filter(of_the_day) {
         let offset = entry.interval.start().seconds_since(start);
         let index = usize::try_from(offset.div_euclid(HOUR)).ok();
         if let Some(bar) = index.and_then(|i| bars.get_mut(i)) {
@@ -63,7 +65,7 @@ pub fn hours(day: NaiveDate, zone: Tz, entries: &[Entry]) -> Result<Vec<Bar>, Ov
 ///
 /// # Errors
 /// [`Overflow`] where a sum does not fit.
-pub fn sum_of_day(date: NaiveDate, zone: Tz, entries: &[Entry]) -> Result<Day, Overflow> {
+pub fn sum_of_day(date: NaiveDate, zone: &Zone, entries: &[Entry]) -> Result<Day, Overflow> {
     let none = Day {
         date,
         energies: Energies::default(),
@@ -122,7 +124,9 @@ mod tests {
     use gridtally_protocol::time::{Interval, IntervalLength};
     use proptest::prelude::*;
 
-    const BERLIN: Tz = chrono_tz::Europe::Berlin;
+    fn berlin() -> Zone {
+        Zone::load("Europe/Berlin").unwrap()
+    }
 
     /// Half-hours from an instant on, each of one watt-hour from the roof.
     fn half_hours(from: &str, count: i64) -> Vec<Entry> {
@@ -144,7 +148,7 @@ mod tests {
     fn the_day_when_clocks_go_forward_has_23_bars_and_no_hour_two() {
         let bars = hours(
             "2026-03-29".parse().unwrap(),
-            BERLIN,
+            &berlin(),
             &half_hours("2026-03-28T22:00:00Z", 60),
         )
         .unwrap();
@@ -159,7 +163,7 @@ mod tests {
     fn the_day_when_clocks_go_back_has_25_bars_and_the_hour_two_twice() {
         let bars = hours(
             "2026-10-25".parse().unwrap(),
-            BERLIN,
+            &berlin(),
             &half_hours("2026-10-24T22:00:00Z", 50),
         )
         .unwrap();
@@ -173,7 +177,7 @@ mod tests {
     fn what_was_not_measured_is_no_zero() {
         let bars = hours(
             "2026-04-09".parse().unwrap(),
-            Tz::UTC,
+            &Zone::utc(),
             &half_hours("2026-04-09T12:00:00Z", 1),
         )
         .unwrap();
@@ -203,25 +207,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn where_the_clock_moves_by_half_an_hour_the_next_day_is_not_counted() {
+        let (date, zone) = (
+            "1989-10-29".parse().unwrap(),
+            Zone::load("Australia/Lord_Howe").unwrap(),
+        );
+        let entries = half_hours("1989-10-28T00:00:00Z", 150);
+        let sum = sum_of_day(date, &zone, &entries).unwrap();
+        assert_eq!(sum.covered_seconds, 47 * 1800, "a day of 23 and a half hours");
+        assert_eq!(
+            total(&hours(date, &zone, &entries).unwrap()).unwrap(),
+            sum.energies
+        );
+    }
+
     proptest! {
         #[test]
         fn the_hours_of_a_day_sum_to_the_day(
             day in 0_u64..20_000, skip in 0_i64..96,
-            zone in prop::sample::select(chrono_tz::TZ_VARIANTS.as_slice()),
+            zone in crate::history::days::tests::zones(),
         ) {
             let date = NaiveDate::from_ymd_opt(1975, 1, 1).unwrap() + chrono::Days::new(day);
             let noon = date.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp();
             let from = Timestamp::from_unix(noon - 86_400 + skip * 1800).unwrap();
             let entries = half_hours(&from.to_string(), 150);
-            let (start, end) = bounds_of(date, zone).unwrap();
+            let (start, end) = bounds_of(date, &zone).unwrap();
             // Days that are whole in `entries` and in one piece.
             let inside = |e: &&Entry| e.interval.start() >= start && e.interval.start() < end;
-            prop_assume!(entries.iter().filter(inside).all(|e| day_of(e.interval.start(), zone) == date));
-            let one_piece = entries.iter().filter(|e| day_of(e.interval.start(), zone) == date).count()
+            prop_assume!(entries.iter().filter(inside).all(|e| day_of(e.interval.start(), &zone) == date));
+            let one_piece = entries.iter().filter(|e| day_of(e.interval.start(), &zone) == date).count()
                 == entries.iter().filter(inside).count();
             prop_assume!(one_piece);
-            let sum = sum_of_day(date, zone, &entries).unwrap();
-            prop_assert_eq!(total(&hours(date, zone, &entries).unwrap()).unwrap(), sum.energies);
+            let sum = sum_of_day(date, &zone, &entries).unwrap();
+            prop_assert_eq!(total(&hours(date, &zone, &entries).unwrap()).unwrap(), sum.energies);
         }
     }
 }

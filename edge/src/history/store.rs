@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{Days, NaiveDate};
-use chrono_tz::Tz;
 use gridtally_protocol::quantity::{MilliwattHours, Overflow};
 use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -12,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::chart::{Day, sum_of_day};
 use super::days::{bounds_of, day_of, start_of};
 use super::{Energies, Entry, KEEP_DAYS, KEEP_YEARS};
+use crate::config::Zone;
 
 const SCHEMA: &str = include_str!("schema.sql");
 const ENERGIES: &str = "grid_import, grid_export, solar, battery_charge, battery_discharge";
@@ -42,7 +42,7 @@ pub enum HistoryError {
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl History {
@@ -51,7 +51,7 @@ impl History {
     ///
     /// # Errors
     /// [`HistoryError::Open`].
-    pub fn open(file: &Path, zone: Tz) -> Result<Self, HistoryError> {
+    pub fn open(file: &Path, zone: Zone) -> Result<Self, HistoryError> {
         let open = || {
             let connection = Connection::open(file)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -70,8 +70,8 @@ impl History {
 
     /// The zone of its days.
     #[must_use]
-    pub const fn zone(&self) -> Tz {
-        self.zone
+    pub const fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// Keeps what was counted. An interval that is already there is replaced, so that to record twice is
@@ -80,7 +80,7 @@ impl History {
     /// # Errors
     /// [`HistoryError`]; then nothing of it was kept.
     pub fn record(&mut self, entries: &[Entry]) -> Result<(), HistoryError> {
-        let zone = self.zone;
+        let zone = &self.zone;
         let transaction = self.connection.transaction()?;
         let before = latest_day(&transaction, zone)?;
         let newest = entries.iter().map(|e| day_of(e.interval.start(), zone)).max();
@@ -112,7 +112,7 @@ impl History {
     /// # Errors
     /// [`HistoryError`].
     pub fn intervals_of(&self, day: NaiveDate) -> Result<Vec<Entry>, HistoryError> {
-        between(&self.connection, day, self.zone)
+        between(&self.connection, day, &self.zone)
     }
 
     /// The days from `first` to before `next` of which something is known, in their order; the running
@@ -140,10 +140,10 @@ impl History {
                 });
             }
         }
-        if let Some(running) = latest_day(&self.connection, self.zone)?.filter(|d| (first..next).contains(d))
+        if let Some(running) = latest_day(&self.connection, &self.zone)?.filter(|d| (first..next).contains(d))
         {
             days.retain(|day| day.date != running);
-            days.push(sum_of_day(running, self.zone, &self.intervals_of(running)?)?);
+            days.push(sum_of_day(running, &self.zone, &self.intervals_of(running)?)?);
         }
         Ok(days)
     }
@@ -162,7 +162,7 @@ impl History {
     }
 }
 
-fn latest_day(connection: &Connection, zone: Tz) -> Result<Option<NaiveDate>, HistoryError> {
+fn latest_day(connection: &Connection, zone: &Zone) -> Result<Option<NaiveDate>, HistoryError> {
     let latest: Option<i64> =
         connection.query_row("SELECT max(start) FROM interval", [], |row| row.get(0))?;
     Ok(latest
@@ -170,7 +170,7 @@ fn latest_day(connection: &Connection, zone: Tz) -> Result<Option<NaiveDate>, Hi
         .map(|at| day_of(at, zone)))
 }
 
-fn between(connection: &Connection, day: NaiveDate, zone: Tz) -> Result<Vec<Entry>, HistoryError> {
+fn between(connection: &Connection, day: NaiveDate, zone: &Zone) -> Result<Vec<Entry>, HistoryError> {
     let Some((from, to)) = bounds_of(day, zone) else {
         return Ok(Vec::new());
     };
@@ -260,7 +260,7 @@ fn prune(
     connection: &Connection,
     running: NaiveDate,
     oldest: Option<NaiveDate>,
-    zone: Tz,
+    zone: &Zone,
 ) -> Result<(), HistoryError> {
     if let Some(start) = oldest.and_then(|day| start_of(day, zone)) {
         connection

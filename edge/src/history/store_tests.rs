@@ -1,7 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 
-const BERLIN: Tz = chrono_tz::Europe::Berlin;
+fn berlin() -> Zone {
+    Zone::load("Europe/Berlin").unwrap()
+}
 
 fn entry(start: Timestamp, solar: i64) -> Entry {
     Entry {
@@ -23,7 +25,7 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn history(directory: &tempfile::TempDir) -> History {
-    History::open(&directory.path().join("history.sqlite"), BERLIN).unwrap()
+    History::open(&directory.path().join("history.sqlite"), berlin()).unwrap()
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_file_that_is_no_database_is_named() {
         "this is not a database, and it is long enough to be seen as none",
     )
     .unwrap();
-    let error = History::open(&file, BERLIN).unwrap_err().to_string();
+    let error = History::open(&file, berlin()).unwrap_err().to_string();
     assert!(error.contains("history.sqlite"), "{error}");
 }
 
@@ -128,7 +130,7 @@ proptest! {
         }
         let days = history.days(date("2026-10-01"), date("2026-11-01")).unwrap();
         for day in &days {
-            prop_assert_eq!(*day, sum_of_day(day.date, BERLIN, &entries).unwrap());
+            prop_assert_eq!(*day, sum_of_day(day.date, &berlin(), &entries).unwrap());
         }
         prop_assert_eq!(history.totals().unwrap().solar, Some(MilliwattHours::new((1 << 30) - 1)));
         prop_assert_eq!(days.len(), 3);

@@ -90,6 +90,8 @@ pub fn discovery(config: &HomeAssistantConfig, topics: &Topics, home: &HomeState
         "Taking part in an event",
         json!({"device_class": "running"}),
     );
+    // A text with the token's code: there is no currency of that name.
+    all.add("earned", "sensor", "Earned", json!({"icon": "mdi:hand-coin"}));
     let diagnostic = json!({"device_class": "connectivity", "entity_category": "diagnostic"});
     all.add("engine_connected", "binary_sensor", "Engine", diagnostic);
     let diagnostic =

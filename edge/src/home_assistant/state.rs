@@ -42,6 +42,7 @@ pub fn state(home: &HomeState) -> Value {
         "engine_connected": switch(home.link.connected_since.is_some()),
         "outbox_messages": home.outbox.messages,
         "opted_out": switch(home.opt_out.is_some()),
+        "earned": home.earned.shown_totals().next(),
     })
 }
 

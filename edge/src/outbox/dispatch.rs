@@ -407,7 +407,7 @@ fn step(transaction: &Transaction<'_>, instruction: Digest, progress: Progress) 
     Ok(())
 }
 
-fn acknowledge(
+pub(super) fn acknowledge(
     transaction: &Transaction<'_>,
     key: &SigningIdentity,
     instruction: Digest,

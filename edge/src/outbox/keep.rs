@@ -2,8 +2,9 @@
 //!
 //! 1. What the engine has signed for goes first: after a week, or earlier where the space is needed.
 //! 2. Then what it refused, which is kept as evidence only.
-//! 3. Then reports that were never delivered, the oldest first. This is a loss, and it is recorded.
-//! 4. Acknowledgements only when there is no report left.
+//! 3. Then what statements say of the earliest events: it is for the owner to read, and the engine has it.
+//! 4. Then reports that were never delivered, the oldest first. This is a loss, and it is recorded.
+//! 5. Acknowledgements only when there is no report left.
 //!
 //! Age alone makes a loss of an undelivered message after `days`, and only by a clock that is synchronised:
 //! a clock that leaps must not empty the outbox.
@@ -104,6 +105,7 @@ impl Outbox {
     /// [`OutboxError`]; nothing is dropped then. A disk that takes nothing is no error: it is tried again.
     pub fn tidy(&mut self, keep: Keep, now: Timestamp, clock: ClockState) -> Result<u64, OutboxError> {
         let before = |days: u16| now.unix().saturating_sub(DAY.saturating_mul(i64::from(days)));
+        let statements = count_statements(&self.connection)?;
         let mut change = || -> Result<u64, OutboxError> {
             let transaction = self.connection.transaction()?;
             transaction
@@ -130,6 +132,9 @@ impl Outbox {
             result => result?,
         };
         self.depth = count_waiting(&self.connection)?;
+        if count_statements(&self.connection)? != statements {
+            self.statements_revision = self.statements_revision.saturating_add(1);
+        }
         Ok(lost)
     }
 
@@ -179,6 +184,8 @@ fn make_room(transaction: &Transaction<'_>, bytes: u64, now: Timestamp) -> Resul
         let harmless = [
             "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE waiting = 0 ORDER BY id LIMIT ?1)",
             "DELETE FROM refused WHERE id IN (SELECT id FROM refused ORDER BY id LIMIT ?1)",
+            "DELETE FROM statement WHERE event IN \
+             (SELECT event FROM statement ORDER BY starts_at, event LIMIT ?1)",
         ];
         let mut removed = 0;
         for delete in harmless {
@@ -290,6 +297,12 @@ pub(super) fn count_waiting(connection: &Connection) -> Result<u64, OutboxError>
         .prepare_cached("SELECT count(*) FROM message WHERE waiting = 1")?
         .query_row([], |row| row.get::<_, i64>(0))?;
     Ok(natural(count))
+}
+
+fn count_statements(connection: &Connection) -> Result<i64, OutboxError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM statement")?
+        .query_row([], |row| row.get(0))?)
 }
 
 fn natural(number: i64) -> u64 {

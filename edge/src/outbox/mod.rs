@@ -21,6 +21,7 @@ mod keep;
 mod owner;
 mod report;
 mod schema;
+mod statements;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use self::again::{AGAIN_MAX, Again};
 pub use self::delivery::{Kind, Outgoing, Receipted};
 pub use self::dispatch::{Dispatch, EventRecord, Progress};
 pub use self::keep::{DELIVERED_DAYS, DropReason, Dropped, Keep, Status};
+pub use self::statements::{Kept, STATEMENTS_MAX};
 use crate::meter::{Meters, Sample};
 
 pub(crate) use self::schema::VERSION;
@@ -134,6 +136,8 @@ pub struct Outbox {
     sync: bool,
     /// How many messages wait for a receipt.
     depth: u64,
+    /// Grows with every change of what statements say.
+    statements_revision: u64,
     /// Intervals that the disk did not take, oldest first.
     unkept: Vec<Pending>,
     /// Why it did not.
@@ -181,6 +185,7 @@ impl Outbox {
             key,
             sync,
             depth,
+            statements_revision: 1,
             unkept: Vec::new(),
             trouble: None,
         })

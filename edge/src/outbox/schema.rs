@@ -9,8 +9,10 @@ use super::{OutboxError, sequence_column};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const CONTROL: &str = include_str!("control.sql");
+/// New in the third layout.
+const STATEMENTS: &str = include_str!("statements.sql");
 /// The layout that this agent knows.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// From the first layout, which forgot a report at its receipt and whatever it dropped.
 const FROM_1: &str = "
@@ -43,6 +45,7 @@ pub(super) fn prepare(connection: &mut Connection, gateway: Identity) -> Result<
         0 => {
             transaction.execute_batch(SCHEMA)?;
             transaction.execute_batch(CONTROL)?;
+            transaction.execute_batch(STATEMENTS)?;
             transaction.execute(
                 "INSERT INTO chain (one, gateway, sequence, digest) VALUES (1, ?1, 0, ?2)",
                 params![gateway.to_string(), Digest::NONE.as_bytes()],
@@ -52,8 +55,10 @@ pub(super) fn prepare(connection: &mut Connection, gateway: Identity) -> Result<
             // What was under way at that moment is given up: devices go back by their own timers.
             transaction.execute_batch(FROM_1)?;
             transaction.execute_batch(CONTROL)?;
+            transaction.execute_batch(STATEMENTS)?;
             number_reports(&transaction)?;
         }
+        2 => transaction.execute_batch(STATEMENTS)?,
         VERSION => {}
         found => return Err(OutboxError::Version { found }),
     }

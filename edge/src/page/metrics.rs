@@ -56,6 +56,7 @@ pub fn render(home: &HomeState, registry: &Registry) -> String {
     energies(&mut out, home);
     battery(&mut out, home);
     delivery(&mut out, home);
+    earned(&mut out, home);
     let up: Vec<_> = home
         .devices
         .iter()
@@ -236,6 +237,31 @@ fn delivery(out: &mut Page, home: &HomeState) {
     ] {
         out.one(name, "gauge", help, value);
     }
+}
+
+fn earned(out: &mut Page, home: &HomeState) {
+    let totals: Vec<_> = home
+        .earned
+        .totals
+        .iter()
+        .filter_map(|(asset, total)| {
+            let labels = render_labels(&[("asset", asset.code())]);
+            Some((labels, asset.show((*total)?)))
+        })
+        .collect();
+    out.family(
+        "gridtally_earned_tokens",
+        "gauge",
+        "What the engine's statements that are kept say was earned, in whole tokens.",
+        &totals,
+    );
+    let count = home.earned.statements.len();
+    out.one(
+        "gridtally_statements",
+        "gauge",
+        "Settled events whose statement is kept.",
+        Some(count.to_string()),
+    );
 }
 
 struct Page(String);

@@ -3,7 +3,7 @@
 //! The agent tells the page what it knows through a `watch` of [`HomeState`], and hears the owner through
 //! [`OwnerRequest`]s; neither waits for the other, and a page that hangs costs the agent nothing.
 //!
-//! * [`state`], [`command`]: that contract.
+//! * [`state`], [`earned`], [`command`]: that contract.
 //! * [`server`]: sockets, bounded in number, time and size; [`routes`]: what is answered.
 //! * [`guard`], [`password`], [`session`], [`attempts`], [`secret`]: who is let in.
 //! * [`views`]: the pages, pure functions to [`html`]; [`words`]: quantities as a person reads them.
@@ -13,6 +13,7 @@
 
 pub mod attempts;
 pub mod command;
+pub mod earned;
 pub mod guard;
 pub mod html;
 pub mod metrics;

@@ -1,9 +1,13 @@
 //! What the page, the metrics and Home Assistant are told: plain data, made anew by the agent each time
 //! that something changes.
 
+use std::sync::Arc;
+
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::earned::Earned;
 
 /// The home at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +34,9 @@ pub struct HomeState {
     pub next_event: Option<EventState>,
     /// Events that are over, the latest first. A dozen is plenty.
     pub past_events: Vec<EventState>,
-    /// What the engine's statements say, the latest first.
-    pub earnings: Vec<EarningLine>,
+    /// What the engine's statements say. Shared: it is long, and seldom changes.
+    #[serde(skip)]
+    pub earned: Arc<Earned>,
     /// The connection to the broker of the engine.
     pub link: LinkState,
     /// What waits for the engine's receipt.
@@ -58,7 +63,7 @@ impl HomeState {
             current_event: None,
             next_event: None,
             past_events: Vec::new(),
-            earnings: Vec::new(),
+            earned: Arc::default(),
             link: LinkState::default(),
             outbox: OutboxState::default(),
             last_receipt: None,
@@ -189,6 +194,8 @@ pub enum EventTarget {
 pub enum Decision {
     /// The home takes part; why, in a sentence.
     TakesPart(String),
+    /// It took part, and no longer does; why, in a sentence.
+    EndedEarly(String),
     /// It does not; why, in a sentence.
     Declined(String),
 }
@@ -230,23 +237,6 @@ pub struct EventState {
     pub stage: EventStage,
     /// The power that the home gives (takes, for a charge) for it now.
     pub power: Option<Milliwatts>,
-}
-
-/// One line of a statement of the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EarningLine {
-    /// The event.
-    pub event: String,
-    /// When it began.
-    pub start: Timestamp,
-    /// What was metered.
-    pub delivered: MilliwattHours,
-    /// What would have been metered without the event.
-    pub baseline: MilliwattHours,
-    /// What was paid, with its token: `1.250000 GRID`.
-    pub tokens: String,
-    /// Why nothing was paid, in a sentence.
-    pub zero_because: Option<String>,
 }
 
 /// The connection to the engine's broker.

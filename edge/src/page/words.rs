@@ -1,10 +1,10 @@
 //! Quantities and times as a person reads them. Rounded for the eye; nothing is computed from them.
 
-use chrono_tz::Tz;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::Timestamp;
 
 use super::state::EventTarget;
+use crate::config::Zone;
 use crate::history::days::local;
 
 /// What stands where a value is not known.
@@ -31,8 +31,15 @@ pub fn energy(energy: MilliwattHours) -> String {
 /// `4.83 kWh`: every digit, as a statement has it.
 #[must_use]
 pub fn exact_energy(energy: MilliwattHours) -> String {
+    format!("{} kWh", exact_kwh(energy))
+}
+
+/// `4.83`: every digit, where the unit stands elsewhere.
+#[must_use]
+pub fn exact_kwh(energy: MilliwattHours) -> String {
     let digits = energy.to_string();
-    format!("{} kWh", digits.trim_end_matches('0').trim_end_matches('.'))
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    digits.replace('-', "−")
 }
 
 /// `640 Wh`, `2.4 kWh`, `312 kWh`, or a dash.
@@ -75,9 +82,9 @@ fn scaled(thousandths: i64, unit: &str, kilo_unit: &str) -> String {
 
 /// `17:05`, or `Thu 9 Apr, 17:05` where it is another day than `now`.
 #[must_use]
-pub fn time(at: Timestamp, now: Timestamp, zone: Tz) -> String {
+pub fn time(at: Timestamp, now: Timestamp, zone: &Zone) -> String {
     let (at, now) = (local(at, zone), local(now, zone));
-    let form = if at.date_naive() == now.date_naive() {
+    let form = if at.date() == now.date() {
         "%H:%M"
     } else {
         "%a %-d %b, %H:%M"
@@ -87,7 +94,7 @@ pub fn time(at: Timestamp, now: Timestamp, zone: Tz) -> String {
 
 /// `17:00 to 19:00`, with the day where it is another one.
 #[must_use]
-pub fn span(start: Timestamp, end: Timestamp, now: Timestamp, zone: Tz) -> String {
+pub fn span(start: Timestamp, end: Timestamp, now: Timestamp, zone: &Zone) -> String {
     format!("{} to {}", time(start, now, zone), time(end, start, zone))
 }
 
@@ -137,7 +144,7 @@ mod tests {
         assert_eq!(shown(99_950_000), "100 kW");
         assert_eq!(energy(MilliwattHours::new(312_400_000)), "312 kWh");
         assert_eq!(exact_energy(MilliwattHours::new(4_830_001)), "4.830001 kWh");
-        assert_eq!(exact_energy(MilliwattHours::new(-10_000_000)), "-10 kWh");
+        assert_eq!(exact_energy(MilliwattHours::new(-10_000_000)), "−10 kWh");
         assert_eq!(exact_energy(MilliwattHours::ZERO), "0 kWh");
         assert_eq!(percent(72_500), "73 %");
         assert_eq!(
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn times_are_local_and_name_the_day_where_it_is_another() {
-        let zone = chrono_tz::Europe::Berlin;
+        let zone = &Zone::load("Europe/Berlin").unwrap();
         let now: Timestamp = "2026-04-09T21:30:00Z".parse().unwrap();
         assert_eq!(time(now, now, zone), "23:30");
         let end = now.checked_add(3600).unwrap();

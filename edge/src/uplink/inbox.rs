@@ -3,17 +3,18 @@
 //! broker, so that it does not come again.
 
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::instruction::{EventId, Instruction};
 use gridtally_protocol::message::{Message as _, MessageError};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::SiteStatement;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::config::OwnerConfig;
 use crate::control::policy::{self, Decision, Home, Moment};
-use crate::outbox::{Again, Outbox, OutboxError, Receipted};
+use crate::outbox::{Again, Kept, Outbox, OutboxError, Receipted};
 
 /// A request to send again is answered when it was issued within this time of our clock, either way.
 const FRESH_SECONDS: i64 = 3_600;
@@ -65,6 +66,14 @@ pub enum Ignored {
         /// When the last one was.
         answered: Timestamp,
     },
+    /// Another statement of the same event and version was taken before.
+    #[error("another statement of version {version} of event {event} is held already, and stays")]
+    Contradicts {
+        /// Which event.
+        event: EventId,
+        /// Which version.
+        version: u32,
+    },
     /// The topic is none that this gateway listens to.
     #[error("nothing is expected on topic {topic}")]
     Topic {
@@ -88,6 +97,8 @@ pub enum Handled {
     Instruction,
     /// A request to send again: what is to be sent.
     Again(Again),
+    /// What an event was settled with: kept, or kept before.
+    Statement(Kept),
     /// Nothing.
     Ignored(Ignored),
 }
@@ -130,6 +141,7 @@ impl Judge {
             },
             Some(TopicKind::Resend) => self.send_again(outbox, payload, now),
             Some(TopicKind::Instruction) => self.take_instruction(outbox, payload, now),
+            Some(TopicKind::Statement) => self.take_statement(outbox, payload, now),
             _ => Ok(Handled::Ignored(Ignored::Topic {
                 topic: topic.chars().take(120).collect(),
             })),
@@ -200,6 +212,32 @@ impl Judge {
         tracing::info!(event = %signed.message.event, ?decision, "an instruction of the engine");
         outbox.admit(&signed, decision, now)?;
         Ok(Handled::Instruction)
+    }
+
+    fn take_statement(
+        &self,
+        outbox: &mut Outbox,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Handled, OutboxError> {
+        let gateway = outbox.identity();
+        let opened = SiteStatement::open(payload)
+            .map_err(Ignored::from)
+            .and_then(|signed| {
+                self.check(signed.signer, signed.message.gateway, gateway)
+                    .map(|()| signed)
+            });
+        let signed = match opened {
+            Ok(signed) => signed,
+            Err(ignored) => return Ok(Handled::Ignored(ignored)),
+        };
+        match outbox.hold_statement(&signed, payload, now)? {
+            Kept::Contradicts => Ok(Handled::Ignored(Ignored::Contradicts {
+                event: signed.message.event,
+                version: signed.message.version,
+            })),
+            kept => Ok(Handled::Statement(kept)),
+        }
     }
 
     /// The owner's answer to an instruction whose signer, addressee and number are as they must be.

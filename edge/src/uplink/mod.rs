@@ -61,9 +61,14 @@ impl Uplink {
         let topic = |kind| Topic { gateway, kind }.to_string();
         let config = LinkConfig {
             clean_session: false,
-            subscriptions: [TopicKind::Instruction, TopicKind::Receipt, TopicKind::Resend]
-                .map(topic)
-                .to_vec(),
+            subscriptions: [
+                TopicKind::Instruction,
+                TopicKind::Receipt,
+                TopicKind::Resend,
+                TopicKind::Statement,
+            ]
+            .map(topic)
+            .to_vec(),
             last_will: Some(LastWill {
                 topic: topic(TopicKind::Status),
                 payload: b"offline".to_vec(),
@@ -197,6 +202,7 @@ impl Uplink {
                     self.sent_to = self.sent_to.min(first.saturating_sub(1));
                 }
             }
+            Handled::Statement(kept) => tracing::info!(?kept, "a statement of the engine"),
             Handled::Ignored(Ignored::Known) => {
                 tracing::debug!(topic = %delivery.topic, "an instruction that was taken before");
             }

@@ -3,20 +3,26 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod browser;
+#[path = "../support/statement.rs"]
+mod statement;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gridtally_edge::config::PageConfig;
+use gridtally_edge::config::{PageConfig, Zone};
 use gridtally_edge::history::{Energies, Entry, History};
+use gridtally_edge::page::earned::Earned;
 use gridtally_edge::page::metrics::Registry;
 use gridtally_edge::page::state::{
-    BatteryState, ClockHealth, Decision, DeviceRole, DeviceState, EarningLine, EventStage, EventState,
-    EventTarget, LinkState, OutboxState, PowerFlows,
+    BatteryState, ClockHealth, Decision, DeviceRole, DeviceState, EventStage, EventState, EventTarget,
+    LinkState, OutboxState, PowerFlows,
 };
 use gridtally_edge::page::{HomeState, OwnerRequest, Page, PasswordStore, serve};
+use gridtally_protocol::identity::SigningIdentity;
+use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
+use gridtally_protocol::statement::{SiteStatement, ZeroReason};
 use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +32,10 @@ use tokio::time::timeout;
 /// Long enough for a machine under load; nothing waits for it when all is well.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "correct horse battery";
-const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
+
+fn berlin() -> Zone {
+    Zone::load("Europe/Berlin").unwrap()
+}
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -111,24 +120,7 @@ pub fn busy_home() -> HomeState {
                 None,
             ),
         ],
-        earnings: vec![
-            EarningLine {
-                event: "Evening peak".to_owned(),
-                start: at("2026-04-08T16:00:00Z"),
-                delivered: MilliwattHours::new(4_830_000),
-                baseline: MilliwattHours::new(-1_120_000),
-                tokens: "4.830000 GRID".to_owned(),
-                zero_because: None,
-            },
-            EarningLine {
-                event: "Frost morning".to_owned(),
-                start: at("2026-04-07T04:00:00Z"),
-                delivered: MilliwattHours::new(0),
-                baseline: MilliwattHours::new(900_000),
-                tokens: "0.000000 GRID".to_owned(),
-                zero_because: Some("Your battery was at its reserve, so the home opted out.".to_owned()),
-            },
-        ],
+        earned: Arc::new(earned()),
         link: LinkState {
             broker: "mqtt.example:8883".to_owned(),
             connected_since: Some(at("2026-04-09T06:12:00Z")),
@@ -146,6 +138,33 @@ pub fn busy_home() -> HomeState {
             "did:key:z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw".to_owned(),
         )
     }
+}
+
+/// Of eleven events: one with all sorts of intervals, one that earned nothing, and earlier ones.
+fn earned() -> Earned {
+    use statement::{line, nothing, statement};
+    let gateway = SigningIdentity::from_secret(&[1; 32]).unwrap().identity();
+    let mut evening = vec![line(102_500, -100_000); 21];
+    evening.extend([line(98_000, 120_000), nothing(ZeroReason::MissingReading)]);
+    evening.push(line(55_001, 55_000));
+    let out = vec![nothing(ZeroReason::OptedOut); 24];
+    let mut statements = vec![
+        statement(gateway, "evening-peak", 2, at("2026-04-08T16:00:00Z"), evening),
+        statement(gateway, "frost-morning", 1, at("2026-04-07T04:00:00Z"), out),
+    ];
+    let earlier = |day: i64| {
+        let start = at("2026-04-06T16:00:00Z").checked_add(-86_400 * day).unwrap();
+        let lines = vec![line(200_000 + day, 0); 24];
+        statement(gateway, &format!("evening-{day}"), 1, start, lines)
+    };
+    statements.extend((0..9).map(earlier));
+    for statement in &statements {
+        assert_eq!(
+            SiteStatement::decode(&statement.encode().unwrap()).as_ref(),
+            Ok(statement)
+        );
+    }
+    Earned::of(1, statements)
 }
 
 /// Twelve days with a sun and two meals.
@@ -203,7 +222,7 @@ impl Served {
     pub async fn start_with(settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config: PageConfig = toml::from_str(&format!("zone = \"Europe/Berlin\"\n{settings}")).unwrap();
-        let mut history = History::open(&directory.path().join("history.sqlite"), ZONE).unwrap();
+        let mut history = History::open(&directory.path().join("history.sqlite"), berlin()).unwrap();
         fill(&mut history);
         let passwords = PasswordStore::new(directory.path());
         let code = passwords.code().unwrap().unwrap();

@@ -148,8 +148,7 @@ impl Engine {
         (signed.message, signed.digest)
     }
 
-    /// The next acknowledgement, receipted.
-    /// The next stage that is told after the receipt of the instruction.
+    /// The next stage that is told after the receipt of the instruction, receipted.
     pub async fn stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
         loop {
             let (stage, at) = self.any_stage(of).await;
@@ -159,7 +158,8 @@ impl Engine {
         }
     }
 
-    async fn any_stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
+    /// The next stage, receipted.
+    pub async fn any_stage(&mut self, of: &[u8]) -> (Stage, Timestamp) {
         let signed = Acknowledgement::open(&self.next(TopicKind::Acknowledgement).await.payload).unwrap();
         assert_eq!(signed.signer, self.gateway);
         assert_eq!(signed.message.instruction, Digest::of(of));

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod engine;
 pub mod map;
 pub mod raw;
+pub mod statement;
 
 use std::path::Path;
 use std::time::Duration;

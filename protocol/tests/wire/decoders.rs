@@ -11,13 +11,14 @@ use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmoun
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::report::{Report, SAMPLES_MAX, SERIES_MAX};
 use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
+use gridtally_protocol::statement::{LINES_MAX, SITE_LEN_MAX, SiteStatement};
 use gridtally_protocol::topic::Topic;
 
 /// A body: bytes in, panic where a law is broken.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 10] = [
+pub const ALL: [(&str, Body); 11] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
@@ -25,6 +26,7 @@ pub const ALL: [(&str, Body); 10] = [
     ("receipt", receipt),
     ("resend", resend),
     ("commission", commission),
+    ("statement", statement),
     ("topic", topic),
     ("identity", identity),
     ("quantity", quantity),
@@ -60,6 +62,7 @@ pub fn envelope(bytes: &[u8]) {
         Receipt::open(bytes).is_ok(),
         ResendRequest::open(bytes).is_ok(),
         CommissionRecord::open(bytes).is_ok(),
+        SiteStatement::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -181,6 +184,26 @@ pub fn commission(payload: &[u8]) {
     };
     assert!(record.steps.windows(2).all(in_order));
     assert!(!record.passed() || record.failure().is_none());
+}
+
+/// Statements: within their bounds, a reason for each zero, and a time for each line.
+pub fn statement(payload: &[u8]) {
+    let Some(statement) = accepted::<SiteStatement>(payload) else {
+        return;
+    };
+    assert!((1..=SITE_LEN_MAX).contains(&statement.site.len()));
+    assert!(statement.lines.len() <= LINES_MAX && statement.version > 0);
+    assert_eq!(statement.timed_lines().count(), statement.lines.len());
+    let last = statement.timed_lines().last();
+    assert!(last.is_none_or(|(at, _)| statement.start <= at && at < statement.end));
+    let is_told = |amount: TokenAmount, told: bool| (amount == TokenAmount::ZERO) == told;
+    assert!(is_told(statement.totals.amount, statement.reason.is_some()));
+    assert!(
+        statement
+            .lines
+            .iter()
+            .all(|line| is_told(line.amount, line.reason.is_some()))
+    );
 }
 
 /// Topics: one text each.

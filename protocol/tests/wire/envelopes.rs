@@ -103,6 +103,7 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("bundle", 65_105),
         ("resend", 65_106),
         ("commission", 65_107),
+        ("statement", 65_108),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

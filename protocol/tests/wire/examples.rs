@@ -8,11 +8,12 @@ use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, S
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, Sample, Series};
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::{LINES_MAX, SiteStatement, StatementLine, StatementTotals, ZeroReason};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 
 pub const GATEWAY_SEED: [u8; 32] = [0x11; 32];
@@ -400,4 +401,116 @@ pub fn receipts() -> Vec<(&'static str, Receipt)> {
         ("every reason", every),
         ("twenty-four held", many),
     ]
+}
+
+fn units(units: i128) -> TokenAmount {
+    TokenAmount::new(units).expect("bounded")
+}
+
+/// Two hours at half an hour, paid 0.85 a kilowatt-hour in millionths; the last two intervals earn nothing.
+pub fn statement() -> SiteStatement {
+    let energy = |energy: i64| Some(MilliwattHours::new(energy));
+    let compared = |baseline: i64, metered: i64, amount: i128| StatementLine {
+        baseline: energy(baseline),
+        metered: energy(metered),
+        credited: MilliwattHours::new((baseline - metered).max(0)),
+        amount: units(amount),
+        reason: None,
+    };
+    let lines = vec![
+        compared(612_500, -887_500, 1_275_000),
+        compared(640_000, -860_003, 1_275_003),
+        StatementLine {
+            reason: Some(ZeroReason::NotReduced),
+            ..compared(655_000, 655_000, 0)
+        },
+        StatementLine {
+            metered: None,
+            credited: MilliwattHours::ZERO,
+            reason: Some(ZeroReason::MissingReading),
+            ..compared(660_000, 0, 0)
+        },
+    ];
+    SiteStatement {
+        gateway: gateway().identity(),
+        site: "home-1".to_owned(),
+        program: "evening-flex".parse().expect("a name"),
+        program_version: 3,
+        program_hash: Digest::of(b"the program"),
+        event: "2026-04-23-evening".parse().expect("a name"),
+        version: 1,
+        statement: Digest::of(b"the whole statement"),
+        settled_at: instant("2026-04-25T06:00:00Z"),
+        asset: Asset::new("FLEX", 6).expect("an asset"),
+        start: instant("2026-04-23T17:00:00Z"),
+        end: instant("2026-04-23T19:00:00Z"),
+        interval: IntervalLength::HALF_HOUR,
+        totals: StatementTotals::of(&lines).expect("small"),
+        reason: None,
+        lines,
+    }
+}
+
+/// The largest that there can be: 288 lines of the widest numbers.
+fn widest_statement() -> SiteStatement {
+    let count = i64::try_from(LINES_MAX).expect("small");
+    let most = TOKEN_AMOUNT_MAX / i128::from(count);
+    let line = |negative: bool| {
+        let sign = if negative { -1 } else { 1 };
+        StatementLine {
+            baseline: Some(MilliwattHours::new(sign * (i64::MAX / count))),
+            metered: Some(MilliwattHours::new(sign * (i64::MAX / count))),
+            credited: MilliwattHours::new(i64::MAX / count),
+            amount: units(i128::from(sign) * most),
+            reason: None,
+        }
+    };
+    let mut lines: Vec<StatementLine> = (0..LINES_MAX).map(|index| line(index % 3 == 0)).collect();
+    lines[0].amount = TokenAmount::ZERO;
+    lines[0].reason = Some(ZeroReason::RoundedToZero);
+    SiteStatement {
+        site: "~".repeat(128),
+        program: "p".repeat(64).parse().expect("a name"),
+        program_version: u32::MAX,
+        event: "e".repeat(64).parse().expect("a name"),
+        version: u32::MAX,
+        settled_at: instant("9999-12-31T23:59:59Z"),
+        asset: Asset::new("ABCDEFGHIJ12", 18).expect("an asset"),
+        start: instant("9999-12-30T00:00:00Z"),
+        end: instant("9999-12-31T00:00:00Z"),
+        interval: IntervalLength::FIVE_MINUTES,
+        totals: StatementTotals::of(&lines).expect("bounded"),
+        lines,
+        ..statement()
+    }
+}
+
+/// Statements with their names.
+pub fn statements() -> Vec<(&'static str, SiteStatement)> {
+    let nothing = |reason| {
+        let mut nothing = statement();
+        for line in &mut nothing.lines {
+            (line.credited, line.amount, line.reason) =
+                (MilliwattHours::ZERO, TokenAmount::ZERO, Some(reason));
+        }
+        if reason == ZeroReason::NoBaseline {
+            nothing.lines.iter_mut().for_each(|line| line.baseline = None);
+        }
+        nothing.totals = StatementTotals::of(&nothing.lines).expect("small");
+        nothing.reason = Some(reason);
+        nothing
+    };
+    let mut long = statement();
+    (long.interval, long.lines) = (IntervalLength::from_seconds(60).expect("a minute"), Vec::new());
+    long.end = instant("2026-04-23T22:00:00Z");
+    let mut corrected = statement();
+    corrected.version = 2;
+    let mut all = vec![
+        ("a home that earned something", statement()),
+        ("a second version", corrected),
+        ("more intervals than fit", long),
+        ("the largest of all", widest_statement()),
+    ];
+    all.extend(ZeroReason::ALL.map(|reason| (reason.name(), nothing(reason))));
+    all
 }

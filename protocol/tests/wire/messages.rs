@@ -11,6 +11,7 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::SiteStatement;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -109,6 +110,11 @@ proptest! {
     }
 
     #[test]
+    fn a_statement_reads_back(message in strategies::statement(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
     fn a_resend_request_names_what_is_missed_from_the_lowest_on(
         missed in prop::collection::btree_set(1_u64..2_000, 1..200), key in strategies::key(),
     ) {
@@ -160,6 +166,11 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_statement_is_refused_or_canonical(message in strategies::statement(), damage in damage()) {
+        decoders::statement(&damaged(message.encode().unwrap_or_default(), &damage));
+    }
+
+    #[test]
     fn a_damaged_receipt_is_refused_or_canonical(message in strategies::receipt(), damage in damage()) {
         decoders::receipt(&damaged(message.encode().unwrap_or_default(), &damage));
     }
@@ -175,7 +186,7 @@ proptest! {
     }
 }
 
-fn payloads() -> [(&'static str, Vec<u8>); 6] {
+fn payloads() -> [(&'static str, Vec<u8>); 7] {
     [
         ("report", home_report(12, realistic).encode().unwrap()),
         ("instruction", examples::instruction().encode().unwrap()),
@@ -188,6 +199,7 @@ fn payloads() -> [(&'static str, Vec<u8>); 6] {
         ("receipt", examples::receipt().encode().unwrap()),
         ("resend", examples::resends()[1].1.encode().unwrap()),
         ("commission", examples::commissions()[1].1.encode().unwrap()),
+        ("statement", examples::statements()[0].1.encode().unwrap()),
     ]
 }
 
@@ -198,6 +210,7 @@ fn decodes(name: &str, payload: &[u8]) -> Result<(), MessageError> {
         "acknowledgement" => Acknowledgement::decode(payload).map(drop),
         "receipt" => Receipt::decode(payload).map(drop),
         "resend" => ResendRequest::decode(payload).map(drop),
+        "statement" => SiteStatement::decode(payload).map(drop),
         _ => CommissionRecord::decode(payload).map(drop),
     }
 }

@@ -4,9 +4,12 @@ use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::commission::{CommissionRecord, StepRecord};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::{SiteStatement, StatementLine, ZeroReason};
+use gridtally_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
 /// A message as the vectors show it.
@@ -123,6 +126,43 @@ impl Shown for CommissionRecord {
             "reversion_seconds": self.reversion_seconds,
             "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
             "passed": self.passed(),
+        })
+    }
+}
+
+impl Shown for SiteStatement {
+    fn shown(&self) -> Value {
+        let energy = |energy: Option<MilliwattHours>| energy.map(|energy| energy.get().to_string());
+        let line = |(start, line): (Timestamp, &StatementLine)| {
+            json!({
+                "start": start,
+                "baseline": energy(line.baseline),
+                "metered": energy(line.metered),
+                "credited": line.credited.get().to_string(),
+                "amount": line.amount,
+                "reason": line.reason.map(ZeroReason::name),
+            })
+        };
+        json!({
+            "gateway": self.gateway,
+            "site": self.site,
+            "program": self.program,
+            "program_version": self.program_version,
+            "program_hash": self.program_hash,
+            "event": self.event,
+            "version": self.version,
+            "statement": self.statement,
+            "settled_at": self.settled_at,
+            "asset": { "code": self.asset.code(), "decimals": self.asset.decimals() },
+            "start": self.start,
+            "end": self.end,
+            "interval_seconds": self.interval,
+            "baseline": energy(self.totals.baseline),
+            "metered": energy(self.totals.metered),
+            "credited": self.totals.credited.get().to_string(),
+            "amount": self.totals.amount,
+            "reason": self.reason.map(ZeroReason::name),
+            "lines": self.timed_lines().map(line).collect::<Vec<_>>(),
         })
     }
 }

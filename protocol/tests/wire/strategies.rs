@@ -9,13 +9,14 @@ use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
 use gridtally_protocol::price::{PRICE_DECIMALS_MAX, Price};
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{
     ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, SERIES_MAX, Sample, Series,
 };
 use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
+use gridtally_protocol::statement::{LINES_MAX, SiteStatement, StatementLine, StatementTotals, ZeroReason};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -287,4 +288,79 @@ pub fn commission() -> impl Strategy<Value = CommissionRecord> {
                     .collect(),
             },
         )
+}
+
+/// Of every size, a sum of 288 of which still fits.
+fn energy() -> impl Strategy<Value = MilliwattHours> {
+    (any::<bool>(), magnitude(i64::MAX.unsigned_abs() / 512)).prop_map(|(negative, size)| {
+        let size = i64::try_from(size).expect("bounded");
+        MilliwattHours::new(if negative { -size } else { size })
+    })
+}
+
+fn amount() -> impl Strategy<Value = TokenAmount> {
+    let units = prop_oneof![
+        2 => Just(0),
+        3 => 1..=10_000_000_i128,
+        1 => -TOKEN_AMOUNT_MAX / 512..=TOKEN_AMOUNT_MAX / 512,
+    ];
+    units.prop_map(|units| TokenAmount::new(units).expect("bounded"))
+}
+
+fn line() -> impl Strategy<Value = StatementLine> {
+    let energies = (
+        prop::option::weighted(0.9, energy()),
+        prop::option::weighted(0.9, energy()),
+        energy(),
+    );
+    (energies, amount(), select(&ZeroReason::ALL)).prop_map(
+        |((baseline, metered, credited), amount, reason)| StatementLine {
+            baseline,
+            metered,
+            credited,
+            amount,
+            reason: (amount == TokenAmount::ZERO).then_some(reason),
+        },
+    )
+}
+
+pub fn statement() -> impl Strategy<Value = SiteStatement> {
+    let lengths: Vec<IntervalLength> = (0..=3600)
+        .filter_map(|seconds| IntervalLength::from_seconds(seconds).ok())
+        .collect();
+    let count = prop_oneof![12 => 1_usize..24, 1 => Just(LINES_MAX)];
+    let lines = count.prop_flat_map(|count| prop::collection::vec(line(), count));
+    let of_whom = (identity(), "[!-~]{1,128}", "[a-z0-9_-]{1,64}", "[a-z0-9-]{1,64}");
+    let numbers = (1..=u32::MAX, 1..=u32::MAX, digest(), digest(), 0..=18_u8);
+    let times = (unix(), 0_i64..100_000, select(lengths));
+    (of_whom, numbers, times, lines, select(&ZeroReason::ALL)).prop_map(
+        |((gateway, site, program, event), numbers, (unix, delay, interval), mut lines, reason)| {
+            let seconds = i64::from(interval.seconds());
+            let most = usize::try_from(EVENT_SECONDS_MAX / seconds).expect("small");
+            lines.truncate(most);
+            let span = seconds * i64::try_from(lines.len()).expect("bounded");
+            let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
+            let end = instant(start.unix() + span);
+            let (program_version, version, program_hash, statement, decimals) = numbers;
+            let totals = StatementTotals::of(&lines).expect("bounded");
+            SiteStatement {
+                gateway,
+                site,
+                program: program.parse().expect("well formed"),
+                program_version,
+                program_hash,
+                event: event.parse().expect("well formed"),
+                version,
+                statement,
+                settled_at: instant(end.unix() + delay),
+                asset: Asset::new("FLEX", decimals).expect("well formed"),
+                start,
+                end,
+                interval,
+                totals,
+                reason: (totals.amount == TokenAmount::ZERO).then_some(reason),
+                lines,
+            }
+        },
+    )
 }

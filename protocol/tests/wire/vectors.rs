@@ -15,6 +15,7 @@ use gridtally_protocol::message::{Message, MessageError};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::SiteStatement;
 use gridtally_protocol::topic::{Topic, TopicKind};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -95,6 +96,7 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Receipt => Receipt::open(bytes).map(drop),
         Purpose::Resend => ResendRequest::open(bytes).map(drop),
         Purpose::Commission => CommissionRecord::open(bytes).map(drop),
+        Purpose::Statement => SiteStatement::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
@@ -192,6 +194,19 @@ fn published_commissioning_records_are_what_the_code_writes() {
     published(
         "commission.json",
         "Commissioning records that must be accepted, signed by a gateway.",
+        vectors,
+    );
+}
+
+#[test]
+fn published_statements_are_what_the_code_writes() {
+    let vectors = examples::statements()
+        .into_iter()
+        .map(|(name, s)| accepted(name, &s, &ENGINE_SEED))
+        .collect();
+    published(
+        "statement.json",
+        "Statements that must be accepted, signed by an engine.",
         vectors,
     );
 }

@@ -6,8 +6,10 @@
 //! cores with the engine.
 //!
 //! [`settle`] settles one event of very many sites, beside the bare fetch of the same bytes.
+//! [`ledger`] posts the same transactions singly and in batches, beside the bare insert of the same rows.
 
 mod ingest;
+mod ledger;
 mod scratch;
 mod settle;
 mod wire;
@@ -21,10 +23,12 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::TimeError;
 
 pub use ingest::{Figures, ingest};
+pub use ledger::{LedgerFigures, LedgerShape, ledger};
 pub use settle::{Case, SettleFigures, settle};
 pub use workload::Size;
 
 use crate::engine::EngineError;
+use crate::ledger::{AccountNameError, KeyError, TransactionError};
 use crate::proofs::settle::SettlementError;
 use crate::proofs::stream::StreamError;
 use crate::rules::program::ProgramIdError;
@@ -42,9 +46,6 @@ pub enum BenchError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
     /// Settling.
     #[error(transparent)]
     Settlement(#[from] SettlementError),
@@ -72,6 +73,9 @@ pub enum BenchError {
     /// The name of the workload's program.
     #[error("the workload has an unusable name: {0}")]
     Program(#[from] ProgramIdError),
+    /// The ledger.
+    #[error("the ledger: {0}")]
+    Ledger(Box<LedgerError>),
     /// A report was not taken.
     #[error("the engine refused a report as {0}: nothing was measured")]
     Refused(Refusal),
@@ -104,4 +108,28 @@ pub enum BenchError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<LedgerError> for BenchError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(Box::new(error))
+    }
+}
+
+impl From<AccountNameError> for BenchError {
+    fn from(error: AccountNameError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
+}
+
+impl From<KeyError> for BenchError {
+    fn from(error: KeyError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
+}
+
+impl From<TransactionError> for BenchError {
+    fn from(error: TransactionError) -> Self {
+        Self::Ledger(Box::new(error.into()))
+    }
 }

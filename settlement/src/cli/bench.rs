@@ -1,5 +1,6 @@
 //! `gridtally bench …`: how fast the engine is on this machine.
 
+mod ledger;
 mod settle;
 
 use std::io::{self, Write};
@@ -27,12 +28,14 @@ pub enum BenchCommand {
     /// Settling one event of very many sites, from PostgreSQL to the posted ledger, beside the bare fetch of the
     /// same bytes.
     Settle(settle::SettleArgs),
+    /// Posting to the ledger, single and batched, beside the bare insert of the same rows.
+    Ledger(IngestArgs),
 }
 
-/// How ingest is measured.
+/// How it is measured.
 #[derive(Debug, Args)]
 pub struct IngestArgs {
-    /// Only see that it works: a few reports of each size.
+    /// Only see that it works: a few of each size.
     #[arg(long)]
     pub quick: bool,
     /// Where the scratch database is made; take a disk like the engine's.
@@ -62,6 +65,7 @@ pub fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), BenchCommandErr
     let args = match &args.command {
         BenchCommand::Ingest(args) => args,
         BenchCommand::Settle(args) => return settle::run(args, out),
+        BenchCommand::Ledger(args) => return ledger::run(args, out),
     };
     let figures = ingest(&sizes(args.quick), &args.scratch, |what| {
         eprintln!("bench: {what}")

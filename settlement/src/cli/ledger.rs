@@ -1,7 +1,12 @@
 //! `gridtally engine ledger …` and `gridtally engine settle`: money, for the operator.
 
+mod export;
+mod payouts;
+mod reservations;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use gridtally_protocol::identity::SigningIdentity;
@@ -10,24 +15,25 @@ use gridtally_protocol::quantity::ParseQuantityError;
 use gridtally_protocol::time::Timestamp;
 use serde_json::json;
 
-use crate::ledger::AccountName;
+use crate::ledger::{AccountName, Transaction};
+use crate::proofs::patience::Patience;
 use crate::proofs::settle::{SettlementError, SettlementOutcome, settle};
 use crate::rules::document::DocumentError;
 use crate::rules::program::{Program, ProgramId};
-use crate::store::ledger::{self, Deposit, Law, LedgerError, Posted};
+use crate::store::ledger::{self, Deposit, Law, LedgerError, Moment, Posted};
 use crate::store::{LostConnection, Store, StoreError, programs};
+
+pub use export::ExportArgs;
+pub use payouts::{LimitArgs, LinesArgs, OutcomeArgs, PayoutCommand};
+pub use reservations::{PostArgs, ReservationArgs, ReserveArgs};
 
 /// What may be done with the ledger.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Book an operator's payment into a program's escrow, out of which its settlements are paid
     Deposit(DepositArgs),
-    /// Show what every account holds, and that all of it adds up to nothing
-    Balances {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show what every account holds or held, and that all of it adds up to nothing
+    Balances(BalancesArgs),
     /// Show every transaction with its entries
     Journal {
         /// Print JSON, a transaction a line
@@ -36,12 +42,75 @@ pub enum LedgerCommand {
     },
     /// Show what an account received and gave
     Account {
-        /// `escrow:PROGRAM`, `beneficiary:OWNER`, `rounding:PROGRAM` or `issuance`
+        /// `escrow:PROGRAM`, `beneficiary:OWNER`, `rounding:PROGRAM`, `issuance` and the like
         name: AccountName,
         /// Print JSON, a movement a line
         #[arg(long)]
         json: bool,
     },
+    /// Check everything again: each transaction, the hash chain, each balance
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the journal for hledger, beancount, or as CSV or JSON
+    Export(ExportArgs),
+    /// Set a part of a program's escrow aside
+    Reserve(ReserveArgs),
+    /// Pay what was set aside, wholly or partly
+    Post(PostArgs),
+    /// Give what was set aside back to the escrow
+    Void(ReservationArgs),
+    /// Give everything back that was set aside until now or before
+    Expire,
+    /// Show what is set aside
+    Reservations {
+        /// Print JSON, a reservation a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make what was earned payable: of everybody, or of those named
+    Mature(LinesArgs),
+    /// Payouts: create, submit, confirm or fail, try again; their limit
+    #[command(subcommand)]
+    Payout(PayoutCommand),
+}
+
+/// Balances of now or then.
+#[derive(Debug, Args)]
+pub struct BalancesArgs {
+    /// As they were after everything that was booked until then
+    #[arg(long, value_name = "INSTANT", conflicts_with = "place")]
+    pub at: Option<Timestamp>,
+    /// As they were after the transaction at this place of the journal
+    #[arg(long, value_name = "N")]
+    pub place: Option<i64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `NAME=TOKENS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Who, or which account.
+    pub name: String,
+    /// How much, in whole tokens.
+    pub tokens: String,
+}
+
+impl FromStr for Line {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, tokens) = text
+            .split_once('=')
+            .ok_or("write NAME=TOKENS, owner-1=12.5 say")?;
+        Ok(Self {
+            name: name.to_owned(),
+            tokens: tokens.to_owned(),
+        })
+    }
 }
 
 /// A payment into an escrow.
@@ -69,6 +138,9 @@ pub struct SettleArgs {
     /// Where to write the bundle, by which anyone can check the payment (default: EVENT.bundle)
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+    /// Do not wait for sites that have not reported beyond the event's end: they earn nothing by this statement
+    #[arg(long)]
+    pub early: bool,
     /// Print JSON: the statement, the transaction and what was refused
     #[arg(long)]
     pub json: bool,
@@ -103,6 +175,20 @@ pub enum LedgerCommandError {
     /// The ledger is broken.
     #[error("the ledger does not add up: {0}; stop the engine and compare it with the bundles")]
     Unsound(String),
+    /// Somebody stands there twice.
+    #[error("{0} is named twice; add the amounts up first")]
+    Twice(String),
+    /// The breaker.
+    #[error(
+        "payouts are stopped: {reason}; none was created, and none will be until somebody answers for it with `gridtally engine ledger payout reset`"
+    )]
+    Tripped {
+        /// Which limit, and by how much.
+        reason: String,
+    },
+    /// Whoever carries payouts out.
+    #[error("{0}; the payouts stay submitted, submit them again")]
+    Carrier(String),
     /// The output.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -130,9 +216,18 @@ pub fn run(
 ) -> Result<(), LedgerCommandError> {
     match command {
         LedgerCommand::Deposit(args) => deposit(args, store, now, out),
-        LedgerCommand::Balances { json } => balances(*json, store, out),
+        LedgerCommand::Balances(args) => balances(args, store, out),
         LedgerCommand::Journal { json } => journal(*json, store, out),
         LedgerCommand::Account { name, json } => account(name, *json, store, out),
+        LedgerCommand::Verify { json } => export::verify(*json, store, out),
+        LedgerCommand::Export(args) => export::export(args, store, out),
+        LedgerCommand::Reserve(args) => reservations::reserve(args, store, now, out),
+        LedgerCommand::Post(args) => reservations::post(args, store, now, out),
+        LedgerCommand::Void(args) => reservations::void(args, store, now, out),
+        LedgerCommand::Expire => reservations::expire(store, now, out),
+        LedgerCommand::Reservations { json } => reservations::list(*json, store, out),
+        LedgerCommand::Mature(args) => payouts::mature(args, store, now, out),
+        LedgerCommand::Payout(command) => payouts::run(command, store, now, out),
     }
 }
 
@@ -167,9 +262,46 @@ fn deposit(
     Ok(())
 }
 
-fn balances(json: bool, store: &mut Store, out: &mut impl Write) -> Result<(), LedgerCommandError> {
+/// Says what became of a transaction.
+fn say(
+    (posted, transaction): &(Posted, Transaction),
+    out: &mut impl Write,
+) -> Result<(), LedgerCommandError> {
+    let what = match posted {
+        Posted::New => "Booked",
+        Posted::Before => "Was booked before",
+    };
+    writeln!(
+        out,
+        "{what}: {}, at {}",
+        transaction.key(),
+        transaction.booked_at()
+    )?;
+    for entry in transaction.entries() {
+        let (account, asset) = (entry.account.to_string(), &entry.asset);
+        writeln!(
+            out,
+            "    {account:<40}  {:>24} {}",
+            asset.show(entry.amount),
+            asset.code()
+        )?;
+    }
+    Ok(())
+}
+
+fn balances(args: &BalancesArgs, store: &mut Store, out: &mut impl Write) -> Result<(), LedgerCommandError> {
+    let json = args.json;
+    let moment = match (args.at, args.place) {
+        (Some(instant), _) => Some(Moment::Instant(instant)),
+        (None, Some(place)) => Some(Moment::Place(place)),
+        (None, None) => None,
+    };
     let (balances, trial) = store.transact(|client| {
-        Ok::<_, LedgerError>((ledger::balances(client)?, ledger::trial_balance(client)?))
+        let balances = match moment {
+            Some(moment) => ledger::balances_at(client, moment)?,
+            None => ledger::balances(client)?,
+        };
+        Ok::<_, LedgerError>((balances, ledger::trial_balance(client)?))
     })?;
     if json {
         writeln!(out, "{}", json!({ "balances": balances, "trial_balance": trial }))?;
@@ -261,7 +393,12 @@ pub fn run_settle(
         .bundle
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}.bundle", args.event)));
-    let outcome = settle(store, key, &args.event, now, &bundle).map_err(empty_escrow)?;
+    let patience = if args.early {
+        Patience::None
+    } else {
+        Patience::Deadline
+    };
+    let outcome = settle(store, key, &args.event, now, patience, &bundle).map_err(empty_escrow)?;
     let SettlementOutcome {
         new,
         settled_at,

@@ -9,11 +9,13 @@ use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
-use crate::ingest::checks::PAST_SECONDS_MAX;
+use crate::ingest::checks::{PAST_SECONDS_MAX, PROMPT_SECONDS_MAX};
 use crate::store::{Store, StoreError, reports};
 
 /// How often holes are looked for, and so how often a gateway is asked for the same.
 pub const ASK_EVERY_SECONDS: i64 = 600;
+/// Most holes are young. All that would still be taken are looked for this often.
+const THOROUGH_EVERY_SECONDS: i64 = 86_400;
 /// A hole that is younger may fill by itself: what follows it came only just.
 const SETTLE_SECONDS: i64 = 60;
 /// More numbers than this are not lost: a gateway whose disk was restored leaps over those it may have used.
@@ -61,6 +63,7 @@ pub fn requests(holes: &[Hole], issued_at: Timestamp) -> Vec<ResendRequest> {
 #[derive(Debug, Default)]
 pub struct Asker {
     next_at: Option<Timestamp>,
+    thorough_at: Option<Timestamp>,
 }
 
 impl Asker {
@@ -83,9 +86,17 @@ impl Asker {
         }
         self.next_at = now.checked_add(ASK_EVERY_SECONDS);
         let back = |seconds: i64| now.checked_add(-seconds).unwrap_or(Timestamp::EPOCH);
-        let holes = store.transact(|transaction| {
-            reports::holes(transaction, back(PAST_SECONDS_MAX), back(SETTLE_SECONDS))
-        })?;
+        let is_thorough = self.thorough_at.is_none_or(|next| now >= next);
+        if is_thorough {
+            self.thorough_at = now.checked_add(THOROUGH_EVERY_SECONDS);
+        }
+        let since = if is_thorough {
+            PAST_SECONDS_MAX
+        } else {
+            PROMPT_SECONDS_MAX
+        };
+        let holes =
+            store.transact(|transaction| reports::holes(transaction, back(since), back(SETTLE_SECONDS)))?;
         let requests = requests(&holes, now);
         for request in &requests {
             if let Err(error) = ask(request, link, engine) {

@@ -1,13 +1,14 @@
 //! The thread that takes messages in: whatever has come while the last batch was committed is the next batch.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gridtally_link::{Delivery, Link, LinkEvent, PublishError};
-use gridtally_protocol::identity::SigningIdentity;
+use gridtally_protocol::identity::{Identity, SigningIdentity};
 
 use super::Events;
 use crate::clock::Clock;
@@ -23,12 +24,17 @@ const WHOLE_TRIES: u32 = 3;
 /// How long a receipt waits for room in the link's queue. One that is dropped is asked for again by its gateway.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Gateways, between the thread that hears of them and the one that sends.
+pub(super) type Heard = Arc<Mutex<BTreeSet<Identity>>>;
+
 pub(super) struct Intake {
     pub(super) link: Link,
     pub(super) store: Store,
     pub(super) engine: Arc<SigningIdentity>,
     pub(super) clock: Clock,
     pub(super) reconnected: Arc<AtomicBool>,
+    /// The enrolled gateways of which something came.
+    pub(super) heard: Heard,
     /// Nothing is tried again any more: what is not acknowledged comes again.
     pub(super) stopping: Arc<AtomicBool>,
     /// Hears of every connection, as long as somebody listens.
@@ -72,6 +78,9 @@ impl Intake {
             match ingest::take(&mut self.store, &self.engine, &arrivals, self.clock.now()) {
                 Ok(receipts) => {
                     batch.iter().for_each(|delivery| self.link.acknowledge(delivery));
+                    let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    heard.extend(receipts.iter().map(|receipt| receipt.gateway));
+                    drop(heard);
                     receipts.into_iter().for_each(|receipt| self.send(receipt));
                     return;
                 }

@@ -9,8 +9,8 @@ mod stepped;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use gridtally_link::{Link, LinkConfig};
@@ -24,6 +24,7 @@ pub use key::{KeyFileError, engine_key};
 use crate::clock::Clock;
 use crate::dispatch::Sender;
 use crate::dispatch::resend::Asker;
+use crate::dispatch::statements::Teller;
 use crate::store::{Store, StoreError};
 use crate::supervise::{PrivateBroker, PrivateCluster, SuperviseError};
 
@@ -216,6 +217,8 @@ struct Working {
     store: Store,
     sender: Sender,
     asker: Asker,
+    teller: Teller,
+    heard: intake::Heard,
     key: Arc<SigningIdentity>,
     reconnected: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
@@ -237,6 +240,7 @@ impl Working {
         let (link, events, link_thread) = start_link(parts, stopped)?;
         let reconnected = Arc::new(AtomicBool::new(false));
         let stopping = Arc::new(AtomicBool::new(false));
+        let heard = intake::Heard::default();
         let (connected, connection) = std::sync::mpsc::channel();
         let intake = intake::Intake {
             link: link.clone(),
@@ -244,6 +248,7 @@ impl Working {
             engine: Arc::clone(&parts.key),
             clock,
             reconnected: Arc::clone(&reconnected),
+            heard: Arc::clone(&heard),
             stopping: Arc::clone(&stopping),
             connected,
         };
@@ -266,6 +271,8 @@ impl Working {
             store,
             sender: Sender::default(),
             asker: Asker::default(),
+            teller: Teller::default(),
+            heard,
             key: Arc::clone(&parts.key),
             reconnected,
             stopping,
@@ -274,12 +281,15 @@ impl Working {
         })
     }
 
-    /// Sends what is due at `now`, and asks for reports that are missing; says how many instructions are open.
+    /// Sends what is due at `now`, tells homes what was settled, and asks for reports that are missing; says how many instructions are open.
     fn tick(&mut self, now: Timestamp) -> Result<usize, EngineError> {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
+            self.teller.forget();
         }
         self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        self.teller.tell_due(&mut self.store, &self.link, &heard)?;
         Ok(self.sender.send_due(&mut self.store, &self.link, now)?)
     }
 

@@ -13,15 +13,17 @@ use gridtally_protocol::message::{Message, MessageError, Signed};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
-use gridtally_protocol::time::{IntervalLength, Timestamp};
+use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 use gridtally_protocol::topic::Topic;
 
 use crate::registry::Enrolment;
 
 /// A clock may be ahead by this much.
 pub const FUTURE_SECONDS_MAX: i64 = 300;
-/// A report may come this long after it was issued.
-pub const PAST_SECONDS_MAX: i64 = 36 * 3_600;
+/// A report may come this long after it was issued: boxes keep what they could not deliver for 30 days.
+pub const PAST_SECONDS_MAX: i64 = 35 * 86_400;
+/// A reading that comes no later than this after the end of its interval is prompt.
+pub const PROMPT_SECONDS_MAX: i64 = 36 * 3_600;
 /// A hundred percent, in thousandths.
 const FULL: MilliwattHours = MilliwattHours::new(100_000);
 
@@ -103,7 +105,7 @@ pub fn check_report(enrolment: &Enrolment, report: &Report, received_at: Timesta
     Ok(())
 }
 
-/// The time of receipt is authoritative: at most five minutes ahead of it, at most 36 hours behind.
+/// The time of receipt is authoritative: at most five minutes ahead of it, at most 35 days behind.
 ///
 /// # Errors
 /// [`Refused`] as from the future, or too late.
@@ -119,6 +121,15 @@ pub fn check_window(issued_at: Timestamp, received_at: Timestamp) -> Result<(), 
         return Err(Refused::new(Refusal::TooLate, detail));
     }
     Ok(())
+}
+
+/// Whether an interval may still be compared with an event when its reading came: history counts that was
+/// known before the event was announced, or came promptly. Who brings it later could have written it for the
+/// event.
+#[must_use]
+pub fn is_in_time(interval: Interval, received_at: Timestamp, announced_at: Timestamp) -> bool {
+    let end = interval.end();
+    end > announced_at || received_at <= announced_at || received_at.seconds_since(end) <= PROMPT_SECONDS_MAX
 }
 
 /// The nameplate, both ways: no energy is negative, none is more than the device could move in the interval
@@ -250,16 +261,35 @@ mod tests {
         }
 
         #[test]
-        fn the_window_is_closed_at_both_ends(received in 0_i64..4_000_000_000, age in -1_000_i64..200_000) {
+        fn the_window_is_closed_at_both_ends(received in 0_i64..4_000_000_000, age in -1_000_i64..4_000_000) {
             prop_assume!(received - age >= 0);
             let at = |seconds| Timestamp::from_unix(seconds).unwrap();
             let expected = match age {
                 ..-300 => Err(Refusal::FromTheFuture),
-                -300..=129_600 => Ok(()),
-                129_601.. => Err(Refusal::TooLate),
+                -300..=3_024_000 => Ok(()),
+                3_024_001.. => Err(Refusal::TooLate),
             };
             prop_assert_eq!(check_window(at(received - age), at(received)).map_err(|r| r.reason), expected);
         }
+    }
+
+    #[test]
+    fn history_that_comes_after_the_announcement_is_in_time_for_36_hours() {
+        let at = |hours: i64| Timestamp::from_unix(1_775_692_800 + hours * 3_600).unwrap();
+        let hour = IntervalLength::from_seconds(3_600).unwrap();
+        let interval = |end: i64| Interval::new(at(end - 1), hour).unwrap();
+        let announced = at(100);
+        assert!(is_in_time(interval(100), at(136), announced));
+        assert!(!is_in_time(
+            interval(100),
+            at(136).checked_add(1).unwrap(),
+            announced
+        ));
+        // What is known before the announcement was not written for the event, however late it came.
+        assert!(is_in_time(interval(1), at(100), announced));
+        assert!(!is_in_time(interval(1), at(101), announced));
+        // What happened since may come late: the settlement's calendar says how late.
+        assert!(is_in_time(interval(101), at(900), announced));
     }
 
     #[test]

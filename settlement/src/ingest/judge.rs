@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::envelope::ENVELOPE_LEN_MAX;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::message::Signed;
@@ -19,6 +19,7 @@ use crate::registry::Enrolment;
 use crate::store::events::StoredAcknowledgement;
 use crate::store::refusals::{BYTES_KEPT_MAX, StoredRefusal};
 use crate::store::reports::StoredReport;
+use crate::store::statements::StoredHolding;
 
 /// A message as it came from the broker, opened as far as it can be without the store.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Arrival {
         }
     }
 
-    /// The instruction that is acknowledged, so that it can be looked up.
+    /// The instruction or statement that is acknowledged, so that it can be looked up.
     #[must_use]
     pub fn acknowledged(&self) -> Option<(Identity, Digest)> {
         match &self.content {
@@ -110,6 +111,8 @@ pub struct Knowledge {
     pub neighbours: BTreeMap<Identity, Vec<Link>>,
     /// Which of the acknowledged instructions were sent to whom.
     pub instructions: Vec<(Identity, Digest)>,
+    /// Which of the acknowledged statements were sent to whom.
+    pub statements: Vec<(Identity, Digest)>,
 }
 
 /// What is to be stored and said.
@@ -123,6 +126,8 @@ pub struct Judged {
     pub disputes: BTreeSet<(Identity, Timestamp)>,
     /// Acknowledgements to be kept.
     pub acknowledgements: Vec<StoredAcknowledgement>,
+    /// Statements that homes hold.
+    pub holdings: Vec<StoredHolding>,
     /// What is not taken.
     pub refusals: Vec<StoredRefusal>,
     /// What each gateway is to hear: by digest.
@@ -208,6 +213,16 @@ fn judge_acknowledgement(
     let gateway = signed.signer;
     enrolled(known, &gateway)?;
     let instruction = signed.message.instruction;
+    if known.statements.contains(&(gateway, instruction)) && signed.message.stage == Stage::Received {
+        // That a home holds it is true whenever it comes.
+        judged.holdings.push(StoredHolding {
+            statement: instruction,
+            reached_at: signed.message.at,
+            received_at,
+            envelope: arrival.bytes.clone(),
+        });
+        return Ok(());
+    }
     if !known.instructions.contains(&(gateway, instruction)) {
         let detail = format!("no instruction {instruction} was sent to {gateway}");
         return Err(Refused::new(Refusal::UnknownInstruction, detail));

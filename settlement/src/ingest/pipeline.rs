@@ -11,7 +11,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 use postgres::GenericClient;
 
 use super::judge::{Arrival, Judged, Knowledge, judge};
-use crate::store::{Store, StoreError, days, events, programs, refusals, reports};
+use crate::store::{Store, StoreError, days, events, programs, refusals, reports, statements};
 
 /// From this many messages on, signatures are verified on all cores.
 const PARALLEL_MIN: usize = 16;
@@ -19,6 +19,8 @@ const PARALLEL_MIN: usize = 16;
 /// A receipt to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
+    /// For whom.
+    pub gateway: Identity,
     /// Where.
     pub topic: String,
     /// The signed bytes.
@@ -99,6 +101,13 @@ fn look_up(client: &mut impl GenericClient, arrivals: &[Arrival]) -> Result<Know
     let acknowledged: Vec<_> = arrivals.iter().filter_map(Arrival::acknowledged).collect();
     if !acknowledged.is_empty() {
         known.instructions = events::known_instructions(client, &acknowledged)?;
+        let others: Vec<_> = acknowledged
+            .into_iter()
+            .filter(|one| !known.instructions.contains(one))
+            .collect();
+        if !others.is_empty() {
+            known.statements = statements::known_statements(client, &others)?;
+        }
     }
     Ok(known)
 }
@@ -108,6 +117,7 @@ fn keep(client: &mut impl GenericClient, judged: &Judged, received_at: Timestamp
     days::join(client, &judged.days, received_at)?;
     days::insert_disputes(client, &judged.disputes)?;
     events::insert_acknowledgements(client, &judged.acknowledgements)?;
+    statements::insert_holdings(client, &judged.holdings)?;
     refusals::insert_refusals(client, &judged.refusals)
 }
 
@@ -132,7 +142,11 @@ fn receipts(
                         kind: TopicKind::Receipt,
                     }
                     .to_string();
-                    outgoing.push(Outgoing { topic, payload });
+                    outgoing.push(Outgoing {
+                        gateway: *gateway,
+                        topic,
+                        payload,
+                    });
                 }
                 Err(error) => tracing::error!(%gateway, %error, "a receipt could not be written"),
             }

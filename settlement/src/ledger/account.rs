@@ -1,8 +1,10 @@
 //! The names of accounts: what an account is for stands in its name, and so do its limits.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
+use gridtally_protocol::instruction::ProgramId;
 use serde::{Deserialize, Serialize};
 
 const HOLDER_LEN_MAX: usize = 100;
@@ -32,7 +34,7 @@ impl fmt::Display for Holder {
 pub enum AccountNameError {
     /// An account of this kind does not exist.
     #[error(
-        "{text:?} is no account; accounts are named escrow:PROGRAM, beneficiary:OWNER, rounding:PROGRAM and issuance"
+        "{text:?} is no account; accounts are named escrow:, reserved:, fee:, rounding: or claim:PROGRAM, beneficiary:, vesting: or payable:OWNER, receivable:PROGRAM:OWNER, clearing and issuance"
     )]
     Kind {
         /// The text as given, cut to 128 characters.
@@ -60,7 +62,56 @@ impl FromStr for Holder {
     }
 }
 
+/// A program that overpaid, and the owner who owes it: `PROGRAM:OWNER`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Debt {
+    program: ProgramId,
+    owner: Holder,
+}
+
+impl Debt {
+    /// What an owner owes to a program.
+    #[must_use]
+    pub const fn new(program: ProgramId, owner: Holder) -> Self {
+        Self { program, owner }
+    }
+
+    /// To whom it is owed.
+    #[must_use]
+    pub const fn program(&self) -> &ProgramId {
+        &self.program
+    }
+
+    /// Who owes it.
+    #[must_use]
+    pub const fn owner(&self) -> &Holder {
+        &self.owner
+    }
+}
+
+impl fmt::Display for Debt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.program, self.owner)
+    }
+}
+
+impl Ord for Debt {
+    /// As their texts, which is how the database orders them.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.to_string().cmp(&other.to_string())
+    }
+}
+
+impl PartialOrd for Debt {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// What an account is for. Its text, `escrow:evening-flex` say, is its name everywhere.
+///
+/// The order of the variants, then of the holders' bytes, is the order of the entries in a transaction's digest;
+/// the database knows it as `ledger.account.rank`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AccountName {
@@ -70,8 +121,22 @@ pub enum AccountName {
     Beneficiary(Holder),
     /// What the shares of a program's settlements left over; carried into its next one.
     Rounding(Holder),
-    /// The counterpart of every deposit: minus what was ever issued.
+    /// The counterpart of every deposit and of every confirmed payout: minus what is out.
     Issuance,
+    /// What is set aside out of a program's escrow, until it is posted, voided or expires.
+    Reserved(Holder),
+    /// What an owner has earned and will get later.
+    Vesting(Holder),
+    /// What an owner can be paid out.
+    Payable(Holder),
+    /// What the operation of a program keeps.
+    Fee(Holder),
+    /// Minus what an overpaid owner owes to a program.
+    Receivable(Debt),
+    /// What is owed to a program by those whom it overpaid; not to be spent before it comes back.
+    Claim(Holder),
+    /// What is on its way out.
+    Clearing,
 }
 
 impl AccountName {
@@ -103,36 +168,87 @@ impl AccountName {
     #[must_use]
     pub const fn lowest(&self) -> Option<i128> {
         match self {
-            Self::Issuance => None,
+            Self::Issuance | Self::Receivable(_) => None,
             Self::Rounding(_) => Some(-ROUNDING_MAX),
-            Self::Escrow(_) | Self::Beneficiary(_) => Some(0),
+            _ => Some(0),
+        }
+    }
+
+    /// No balance above this, in base units; `None` is no bound. The database derives the same from the name.
+    #[must_use]
+    pub const fn highest(&self) -> Option<i128> {
+        match self {
+            Self::Receivable(_) => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The first part of its name.
+    #[must_use]
+    pub const fn purpose(&self) -> &'static str {
+        match self {
+            Self::Escrow(_) => "escrow",
+            Self::Beneficiary(_) => "beneficiary",
+            Self::Rounding(_) => "rounding",
+            Self::Issuance => "issuance",
+            Self::Reserved(_) => "reserved",
+            Self::Vesting(_) => "vesting",
+            Self::Payable(_) => "payable",
+            Self::Fee(_) => "fee",
+            Self::Receivable(_) => "receivable",
+            Self::Claim(_) => "claim",
+            Self::Clearing => "clearing",
         }
     }
 }
 
 impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&match self {
-            Self::Escrow(program) => format!("escrow:{program}"),
-            Self::Beneficiary(owner) => format!("beneficiary:{owner}"),
-            Self::Rounding(program) => format!("rounding:{program}"),
-            Self::Issuance => "issuance".to_owned(),
-        })
+        let purpose = self.purpose();
+        match self {
+            Self::Escrow(holder)
+            | Self::Beneficiary(holder)
+            | Self::Rounding(holder)
+            | Self::Reserved(holder)
+            | Self::Vesting(holder)
+            | Self::Payable(holder)
+            | Self::Fee(holder)
+            | Self::Claim(holder) => f.pad(&format!("{purpose}:{holder}")),
+            Self::Receivable(debt) => f.pad(&format!("{purpose}:{debt}")),
+            Self::Issuance | Self::Clearing => f.pad(purpose),
+        }
     }
 }
 
 impl FromStr for AccountName {
     type Err = AccountNameError;
     fn from_str(text: &str) -> Result<Self, AccountNameError> {
-        match text.split_once(':') {
-            Some(("escrow", program)) => Self::escrow(program),
-            Some(("beneficiary", owner)) => Self::beneficiary(owner),
-            Some(("rounding", program)) => Self::rounding(program),
-            None if text == "issuance" => Ok(Self::Issuance),
-            _ => Err(AccountNameError::Kind {
-                text: text.chars().take(128).collect(),
-            }),
-        }
+        let no_kind = || AccountNameError::Kind {
+            text: text.chars().take(128).collect(),
+        };
+        let Some((purpose, holder)) = text.split_once(':') else {
+            return match text {
+                "issuance" => Ok(Self::Issuance),
+                "clearing" => Ok(Self::Clearing),
+                _ => Err(no_kind()),
+            };
+        };
+        Ok(match purpose {
+            "escrow" => Self::Escrow(holder.parse()?),
+            "beneficiary" => Self::Beneficiary(holder.parse()?),
+            "rounding" => Self::Rounding(holder.parse()?),
+            "reserved" => Self::Reserved(holder.parse()?),
+            "vesting" => Self::Vesting(holder.parse()?),
+            "payable" => Self::Payable(holder.parse()?),
+            "fee" => Self::Fee(holder.parse()?),
+            "claim" => Self::Claim(holder.parse()?),
+            "receivable" => {
+                let (program, owner) = holder.split_once(':').ok_or_else(no_kind)?;
+                let program = program.parse().map_err(|_| no_kind())?;
+                Self::Receivable(Debt::new(program, owner.parse()?))
+            }
+            _ => return Err(no_kind()),
+        })
     }
 }
 
@@ -160,6 +276,13 @@ mod tests {
             "beneficiary:did:key:z6Mk",
             "rounding:evening-flex",
             "issuance",
+            "reserved:evening-flex",
+            "vesting:owner-1",
+            "payable:owner-1",
+            "fee:evening-flex",
+            "receivable:evening-flex:did:key:z6Mk",
+            "claim:evening-flex",
+            "clearing",
         ] {
             assert_eq!(text.parse::<AccountName>().unwrap().to_string(), text);
         }
@@ -174,6 +297,10 @@ mod tests {
             "issuance:x",
             "Issuance",
             "treasury:x",
+            "receivable:owner-1",
+            "receivable:A:owner-1",
+            "receivable::owner-1",
+            "clearing:x",
             "escrow:a b",
             "escrow:a\n",
         ] {

@@ -1,18 +1,22 @@
 //! Double entry, append only.
 //!
 //! Two nouns. An **account** holds one asset for one purpose: a program's escrow, a beneficiary's earnings,
-//! what a program's roundings left over, or the issuance, whose balance is the negative of everything that
-//! was ever issued. A **transaction** moves amounts between accounts, all of it or nothing, under a key that
-//! says what it is for. A positive amount is received by the account, a negative one is given.
+//! what is on its way out, or the issuance, whose balance is the negative of everything that is out. A
+//! **transaction** moves amounts between accounts, all of it or nothing, under a key that says what it is for.
+//! A positive amount is received by the account, a negative one is given. docs/ledger.md lists both.
 //!
-//! Laws, each checked here *and* by PostgreSQL itself (`store/migrations/0002_ledger.sql`), whoever asks:
+//! Laws, each kept by PostgreSQL itself (`store/migrations/0002_ledger.sql`, `0005_ledger_two_phase.sql`),
+//! whoever asks, and those of a single transaction here as well:
 //!
 //! - **balanced**: for each asset of a transaction, `Σ amount = 0`; hence the same for the whole ledger;
 //! - **append only**: what was posted is never changed nor removed; a correction is [`Transaction::reversal`];
 //! - **complete at once**: a transaction gets all of its entries when it is posted, and none later;
-//! - **no overdraft**: no escrow and no beneficiary gives what it does not have, also under concurrency; a
-//!   rounding account may lack less than a million base units, and the issuance is minus all that was issued;
-//! - **idempotent**: a key is posted once. The same content again is a no-op, another content an error.
+//! - **no overdraft**: nobody gives what he does not have, also under concurrency ([`AccountName::lowest`]), or
+//!   pays back more than he owes ([`AccountName::highest`]); what is pending has left the account already;
+//! - **idempotent**: a key is posted once. The same content again is a no-op, another content an error;
+//! - **routed**: each kind of transaction keeps to its accounts;
+//! - **resolved once**: what is pending is resolved once, whole and in time;
+//! - **chained**: each transaction has a place, and a hash over everything up to it ([`chain`]).
 //!
 //! Nothing in here does I/O or reads a clock; posting is in `store::ledger`.
 #![deny(
@@ -34,11 +38,14 @@
 )]
 
 mod account;
+pub mod chain;
+pub mod export;
 mod key;
+pub mod recovery;
 mod transaction;
 
-pub use account::{AccountName, AccountNameError, Holder};
-pub use key::{KeyError, Kind, TransactionKey};
+pub use account::{AccountName, AccountNameError, Debt, Holder};
+pub use key::{KeyError, Kind, PayoutName, ReservationName, TransactionKey};
 pub use transaction::{ENTRIES_MAX, Entry, Transaction, TransactionError};
 
 use gridtally_protocol::quantity::{Asset, TokenAmount};

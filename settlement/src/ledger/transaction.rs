@@ -7,7 +7,7 @@ use gridtally_protocol::quantity::{Asset, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, TransactionKey};
+use super::{AccountName, Kind, TransactionKey};
 
 /// At most this many entries in one transaction.
 pub const ENTRIES_MAX: usize = 1_000_000;
@@ -65,7 +65,7 @@ pub enum TransactionError {
         /// Of which transaction.
         key: TransactionKey,
         /// The account that stands there twice.
-        account: AccountName,
+        account: Box<AccountName>,
         /// The asset's code.
         asset: String,
     },
@@ -89,6 +89,20 @@ pub enum TransactionError {
         /// The sum, in base units.
         difference: i128,
     },
+    /// A reservation without an end, or an end of something else.
+    #[error("transaction {key}: a reservation has an end after its beginning, and nothing else has one")]
+    Expiry {
+        /// Of which transaction.
+        key: TransactionKey,
+    },
+    /// It cannot be taken back.
+    #[error(
+        "transaction {key} cannot be taken back; resolve what is pending, and what is confirmed is final"
+    )]
+    Final {
+        /// Which transaction.
+        key: TransactionKey,
+    },
     /// The sum does not fit.
     #[error("transaction {key}: {source}")]
     Overflow {
@@ -105,6 +119,7 @@ pub enum TransactionError {
 pub struct Transaction {
     key: TransactionKey,
     booked_at: Timestamp,
+    expires_at: Option<Timestamp>,
     entries: Vec<Entry>,
 }
 
@@ -113,13 +128,15 @@ pub struct Transaction {
 struct RawTransaction {
     key: TransactionKey,
     booked_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
     entries: Vec<Entry>,
 }
 
 impl TryFrom<RawTransaction> for Transaction {
     type Error = TransactionError;
     fn try_from(raw: RawTransaction) -> Result<Self, TransactionError> {
-        Self::new(raw.key, raw.booked_at, raw.entries)
+        Self::assemble(raw.key, raw.booked_at, raw.expires_at, raw.entries)
     }
 }
 
@@ -128,11 +145,13 @@ impl From<Transaction> for RawTransaction {
         let Transaction {
             key,
             booked_at,
+            expires_at,
             entries,
         } = transaction;
         Self {
             key,
             booked_at,
+            expires_at,
             entries,
         }
     }
@@ -146,8 +165,28 @@ impl Transaction {
     pub fn new(
         key: TransactionKey,
         booked_at: Timestamp,
+        entries: Vec<Entry>,
+    ) -> Result<Self, TransactionError> {
+        Self::assemble(key, booked_at, None, entries)
+    }
+
+    /// As [`Transaction::new`], with the end that a reservation has and nothing else.
+    ///
+    /// # Errors
+    /// As [`Transaction::new`]; [`TransactionError::Expiry`].
+    pub fn assemble(
+        key: TransactionKey,
+        booked_at: Timestamp,
+        expires_at: Option<Timestamp>,
         mut entries: Vec<Entry>,
     ) -> Result<Self, TransactionError> {
+        let ends_well = match expires_at {
+            Some(end) => key.kind() == Kind::Reserve && end > booked_at,
+            None => key.kind() != Kind::Reserve,
+        };
+        if !ends_well {
+            return Err(TransactionError::Expiry { key });
+        }
         if entries.is_empty() {
             return Err(TransactionError::Empty { key });
         }
@@ -163,6 +202,7 @@ impl Transaction {
         Ok(Self {
             key,
             booked_at,
+            expires_at,
             entries,
         })
     }
@@ -199,8 +239,13 @@ impl Transaction {
     /// Takes this transaction back: the same entries with their signs turned.
     ///
     /// # Errors
-    /// None that a transaction could cause; the laws are checked all the same.
+    /// [`TransactionError::Final`] where it is pending, resolves what was pending, or is itself a reversal.
     pub fn reversal(&self, booked_at: Timestamp) -> Result<Self, TransactionError> {
+        if !self.key.kind().is_reversible() {
+            return Err(TransactionError::Final {
+                key: self.key.clone(),
+            });
+        }
         let turned = |e: &Entry| Entry {
             amount: e.amount.negated(),
             ..e.clone()
@@ -221,6 +266,12 @@ impl Transaction {
         self.booked_at
     }
 
+    /// Of a reservation: from when on it can only be given back.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
     /// What moves, in the order of accounts and assets.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -231,6 +282,9 @@ impl Transaction {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut text = format!("gridtally transaction 1\n{}\n{}\n", self.key, self.booked_at);
+        if let Some(end) = self.expires_at {
+            text.push_str(&format!("expires {end}\n"));
+        }
         for Entry {
             account,
             asset,
@@ -273,7 +327,7 @@ fn check_each(key: &TransactionKey, entries: &[Entry]) -> Result<(), Transaction
         if one.account == other.account && one.asset == other.asset {
             return Err(TransactionError::Twice {
                 key: key.clone(),
-                account: one.account.clone(),
+                account: Box::new(one.account.clone()),
                 asset: one.asset.code().to_owned(),
             });
         }

@@ -132,6 +132,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         let judged = judge::judge(
             enrolment,
             submissions.remove(gateway).as_deref().unwrap_or_default(),
+            case.event.announced_at,
         );
         sites.push(SiteInputs {
             site: enrolment.site.clone(),

@@ -59,9 +59,9 @@ struct Candidate<'e> {
     signed: Signed<Report>,
 }
 
-/// Judges all reports that came on the topic of one gateway.
+/// Judges all reports that came on the topic of one gateway, for an event that was announced then.
 #[must_use]
-pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
+pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>], announced_at: Timestamp) -> Judged {
     let topic = Topic {
         gateway: enrolment.gateway,
         kind: TopicKind::Report,
@@ -96,7 +96,7 @@ pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>]) -> Judged {
             match verdict {
                 Ok(()) => {
                     held.push(link);
-                    judged.count(enrolment, &candidate);
+                    judged.count(enrolment, &candidate, announced_at);
                 }
                 Err(refused) => {
                     judged.void.push((candidate.signed.message, refused.reason));
@@ -168,15 +168,32 @@ impl Judged {
         });
     }
 
-    fn count(&mut self, enrolment: &Enrolment, candidate: &Candidate<'_>) {
+    fn count(&mut self, enrolment: &Enrolment, candidate: &Candidate<'_>, announced_at: Timestamp) {
         self.reports = self.reports.saturating_add(1);
+        let mut late = 0_u64;
         for reading in candidate.signed.message.readings() {
+            if !checks::is_in_time(reading.interval, candidate.received_at(), announced_at) {
+                late = late.saturating_add(1);
+                self.readings.push((reading, Some(Refusal::TooLate)));
+                continue;
+            }
             let verdict = checks::check_reading(enrolment, &reading);
             self.readings
                 .push((reading, verdict.as_ref().err().map(|refused| refused.reason)));
             if let Err(refused) = verdict {
                 self.refuse(enrolment, candidate.submission, refused);
             }
+        }
+        if late > 0 {
+            let detail = format!(
+                "{late} readings came after the event was announced, and more than {} h after their intervals",
+                checks::PROMPT_SECONDS_MAX / 3_600
+            );
+            self.refuse(
+                enrolment,
+                candidate.submission,
+                Refused::new(Refusal::TooLate, detail),
+            );
         }
     }
 }

@@ -39,6 +39,7 @@ pub mod evidence;
 pub mod judge;
 pub mod merkle;
 pub mod netting;
+pub mod patience;
 pub mod settle;
 pub mod stream;
 pub mod verify;

@@ -1,23 +1,27 @@
 //! Settling an event: collect, derive, keep and pay in one database transaction, write the bundle.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use gridtally_protocol::identity::{Digest, SigningIdentity};
+use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
 use super::bundle::Bundle;
 use super::derive::{DeriveError, Derived};
+use super::patience::{self, Patience};
 use super::stream::StreamError;
 use super::verify::{VerifyError, verify};
+use crate::dispatch::statements::{Settled, signed_parts};
+use crate::rules::statement::SiteId;
 use crate::store::events::StoredEvent;
 use crate::store::evidence::{self, Request};
 use crate::store::ledger::{self, LedgerError};
 use crate::store::settlements::{self, StoredSettlement};
-use crate::store::{LostConnection, Store, StoreError, events};
+use crate::store::{LostConnection, Store, StoreError, events, programs, reports, statements};
 
 /// The first statement of an event. A later version would correct it.
 const FIRST: u32 = 1;
@@ -44,6 +48,33 @@ pub enum SettlementError {
         event: EventId,
         /// When it ends.
         end: Timestamp,
+    },
+    /// Sites have not reported yet.
+    #[error(
+        "{} of the sites of event {event} have not reported beyond its end yet: {}; settle it when they have, after \
+         {until} in any case, or with --early, and then they earn nothing by this statement",
+        sites.len(), few(sites)
+    )]
+    Awaited {
+        /// Which event.
+        event: EventId,
+        /// Which sites, in order of their names.
+        sites: Vec<SiteId>,
+        /// When nobody is waited for any more.
+        until: Timestamp,
+    },
+    /// The clock is behind what was received.
+    #[error(
+        "it is {now}, and reports of event {event} came as late as {newest}: what is known would be left out; set \
+         the clock, or settle as of {newest} or later"
+    )]
+    ClockBehind {
+        /// Which event.
+        event: EventId,
+        /// The present, as it was given.
+        now: Timestamp,
+        /// When the newest report came.
+        newest: Timestamp,
     },
     /// The bundle of a settlement of before does not verify.
     #[error(
@@ -72,9 +103,22 @@ impl LostConnection for SettlementError {
             Self::Store(error) => error.is_lost_connection(),
             Self::Ledger(error) => error.is_lost_connection(),
             Self::Stream(error) => error.is_lost_connection(),
-            Self::Derive(_) | Self::NotOver { .. } | Self::Kept { .. } | Self::File { .. } => false,
+            Self::Derive(_)
+            | Self::NotOver { .. }
+            | Self::Awaited { .. }
+            | Self::ClockBehind { .. }
+            | Self::Kept { .. }
+            | Self::File { .. } => false,
         }
     }
+}
+
+/// The first of many names.
+fn few(sites: &[SiteId]) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<&str> = sites.iter().take(SHOWN).map(SiteId::as_str).collect();
+    let more = if sites.len() > SHOWN { ", ..." } else { "" };
+    names.join(", ") + more
 }
 
 /// A settled event.
@@ -92,7 +136,8 @@ pub struct SettlementOutcome {
     pub bundle_root: Digest,
 }
 
-/// Settles an event with everything that came in until `now`, and writes its bundle to a file.
+/// Settles an event with everything that came in until `now`, and writes its bundle to a file. Sites that have not
+/// reported yet are waited for as `patience` says.
 ///
 /// Once settled, an event stays settled as it was: the same again changes nothing, and writes the same bundle.
 ///
@@ -103,14 +148,15 @@ pub fn settle(
     key: &SigningIdentity,
     event: &EventId,
     now: Timestamp,
+    patience: Patience,
     bundle: &Path,
 ) -> Result<SettlementOutcome, SettlementError> {
     let (text, outcome) = store.transact(|client| {
         let event = events::event(client, event)?;
         settlements::lock_program(client, &event.program)?;
         match settlements::find(client, &event.id, FIRST)? {
-            Some(before) => settled_before(before),
-            None => settle_now(client, key, &event, now),
+            Some(before) => settled_before(client, key, before),
+            None => settle_now(client, key, &event, now, patience),
         }
     })?;
     write_whole(bundle, text.as_bytes()).map_err(|source| SettlementError::File {
@@ -125,6 +171,7 @@ fn settle_now(
     key: &SigningIdentity,
     event: &StoredEvent,
     now: Timestamp,
+    patience: Patience,
 ) -> Result<(String, SettlementOutcome), SettlementError> {
     if now < event.end {
         return Err(SettlementError::NotOver {
@@ -132,6 +179,7 @@ fn settle_now(
             end: event.end,
         });
     }
+    refuse_haste(client, event, now, patience)?;
     let after = settlements::chain_end(client, &event.program)?;
     let request = Request {
         event,
@@ -161,16 +209,73 @@ fn settle_now(
         ledger::post(client, std::slice::from_ref(transaction))?;
     }
     settlements::insert(client, &settlement, after.as_ref())?;
+    tell_homes(client, key, &settlement, &derived)?;
     Ok((settlement.bundle.clone(), outcome(&settlement, derived, true)))
 }
 
-fn settled_before(settlement: StoredSettlement) -> Result<(String, SettlementOutcome), SettlementError> {
+/// A statement is final until a later version corrects it: it waits for those who may still report, and leaves
+/// out nothing that is known.
+fn refuse_haste(
+    client: &mut impl GenericClient,
+    event: &StoredEvent,
+    now: Timestamp,
+    patience: Patience,
+) -> Result<(), SettlementError> {
+    let mut enrolments = programs::enrolments(client)?;
+    enrolments.retain(|enrolment| enrolment.program == event.program);
+    let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
+    let heard = reports::heard(client, &gateways, event.start)?;
+    if let Some(newest) = heard.newest.filter(|newest| *newest > now) {
+        return Err(SettlementError::ClockBehind {
+            event: event.id.clone(),
+            now,
+            newest,
+        });
+    }
+    let sites = patience::awaited(patience, &enrolments, &heard.until, event.end, now);
+    if sites.is_empty() {
+        return Ok(());
+    }
+    Err(SettlementError::Awaited {
+        event: event.id.clone(),
+        sites,
+        until: patience::deadline(event.end),
+    })
+}
+
+fn settled_before(
+    client: &mut impl GenericClient,
+    key: &SigningIdentity,
+    settlement: StoredSettlement,
+) -> Result<(String, SettlementOutcome), SettlementError> {
     let verified = verify(settlement.bundle.as_bytes(), None).map_err(|source| SettlementError::Kept {
         event: settlement.event.clone(),
         source: Box::new(source),
     })?;
+    // An engine of before may have settled it that told the homes nothing.
+    tell_homes(client, key, &settlement, &verified.derived)?;
     let outcome = outcome(&settlement, verified.derived, false);
     Ok((settlement.bundle, outcome))
+}
+
+/// Keeps each home's part, signed, for the running engine to send.
+fn tell_homes(
+    client: &mut impl GenericClient,
+    key: &SigningIdentity,
+    settlement: &StoredSettlement,
+    derived: &Derived,
+) -> Result<(), StoreError> {
+    let gateways: BTreeMap<_, _> = programs::enrolments(client)?
+        .into_iter()
+        .map(|enrolment| (enrolment.site, enrolment.gateway))
+        .collect();
+    let settled = Settled {
+        version: settlement.version,
+        hash: settlement.statement_hash,
+        at: settlement.settled_at,
+    };
+    let parts = signed_parts(&derived.statement, settled, &gateways, key);
+    statements::insert_statements(client, &parts)
 }
 
 const fn outcome(settlement: &StoredSettlement, derived: Derived, new: bool) -> SettlementOutcome {

@@ -10,25 +10,55 @@ use chrono_tz::Tz;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What kind of day it is to a program.
+/// What a calendar says of a day. A rule's day types are sets of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DayType {
-    /// Monday to Friday, and not a holiday.
-    Weekday,
-    /// Saturday, Sunday or a holiday.
-    Other,
+pub enum DayKind {
+    /// A Monday that is no holiday.
+    Monday,
+    /// A Tuesday that is no holiday.
+    Tuesday,
+    /// A Wednesday that is no holiday.
+    Wednesday,
+    /// A Thursday that is no holiday.
+    Thursday,
+    /// A Friday that is no holiday.
+    Friday,
+    /// A Saturday that is no holiday.
+    Saturday,
+    /// A Sunday that is no holiday.
+    Sunday,
+    /// A holiday, whichever day of the week it falls on.
+    Holiday,
 }
 
-impl DayType {
-    /// The type of `day` under a holiday calendar.
+impl DayKind {
+    /// Every kind by its name in documents.
+    pub const ALL: [(&str, Self); 8] = [
+        ("monday", Self::Monday),
+        ("tuesday", Self::Tuesday),
+        ("wednesday", Self::Wednesday),
+        ("thursday", Self::Thursday),
+        ("friday", Self::Friday),
+        ("saturday", Self::Saturday),
+        ("sunday", Self::Sunday),
+        ("holiday", Self::Holiday),
+    ];
+
+    /// The kind of `day` under a holiday calendar.
     #[must_use]
     pub fn of(day: NaiveDate, holidays: &BTreeSet<NaiveDate>) -> Self {
-        let weekend = matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
-        if weekend || holidays.contains(&day) {
-            Self::Other
-        } else {
-            Self::Weekday
+        if holidays.contains(&day) {
+            return Self::Holiday;
+        }
+        match day.weekday() {
+            Weekday::Mon => Self::Monday,
+            Weekday::Tue => Self::Tuesday,
+            Weekday::Wed => Self::Wednesday,
+            Weekday::Thu => Self::Thursday,
+            Weekday::Fri => Self::Friday,
+            Weekday::Sat => Self::Saturday,
+            Weekday::Sun => Self::Sunday,
         }
     }
 }
@@ -177,10 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn a_holiday_on_a_weekday_is_no_weekday() {
-        let holidays = BTreeSet::from([date("2013-01-01")]);
-        assert_eq!(DayType::of(date("2013-01-01"), &holidays), DayType::Other);
-        assert_eq!(DayType::of(date("2013-01-02"), &holidays), DayType::Weekday);
-        assert_eq!(DayType::of(date("2013-01-05"), &holidays), DayType::Other);
+    fn a_holiday_is_a_holiday_on_any_day_of_the_week() {
+        let holidays = BTreeSet::from([date("2013-01-01"), date("2013-01-06")]);
+        let kinds =
+            ["2013-01-01", "2013-01-02", "2013-01-05", "2013-01-06"].map(|d| DayKind::of(date(d), &holidays));
+        let expected = [
+            DayKind::Holiday,
+            DayKind::Wednesday,
+            DayKind::Saturday,
+            DayKind::Holiday,
+        ];
+        assert_eq!(kinds, expected);
     }
 }

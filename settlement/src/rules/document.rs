@@ -203,6 +203,11 @@ impl<'d, 't> Found<'d, 't> {
         ))
     }
 
+    /// Whether it is a string.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.get_ref().is_str()
+    }
+
     /// Whether it is a table.
     pub(super) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()

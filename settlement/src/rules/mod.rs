@@ -5,8 +5,10 @@
 //!
 //! - [`baseline`]: the counterfactual, with its explanation;
 //! - [`program`]: the document in which an operator writes the rules of a program;
+//! - [`payment`]: what work is worth: price formulas, shares of pools, fees;
 //! - [`statement`]: one event, every site, every interval: energy and tokens, or the reason why not;
 //! - [`exact`], [`calendar`]: fractions and local time, on which these rest;
+//! - [`holidays`]: calendars that name their source;
 //! - [`document`]: how a document's mistakes are told.
 #![deny(
     clippy::arithmetic_side_effects,
@@ -30,5 +32,7 @@ pub mod baseline;
 pub mod calendar;
 pub mod document;
 pub mod exact;
+pub mod holidays;
+pub mod payment;
 pub mod program;
 pub mod statement;

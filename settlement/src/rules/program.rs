@@ -12,9 +12,10 @@ use gridtally_protocol::time::IntervalLength;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::baseline::BaselineRule;
+use super::baseline::{BaselineRule, Need};
 use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
+use super::holidays::{Holidays, read_listed};
 
 pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
@@ -69,10 +70,13 @@ pub struct Program {
     pub clip: Clip,
     /// How amounts are rounded.
     pub rounding: Rounding,
-    /// Days that are no weekdays.
+    /// Holidays.
     pub holidays: BTreeSet<NaiveDate>,
     /// What a site would have used.
     pub baseline: BaselineRule,
+    /// What stands in for a site that has no baseline under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_fallback: Option<BaselineRule>,
 }
 
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,7 +84,6 @@ fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 const VERSION_MAX: u32 = 1_000_000;
-const HOLIDAYS_MAX: usize = 2_000;
 
 impl Program {
     /// Reads a program's document; `name` stands for it in errors.
@@ -118,9 +121,13 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
     };
     let holidays = match s.optional("holidays") {
         None => Some(BTreeSet::new()),
-        Some(v) => v.items(HOLIDAYS_MAX).and_then(|days| read_days(&days)),
+        Some(v) => read_holidays(&v),
     };
     let baseline = s.required("baseline").and_then(|v| read_baseline(&v));
+    let baseline_fallback = match s.optional("baseline_fallback") {
+        None => Some(None),
+        Some(v) => read_baseline(&v).map(Some),
+    };
     Some(Program {
         id: id?,
         version: version?,
@@ -134,6 +141,7 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         rounding: rounding?,
         holidays: holidays?,
         baseline: baseline?,
+        baseline_fallback: baseline_fallback?,
     })
 }
 
@@ -176,20 +184,53 @@ fn read_price(text: &str, asset: &Asset) -> Result<TokenAmount, String> {
     }
 }
 
-fn read_days(days: &[Found<'_, '_>]) -> Option<BTreeSet<NaiveDate>> {
-    let days: Vec<_> = days.iter().map(Found::day).collect();
-    days.into_iter().collect()
+/// The name of a built-in calendar, or a list of days.
+fn read_holidays(found: &Found<'_, '_>) -> Option<BTreeSet<NaiveDate>> {
+    if found.is_text() {
+        let unknown = || "is neither a list of days nor a known calendar: england-wales, us-nerc".to_owned();
+        return found.read_with(|name| {
+            let calendar = Holidays::built_in(name).ok_or_else(unknown)?;
+            calendar.map(|c| c.days).map_err(|e| e.to_string())
+        });
+    }
+    read_listed(found)
 }
 
 /// The name of a preset, or a rule of the program's own in a table.
 fn read_baseline(found: &Found<'_, '_>) -> Option<BaselineRule> {
-    if found.is_table() {
+    let rule = if found.is_table() {
         let mut section = found.section()?;
         let rule = BaselineRule::read(&mut section);
         section.finish();
-        return rule;
+        rule
+    } else {
+        found.read_with(BaselineRule::preset)
+    }?;
+    let needs = rule.needs();
+    let lacking = needs.iter().map(|need| match need {
+        Need::Temperatures => "temperatures",
+        Need::OtherSites => "the readings of other sites",
+        Need::DeviceMeter => "the readings of a device",
+        Need::FirmLevel => "the site's firm level",
+    });
+    let lacking: Vec<_> = lacking.collect();
+    if lacking.is_empty() {
+        Some(rule)
+    } else {
+        let lacking = lacking.join(" and ");
+        found.mistake(format!(
+            "needs {lacking}, which a settlement does not have; take another rule"
+        ))
     }
-    found.read_with(BaselineRule::preset)
+}
+
+impl Program {
+    /// How many calendar days before the event's its baselines may read, windows included.
+    #[must_use]
+    pub fn lookback_days(&self) -> u32 {
+        let rules = core::iter::once(&self.baseline).chain(&self.baseline_fallback);
+        rules.map(BaselineRule::reach_days).max().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +266,25 @@ mod tests {
         let text = EVENING_FLEX.replace("baseline = \"caiso_style_10_10\"\n", "");
         let program = Program::from_toml("a", &format!("{text}\n[baseline]\n{rule}")).unwrap();
         assert_eq!(program.baseline, BaselineRule::preset("unadj_10_10").unwrap());
+    }
+
+    #[test]
+    fn holidays_are_listed_or_a_calendar_by_name() {
+        let (before, rest) = EVENING_FLEX.split_once("holidays = [").unwrap();
+        let (_, after) = rest.split_once("]\n").unwrap();
+        let with =
+            |holidays: &str| Program::from_toml("a", &format!("{before}holidays = {holidays}\n{after}"));
+        let listed = Program::from_toml("a", EVENING_FLEX).unwrap().holidays;
+        assert!(with("\"england-wales\"").unwrap().holidays.is_superset(&listed));
+        let error = with("\"atlantis\"").unwrap_err().to_string();
+        assert!(error.contains("england-wales, us-nerc"), "{error}");
+    }
+
+    #[test]
+    fn a_rule_that_a_settlement_cannot_feed_is_refused_before_the_season() {
+        let text = EVENING_FLEX.replace("\"caiso_style_10_10\"", "\"caiso_style_weather_match\"");
+        let error = Program::from_toml("a", &text).unwrap_err().to_string();
+        assert!(error.contains("needs temperatures"), "{error}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
 /// From when until when reports can matter to an event.
 pub(crate) fn span(event: &StoredEvent, program: &Program) -> (Timestamp, Timestamp) {
     // Local days and adjustment windows reach a little further than the look-back and the event.
-    let look_back = i64::from(program.baseline.lookback_days)
+    let look_back = i64::from(program.lookback_days())
         .saturating_add(2)
         .saturating_mul(DAY);
     let from = event

@@ -29,6 +29,16 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0003_rights.sql"),
     },
     Migration {
+        number: 4,
+        name: "statements_sent",
+        sql: include_str!("migrations/0004_statements_sent.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "ledger_two_phase",
+        sql: include_str!("migrations/0005_ledger_two_phase.sql"),
+    },
+    Migration {
         number: 7,
         name: "channel day",
         sql: include_str!("migrations/0007_channel_day.sql"),

@@ -15,6 +15,7 @@ pub mod rebuild;
 pub mod refusals;
 pub mod reports;
 pub mod settlements;
+pub mod statements;
 pub mod stream;
 pub(crate) mod types;
 

@@ -12,6 +12,9 @@ use super::{StoreError, days, programs, reports};
 use crate::days::{Day, Slot};
 use crate::proofs::judge::{self, Submission};
 
+/// What is shown is shown whenever it came.
+const NO_EVENT: Timestamp = Timestamp::EPOCH;
+
 /// A reading: its value, the gateway's reason for none, or the engine's for not taking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredReading {
@@ -108,7 +111,7 @@ fn judged(
             envelope: &report.envelope,
         })
         .collect();
-    let judged = judge::judge(&enrolment, &submissions);
+    let judged = judge::judge(&enrolment, &submissions, NO_EVENT);
     let mut readings = Readings::new();
     for (reading, refused) in &judged.readings {
         let value = match (refused, reading.value) {

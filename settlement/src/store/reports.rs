@@ -1,5 +1,7 @@
 //! Signed reports.
 
+use std::collections::BTreeMap;
+
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
@@ -219,6 +221,38 @@ pub fn holes(
             })
         })
         .collect()
+}
+
+/// What was heard of gateways since an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Heard {
+    /// Of each that was heard of: the end of its last interval.
+    pub until: BTreeMap<Identity, Timestamp>,
+    /// When the newest report came.
+    pub newest: Option<Timestamp>,
+}
+
+/// What was heard of these gateways: reports that reach beyond `since`.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn heard(
+    client: &mut impl GenericClient,
+    gateways: &[Identity],
+    since: Timestamp,
+) -> Result<Heard, StoreError> {
+    let gateways: Vec<&[u8]> = gateways.iter().map(|g| g.as_bytes().as_slice()).collect();
+    let rows = client.query(
+        "SELECT gateway, max(ends_at), max(received_at) FROM report
+         WHERE gateway = ANY($1) AND ends_at > $2 GROUP BY gateway",
+        &[&gateways, &to_column(since)],
+    )?;
+    let mut heard = Heard::default();
+    for row in &rows {
+        heard.until.insert(identity(row.get(0))?, timestamp(row.get(1))?);
+        heard.newest = heard.newest.max(Some(timestamp(row.get(2))?));
+    }
+    Ok(heard)
 }
 
 /// How many reports and readings are held.

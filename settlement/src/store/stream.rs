@@ -19,6 +19,7 @@ use super::reports::{self, StoredReport};
 use super::types::{corrupt, timestamp, to_column};
 use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
 use crate::days::Day;
+use crate::ingest::checks::PROMPT_SECONDS_MAX;
 use crate::registry::{EnrolledDevice, Enrolment};
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
@@ -97,7 +98,7 @@ pub struct PackedDays {
 }
 
 impl PackedDays {
-    /// The days of the device at a place, in order: whether any of it came too late, and its bytes.
+    /// The days of the device at a place, in order: whether any of it may have come too late, and its bytes.
     pub fn of(&self, place: usize) -> impl Iterator<Item = (Day, bool, &[u8])> {
         let first = self.days.partition_point(|(p, ..)| *p < place);
         let days = self.days.get(first..).unwrap_or_default();
@@ -127,6 +128,8 @@ pub struct DaySpan {
     pub to: Day,
     /// What came later than this does not count.
     pub received_until: Timestamp,
+    /// When the event was announced: what came after it has to be prompt to count.
+    pub announced_at: Timestamp,
 }
 
 /// A connection that reads.
@@ -250,16 +253,22 @@ impl Reader {
 fn days_sql(devices: &[(Number, u8)], span: &DaySpan) -> String {
     let list = |of: &dyn Fn(&(Number, u8)) -> String| devices.iter().map(of).collect::<Vec<_>>().join(",");
     format!(
-        "COPY (SELECT k.place - 1, d.day - date '1970-01-01', d.received_at > timestamptz '{}', d.channels
+        "COPY (SELECT k.place - 1, d.day - date '1970-01-01',
+                      d.received_at > timestamptz '{until}' OR (
+                          d.received_at > timestamptz '{announced}' AND d.day::timestamp AT TIME ZONE 'UTC' < timestamptz '{announced}'
+                          AND d.received_at > d.day::timestamp AT TIME ZONE 'UTC' + interval '{prompt} seconds'),
+                      d.channels
                FROM unnest('{{{}}}'::integer[], '{{{}}}'::smallint[]) WITH ORDINALITY AS k (number, device, place)
                JOIN device_day d ON d.enrolment = k.number AND d.device = k.device
                     AND d.day BETWEEN date '1970-01-01' + {} AND date '1970-01-01' + {}
          ) TO STDOUT (FORMAT binary)",
-        to_column(span.received_until).to_rfc3339(),
         list(&|(number, _)| number.to_string()),
         list(&|(_, device)| device.to_string()),
         span.from.number(),
         span.to.number(),
+        until = to_column(span.received_until).to_rfc3339(),
+        announced = to_column(span.announced_at).to_rfc3339(),
+        prompt = PROMPT_SECONDS_MAX,
     )
 }
 

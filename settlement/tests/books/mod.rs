@@ -1,6 +1,8 @@
 //! A ledger in a real PostgreSQL, and what is booked in it.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub mod hostile;
+
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::ledger::{AccountName, Entry, Transaction, TransactionKey};
@@ -72,6 +74,8 @@ pub fn assert_sound(client: &mut Client) {
     for trial in ledger::trial_balance(client).unwrap() {
         assert!(trial.holds(), "{trial:?}");
     }
+    let audit = ledger::verify(client).unwrap();
+    assert!(audit.holds(), "{audit:?}");
 }
 
 pub fn law_of(result: Result<(), postgres::Error>) -> Option<Law> {

@@ -17,6 +17,7 @@ use gridtally_protocol::receipt::{Receipt, Verdict};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::SiteStatement;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 use gridtally_settlement::clock::Clock;
@@ -351,6 +352,7 @@ pub struct Wire {
     pub receipts_to: BTreeSet<Identity>,
     pub instructions: Vec<Signed<Instruction>>,
     pub resends: Vec<Signed<ResendRequest>>,
+    pub statements: Vec<Signed<SiteStatement>>,
     pub connections: u32,
 }
 
@@ -359,9 +361,14 @@ impl Wire {
         let mut config = LinkConfig::new(broker, name);
         config.inflight_max = 1_000;
         config.backoff_max = Duration::from_millis(200);
-        config.subscriptions = [TopicKind::Receipt, TopicKind::Instruction, TopicKind::Resend]
-            .map(TopicKind::filter_for_all)
-            .to_vec();
+        config.subscriptions = [
+            TopicKind::Receipt,
+            TopicKind::Instruction,
+            TopicKind::Resend,
+            TopicKind::Statement,
+        ]
+        .map(TopicKind::filter_for_all)
+        .to_vec();
         let mut wire = Self::with(config);
         wire.until("the wire is connected", |w| w.connections > 0);
         wire
@@ -391,6 +398,7 @@ impl Wire {
             receipts_to: BTreeSet::new(),
             instructions: Vec::new(),
             resends: Vec::new(),
+            statements: Vec::new(),
             connections: 0,
         }
     }
@@ -459,6 +467,11 @@ impl Wire {
                         self.verdicts.extend(receipt.entries);
                     }
                     TopicKind::Resend => self.resends.push(ResendRequest::open(&delivery.payload).unwrap()),
+                    TopicKind::Statement => {
+                        let statement = SiteStatement::open(&delivery.payload).unwrap();
+                        assert_eq!(statement.message.gateway, topic.gateway);
+                        self.statements.push(statement);
+                    }
                     _ => self
                         .instructions
                         .push(Instruction::open(&delivery.payload).unwrap()),

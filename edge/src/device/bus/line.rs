@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::Duration;
 
 use gridtally_protocol::time::Timestamp;
@@ -12,7 +13,7 @@ use tokio_modbus::{ExceptionCode, Request, Response, Slave};
 
 use super::backoff::Backoff;
 use super::{
-    Answer, BusError, BusSettings, Canary, Exchange, Query, READ_MAX, Table, WRITE_MAX, pace, transport,
+    Answer, BusError, BusSettings, Canary, Exchange, Query, READ_MAX, Table, WRITE_MAX, pace, tls, transport,
 };
 use crate::device::endpoint::Endpoint;
 
@@ -269,22 +270,29 @@ impl Line {
 
     async fn call(&mut self, unit: u8, query: &Query, deadline: Duration) -> Result<Response, BusError> {
         let Some(context) = &mut self.context else {
-            return Err(BusError::Transport(std::io::ErrorKind::NotConnected.into()));
+            return Err(BusError::Transport(io::ErrorKind::NotConnected.into()));
         };
         context.set_slave(Slave(unit));
         match timeout(deadline, context.call(request(query))).await {
             Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(exception))) => Err(BusError::Exception(exception)),
             Ok(Err(tokio_modbus::Error::Protocol(error))) => Err(foreign(&error.to_string())),
-            // Only what the system reports tells of the connection, and even then the kind means nothing: a
-            // closed one shows the last error of the system, whatever that was. The rest is the client's
-            // complaint about a frame.
-            Ok(Err(tokio_modbus::Error::Transport(error))) => Err(match error.raw_os_error() {
-                None if error.kind() != std::io::ErrorKind::BrokenPipe => foreign(&error.to_string()),
-                _ => BusError::Transport(error),
-            }),
+            Ok(Err(tokio_modbus::Error::Transport(error))) => Err(broken(&self.endpoint, error)),
             Err(_) => Err(BusError::Timeout { after: deadline }),
         }
+    }
+}
+
+/// Only what the system and TLS report tells of the connection, and even then the kind means nothing: a closed
+/// one shows the last error of the system, whatever that was. The rest is the client's complaint about a frame.
+fn broken(endpoint: &Endpoint, error: io::Error) -> BusError {
+    // TLS tells a cut from an end, and says so without the system.
+    let is_cut = matches!(endpoint, Endpoint::Tls(_)) && error.kind() == io::ErrorKind::UnexpectedEof;
+    let is_of_connection = error.raw_os_error().is_some() || error.kind() == io::ErrorKind::BrokenPipe;
+    if is_of_connection || is_cut || tls::is_of_tls(&error) {
+        BusError::Transport(tls::in_words(error))
+    } else {
+        foreign(&error.to_string())
     }
 }
 

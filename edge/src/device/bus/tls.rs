@@ -1,5 +1,7 @@
 //! Modbus/TCP Security (Modbus.org, protocol specification v36): TLS with a certificate on either side.
 
+mod refused;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +13,9 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+pub use self::refused::Refused;
+pub(super) use self::refused::{in_words, is_of_tls};
 
 /// The files of a device's TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +93,16 @@ impl Tls {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        self.0.connect(name, stream).await
+        self.0
+            .connect(name, stream)
+            .await
+            .map_err(|error| match error.kind() {
+                // Who does not know what a handshake is hangs up on it.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                    io::Error::new(error.kind(), Refused::NoTls)
+                }
+                _ => in_words(error),
+            })
     }
 }
 

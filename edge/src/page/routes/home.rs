@@ -39,6 +39,16 @@ pub(super) struct Chosen {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Paged {
+    #[serde(default = "first")]
+    page: usize,
+}
+
+const fn first() -> usize {
+    1
+}
+
+#[derive(Deserialize)]
 pub(super) struct OptOut {
     token: String,
     scope: String,
@@ -51,7 +61,7 @@ pub(super) async fn now(
     said: Result<Query<Said>, QueryRejection>,
 ) -> Response {
     let home = current(&app);
-    let today = day_of(home.time, app.page.config.zone);
+    let today = day_of(home.time, &app.page.config.zone);
     let hours = match bars(&app, Period::Day(today)).await {
         Ok(hours) => hours,
         Err(e) => return failure(&e),
@@ -71,7 +81,7 @@ pub(super) async fn energy(
     State(app): State<Arc<App>>,
     chosen: Result<Query<Chosen>, QueryRejection>,
 ) -> Response {
-    let today = day_of(app.page.state.borrow().time, app.page.config.zone);
+    let today = day_of(app.page.state.borrow().time, &app.page.config.zone);
     // A day that is none, or not yet, is today.
     let past = |text: String| text.parse::<NaiveDate>().ok().filter(|day| *day <= today);
     let Chosen { day, month } = chosen.map(|Query(chosen)| chosen).unwrap_or_default();
@@ -91,9 +101,14 @@ pub(super) async fn events(State(app): State<Arc<App>>, Extension(session): Exte
     })
 }
 
-pub(super) async fn earnings(State(app): State<Arc<App>>, Extension(session): Extension<Token>) -> Response {
+pub(super) async fn earnings(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Token>,
+    chosen: Result<Query<Paged>, QueryRejection>,
+) -> Response {
+    let number = chosen.map_or(1, |Query(chosen)| chosen.page);
     show(&app, &session, &current(&app), |view| {
-        Ok(views::earnings::earnings(view))
+        Ok(views::earnings::earnings(view, number))
     })
 }
 
@@ -164,7 +179,7 @@ fn show(
     let form_token = session.form_token();
     let view = View {
         home,
-        zone: app.page.config.zone,
+        zone: &app.page.config.zone,
         form_token: &form_token,
     };
     page(view).map_or_else(|e| failure(&e), |page| html(StatusCode::OK, page))

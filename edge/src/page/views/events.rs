@@ -39,6 +39,7 @@ pub fn event_card(view: View<'_>, event: &EventState) -> Html {
     let heading = if runs { "Now: " } else { "Next: " };
     let (class, taking, why) = match &event.decision {
         Decision::TakesPart(why) => ("yes", if runs { "Taking part" } else { "Will take part" }, why),
+        Decision::EndedEarly(why) => ("no", "Ended early", why),
         Decision::Declined(why) => (
             "no",
             if runs {
@@ -75,6 +76,7 @@ const fn stage(stage: EventStage) -> &'static str {
 fn past_line(view: View<'_>, event: &EventState) -> Html {
     let (class, taken, why) = match &event.decision {
         Decision::TakesPart(why) => ("yes", "Took part", why),
+        Decision::EndedEarly(why) => ("no", "Ended early", why),
         Decision::Declined(why) => ("no", "Took no part", why),
     };
     html!(

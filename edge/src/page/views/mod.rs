@@ -10,9 +10,8 @@ pub mod layout;
 pub mod now;
 pub mod system;
 
-use chrono_tz::Tz;
-
 use super::state::HomeState;
+use crate::config::Zone;
 
 /// What every page of a session knows.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +19,7 @@ pub struct View<'a> {
     /// The home.
     pub home: &'a HomeState,
     /// Its time zone.
-    pub zone: Tz,
+    pub zone: &'a Zone,
     /// What each form carries.
     pub form_token: &'a str,
 }

@@ -52,7 +52,7 @@ fn problems(view: View<'_>) -> Html {
     });
     let clock = match &home.clock {
         ClockHealth::Trusted => None,
-        ClockHealth::Doubtful(why) => Some(notice("warn", &format!("The clock cannot be trusted: {why}"))),
+        ClockHealth::Doubtful(why) => Some(notice("warn", &format!("The clock may be wrong: {why}."))),
     };
     let link = home.link.connected_since.is_none().then(|| {
         notice(

@@ -5,8 +5,10 @@ use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::instruction::Target;
 use gridtally_protocol::message::SEQUENCE_MAX;
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::resend::ResendRequest;
+use gridtally_protocol::statement::SiteStatement;
+use gridtally_protocol::time::IntervalLength;
 
 use super::{Forged, moved, replaced, sealed, unchecked};
 use crate::examples::{self, engine, gateway};
@@ -174,7 +176,61 @@ pub(super) fn forgeries() -> Vec<Forged> {
         )
     }));
     all.extend(commissions);
+    all.extend(statements().map(|(name, payload)| {
+        let sealed = sealed(&payload, Purpose::Statement, &engine);
+        (name, Purpose::Statement, sealed)
+    }));
     all
+}
+
+fn statements() -> [(&'static str, Vec<u8>); 13] {
+    let with = |change: fn(&mut SiteStatement)| {
+        let mut other = examples::statement();
+        change(&mut other);
+        unchecked(&other)
+    };
+    let plain = unchecked(&examples::statement());
+    // The last line ends with its amount, 0, and its reason, 5.
+    let last = |end: &[u8]| [&plain[..plain.len() - 2], end].concat();
+    [
+        (
+            "a site's name with a space",
+            with(|s| s.site = "home 1".to_owned()),
+        ),
+        ("a statement of version 0", with(|s| s.version = 0)),
+        ("a settlement before the end", with(|s| s.settled_at = s.start)),
+        ("a line too few", with(|s| s.lines.truncate(3))),
+        (
+            "lines where there are more intervals than fit",
+            with(|s| {
+                s.interval = IntervalLength::from_seconds(60).expect("a minute");
+                s.end = moved(s.start, 289 * 60);
+            }),
+        ),
+        (
+            "totals that are not the sums",
+            with(|s| s.totals.credited = MilliwattHours::new(1)),
+        ),
+        ("a zero without a reason", last(&[0x00, 0xf6])),
+        ("a reason for an amount", last(&[0x01, 0x05])),
+        ("reason 9", last(&[0x00, 0x09])),
+        (
+            "an amount as a bignum that a plain number holds",
+            last(&[0xc2, 0x41, 0x00, 0x05]),
+        ),
+        (
+            "an amount beyond the ledger's",
+            last(&[&[0xc2, 0x50, 0x7f][..], &[0xff; 15], &[0x05]].concat()),
+        ),
+        (
+            "an amount beyond 128 bits",
+            last(&[&[0xc2, 0x51, 0x01][..], &[0; 16], &[0x05]].concat()),
+        ),
+        (
+            "an event that does not begin with an interval",
+            with(|s| s.start = moved(s.start, 60)),
+        ),
+    ]
 }
 
 fn commissions() -> [(&'static str, Vec<u8>); 7] {

@@ -35,6 +35,12 @@ pub enum ArgumentError {
         /// The zone.
         zone: Tz,
     },
+    /// Not an instant.
+    #[error("{text:?} is no time of the form 2013-01-16T12:00, with Z or an offset where it is not local")]
+    Instant {
+        /// As given.
+        text: String,
+    },
     /// Out of the years that we know.
     #[error("the event is not within the years 1970 to 9999")]
     OutOfRange,
@@ -105,6 +111,31 @@ pub(super) fn slot(local: NaiveDateTime) -> LocalSlot {
     LocalSlot {
         day: local.date(),
         second: chrono::Timelike::num_seconds_from_midnight(&local),
+    }
+}
+
+/// An instant, local where no offset is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstantTime(Stamp);
+
+impl InstantTime {
+    /// The instant.
+    ///
+    /// # Errors
+    /// [`ArgumentError`] where a local time does not exist, or exists twice.
+    pub fn resolve(self, zone: Tz) -> Result<Timestamp, ArgumentError> {
+        self.0.resolve(zone)
+    }
+}
+
+impl FromStr for InstantTime {
+    type Err = ArgumentError;
+    fn from_str(text: &str) -> Result<Self, ArgumentError> {
+        Stamp::parse(text)
+            .map(Self)
+            .ok_or_else(|| ArgumentError::Instant {
+                text: text.chars().take(64).collect(),
+            })
     }
 }
 

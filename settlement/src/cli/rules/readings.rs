@@ -8,9 +8,12 @@ use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 
 use super::arguments::{Stamp, slot};
 
-/// Values are held in this many parts of a milliwatt-hour: twelve decimals of a kWh.
-pub(super) const PARTS: i64 = 1_000_000;
-const DECIMALS: u8 = 12;
+/// How many decimals of a kWh are read.
+const DECIMALS: u8 = 18;
+/// A milliwatt-hour in the last of them.
+const MWH: i128 = 1_000_000_000_000;
+/// No interval has more, in kWh.
+const KWH_MAX: i128 = 9_000_000;
 const NOTES_MAX: usize = 20;
 
 /// What is wrong in a file of readings.
@@ -61,6 +64,16 @@ pub enum ReadingsError {
         /// The interval's start.
         start: Timestamp,
     },
+    /// The file's finest value has so many decimals that this one does not fit beside it.
+    #[error(
+        "line {line}: the value does not fit beside others with {decimals} decimals; round these to fewer"
+    )]
+    Decimals {
+        /// The line.
+        line: usize,
+        /// How many decimals of a kWh the finest value has.
+        decimals: u32,
+    },
     /// A local time stands more often than it happens.
     #[error("line {line}: {text:?} stands more often than the clock shows it")]
     TooOften {
@@ -71,11 +84,57 @@ pub enum ReadingsError {
     },
 }
 
+/// Readings in the largest unit that holds all of them exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Readings {
+    /// How many units make a milliwatt-hour.
+    pub parts: i64,
+    /// Intervals with their energy in these units.
+    pub values: Vec<(Interval, i64)>,
+}
+
+/// The value at this index does not fit 64 bits where another has so many decimals of a kWh.
+pub(super) struct Unfit {
+    pub index: usize,
+    pub decimals: u32,
+}
+
+impl Readings {
+    /// Of values as [`read_kwh`] reads them.
+    pub(super) fn fit(values: &[(Interval, i128)]) -> Result<Self, Unfit> {
+        let (mut unit, mut decimals) = (MWH, 6);
+        for (_, value) in values {
+            while unit > 1 && value.checked_rem(unit) != Some(0) {
+                (unit, decimals) = (unit / 10, decimals + 1);
+            }
+        }
+        let scaled = values.iter().enumerate().map(|(index, (interval, value))| {
+            let scaled = value.checked_div(unit).and_then(|v| i64::try_from(v).ok());
+            scaled.map(|v| (*interval, v)).ok_or(Unfit { index, decimals })
+        });
+        Ok(Self {
+            parts: i64::try_from(MWH / unit).unwrap_or(i64::MAX), // at most 10^12
+            values: scaled.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A plain decimal of kWh in the last decimal that is read.
+pub(super) fn read_kwh(text: &str) -> Result<i128, String> {
+    let value = parse_scaled(text, DECIMALS).map_err(|e| e.to_string())?;
+    if value.unsigned_abs() <= KWH_MAX.unsigned_abs() * MWH.unsigned_abs() * 1_000_000 {
+        Ok(value)
+    } else {
+        let shown: String = text.chars().take(64).collect();
+        Err(format!("{shown:?} is more than 9,000,000 kWh"))
+    }
+}
+
 /// A file of readings, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CsvReadings {
-    /// Intervals with their energy in [`PARTS`] of a milliwatt-hour.
-    pub values: Vec<(Interval, i64)>,
+    /// What it says.
+    pub readings: Readings,
     /// What was set aside, for a person.
     pub notes: Vec<String>,
 }
@@ -98,9 +157,14 @@ impl CsvReadings {
         for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             reader.line(number, line.trim_end())?;
         }
+        let values: Vec<_> = reader.values.iter().map(|(i, (_, v))| (*i, *v)).collect();
+        let readings = Readings::fit(&values).map_err(|Unfit { index, decimals }| {
+            let line = reader.values.values().nth(index).map_or(0, |(line, _)| *line);
+            ReadingsError::Decimals { line, decimals }
+        })?;
         Ok(Self {
+            readings,
             notes: reader.notes(),
-            values: reader.values.into_iter().map(|(i, (_, v))| (i, v)).collect(),
         })
     }
 }
@@ -111,7 +175,7 @@ struct Reader {
     /// The lines on which a local time that happens twice stood first.
     local: BTreeMap<String, (usize, u8)>,
     /// By interval: line and value.
-    values: BTreeMap<Interval, (usize, i64)>,
+    values: BTreeMap<Interval, (usize, i128)>,
     /// Lines with times that do not exist.
     skipped: Vec<(usize, String)>,
 }
@@ -134,10 +198,7 @@ impl Reader {
         if kwh.is_empty() {
             return Ok(());
         }
-        let value = parse_scaled(kwh, DECIMALS).map_err(|e| e.to_string());
-        let value =
-            value.and_then(|v| i64::try_from(v).map_err(|_| format!("{kwh:?} is more than 9,000,000 kWh")));
-        let value = value.map_err(|error| ReadingsError::Value { line, error })?;
+        let value = read_kwh(kwh).map_err(|error| ReadingsError::Value { line, error })?;
         match self.values.insert(interval, (line, value)) {
             Some((earlier, known)) if known != value => Err(ReadingsError::Conflict { line, earlier, start }),
             _ => Ok(()),
@@ -197,6 +258,7 @@ mod tests {
 
     fn starts(readings: &CsvReadings) -> Vec<String> {
         readings
+            .readings
             .values
             .iter()
             .map(|(i, _)| i.start().to_string())
@@ -212,8 +274,8 @@ mod tests {
             starts(&readings),
             ["2013-06-12T16:00:00Z", "2013-06-12T17:30:00Z"]
         );
-        let values: Vec<_> = readings.values.iter().map(|(_, v)| *v).collect();
-        assert_eq!(values, [100_000_000_000, -200_000_000_000]);
+        let values: Vec<_> = readings.readings.values.iter().map(|(_, v)| *v).collect();
+        assert_eq!((readings.readings.parts, values), (1, vec![100_000, -200_000]));
     }
 
     #[test]
@@ -222,14 +284,32 @@ mod tests {
             "start,kwh\n2013-10-27 01:00,1\n2013-10-27 01:30,2\n2013-10-27 01:00,3\n2013-10-27 01:30,4\n";
         let readings = parse(text).unwrap();
         let values: Vec<_> = readings
+            .readings
             .values
             .iter()
-            .map(|(_, v)| *v / 1_000_000_000_000)
+            .map(|(_, v)| *v / 1_000_000)
             .collect();
         assert_eq!(values, [1, 2, 3, 4]);
         assert_eq!(readings.notes, Vec::<String>::new());
         let third = parse(&format!("{text}2013-10-27 01:30,4\n"));
         assert!(matches!(third, Err(ReadingsError::TooOften { line: 6, .. })));
+    }
+
+    #[test]
+    fn the_unit_is_as_fine_as_the_finest_value_and_no_value_is_rounded() {
+        let text = "start,kwh\n2013-06-12 17:00,0.069000000506639480\n2013-06-12 17:30,3.1\n";
+        let Readings { parts, values } = parse(text).unwrap().readings;
+        assert_eq!(parts, 100_000_000_000);
+        let values: Vec<_> = values.iter().map(|(_, v)| *v).collect();
+        assert_eq!(values, [6_900_000_050_663_948, 310_000_000_000_000_000]);
+        let error = parse(&format!("{text}2013-06-12 18:00,1000\n")).unwrap_err();
+        assert_eq!(
+            error,
+            ReadingsError::Decimals {
+                line: 4,
+                decimals: 17
+            }
+        );
     }
 
     #[test]
@@ -275,7 +355,7 @@ mod tests {
                 ..
             }
         ));
-        for value in ["1e3", "NaN", "1.", "0.0000000000001", "99999999", "0x1"] {
+        for value in ["1e3", "NaN", "1.", "0.0000000000000000001", "99999999", "0x1"] {
             let error = of(&format!("2013-06-12 18:00,{value}"));
             assert!(
                 matches!(error, ReadingsError::Value { line: 3, .. }),

@@ -239,17 +239,18 @@ struct Total {
 }
 
 fn whole_span(sheet: &Sheet<'_>, received_until: Timestamp) -> DaySpan {
-    let (from, until) = sheet.frame().span();
+    let (from, until) = sheet.span();
     let last = until.checked_add(-1).unwrap_or(until);
     DaySpan {
         from: Day::of(from),
         to: Day::of(last),
         received_until,
+        announced_at: sheet.announced_at(),
     }
 }
 
 fn usual_span(sheet: &Sheet<'_>, received_until: Timestamp) -> Option<(usize, DaySpan)> {
-    let (days, from) = sheet.frame().usual()?;
+    let (days, from) = sheet.usual()?;
     let from = Day::of(from);
     let whole = whole_span(sheet, received_until);
     (from > whole.from).then_some((days, DaySpan { from, ..whole }))

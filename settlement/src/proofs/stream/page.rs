@@ -173,7 +173,7 @@ fn judged(plan: &Plan<'_>, reader: &mut Reader, enrolment: &Enrolment) -> Result
             envelope: &report.envelope,
         })
         .collect();
-    let judged = judge::judge(enrolment, &submissions);
+    let judged = judge::judge(enrolment, &submissions, plan.case.event.announced_at);
     Ok(derive::readings(enrolment, &judged, &plan.case.event))
 }
 

@@ -5,7 +5,6 @@ use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::calendar::DayType;
 use crate::rules::exact::Ratio;
 
 /// Why a day was taken, or was not.
@@ -14,7 +13,9 @@ use crate::rules::exact::Ratio;
 pub enum Verdict {
     /// It is averaged.
     Chosen,
-    /// A weekday for an event on another day, or the reverse.
+    /// It is averaged although there was a dispatch on it, because there are too few other days.
+    FilledFromEventDays,
+    /// Not of the type of the event's day.
     OtherDayType,
     /// There was a dispatch on it, or on a neighbour that the windows reach into.
     EventDay,
@@ -27,14 +28,26 @@ pub enum Verdict {
     },
     /// The clock jumped over all of the event's hours.
     NoSuchHours,
+    /// Its temperature is not known, and the rule compares temperatures.
+    NoTemperature,
     /// Its use during the event's hours is below the rule's share of the candidates' mean.
     LowUse,
     /// Eligible, but others had a higher mean over the event's hours.
     NotAmongHighest,
+    /// Eligible, but the temperatures of others were closer to the event day's.
+    NotAmongClosest,
     /// Eligible, but it had the highest total of all.
     HighestTotal,
     /// Eligible, but it had the lowest total of all.
     LowestTotal,
+}
+
+impl Verdict {
+    /// Whether the day is averaged.
+    #[must_use]
+    pub const fn is_chosen(self) -> bool {
+        matches!(self, Self::Chosen | Self::FilledFromEventDays)
+    }
 }
 
 /// A day that was looked at.
@@ -45,6 +58,17 @@ pub struct Candidate {
     pub date: NaiveDate,
     /// What became of it.
     pub verdict: Verdict,
+    /// What it counts, where the rule weights its days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Ratio>,
+}
+
+/// A control site that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// How many of its readings are missing; it counts only if none is.
+    pub missing: u32,
 }
 
 /// How the average was fitted.
@@ -105,25 +129,27 @@ pub struct Explanation {
     pub rule: String,
     /// The local day on which the event begins.
     pub day: NaiveDate,
-    /// Its type.
-    pub day_type: DayType,
+    /// The name of its type.
+    pub day_type: String,
     /// The days that were looked at, newest first.
     pub candidates: Vec<Candidate>,
+    /// The control sites in their given order, where the rule compares with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Control>,
     /// The adjustment, where the rule has one.
     pub adjustment: Option<Applied>,
     /// The event's intervals.
     pub intervals: Vec<BaselineInterval>,
+    /// Why the rule that this one stands in for has no baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Box<NoBaseline>>,
 }
 
 impl Explanation {
     /// The days that were averaged, oldest first.
     #[must_use]
     pub fn chosen_days(&self) -> Vec<NaiveDate> {
-        let chosen = self
-            .candidates
-            .iter()
-            .rev()
-            .filter(|c| c.verdict == Verdict::Chosen);
+        let chosen = self.candidates.iter().rev().filter(|c| c.verdict.is_chosen());
         chosen.map(|c| c.date).collect()
     }
 }
@@ -138,6 +164,20 @@ pub enum Lack {
     WindowReadings,
     /// A reading on any chosen day at one of the times of the clock that are compared.
     Readings,
+    /// A type of day in the rule for the event's day.
+    DayType,
+    /// Recent days with enough of their readings.
+    RecentDays,
+    /// The event day's temperature.
+    Temperature,
+    /// Control sites with all of their readings.
+    Controls,
+    /// The site's firm level.
+    FirmLevel,
+    /// Readings of the site's own meter, without which it is not known what left the site.
+    SiteMeter,
+    /// A cap on the ratio, without which a site that exports cannot be adjusted by one.
+    RatioCap,
 }
 
 /// There is no baseline, because something is missing; nothing is guessed.
@@ -148,8 +188,8 @@ pub struct NoBaseline {
     pub rule: String,
     /// The local day on which the event begins.
     pub day: NaiveDate,
-    /// Its type.
-    pub day_type: DayType,
+    /// The name of its type.
+    pub day_type: String,
     /// What is missing.
     pub lacking: Lack,
     /// How much of it there is.
@@ -158,6 +198,12 @@ pub struct NoBaseline {
     pub needed: u32,
     /// The days that were looked at, newest first.
     pub candidates: Vec<Candidate>,
+    /// The control sites in their given order, where the rule compares with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Control>,
+    /// Why the rule that was to stand in has none either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Box<NoBaseline>>,
 }
 
 /// A baseline or the reason why there is none.

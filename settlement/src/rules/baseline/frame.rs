@@ -9,11 +9,15 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use gridtally_protocol::time::{Interval, IntervalLength, TimeError, Timestamp};
 
-use super::rule::{Anchor, BaselineRule, Completeness};
-use crate::rules::calendar::{DayType, LocalSlot, day_start, plus_days};
+use super::rule::{BaselineRule, Completeness, DayCount, Shortfall};
+use super::spans::{days_between, slotted, start_of, window_bounds};
+use crate::rules::calendar::{LocalSlot, plus_days};
 
 /// No event lasts longer, in seconds.
 pub const EVENT_SECONDS_MAX: i64 = 86_400;
+
+/// No event is notified earlier before its start, in seconds.
+pub const NOTICE_SECONDS_MAX: i64 = 7 * 86_400;
 
 /// What the engine needs to know of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +30,9 @@ pub struct EventCalendar {
     pub start: Timestamp,
     /// The first instant after it.
     pub end: Timestamp,
-    /// Days that are no weekdays.
+    /// When those who take part learnt of it; only rules whose windows are anchored there need it.
+    pub notified: Option<Timestamp>,
+    /// Holidays.
     pub holidays: BTreeSet<NaiveDate>,
     /// Days with a dispatch: they are not compared. The event's own days need not be named.
     pub event_days: BTreeSet<NaiveDate>,
@@ -59,6 +65,19 @@ pub enum FrameError {
         seconds: u32,
         /// What the clock shows.
         clock: String,
+    },
+    /// A window counts from a notification that is not known.
+    #[error("a window of the rule counts from the event's notification; say when the event was notified")]
+    NotNotified,
+    /// The notification does not lie before the start, or too long before it.
+    #[error(
+        "the event that begins at {start} cannot have been notified at {notified}: give an instant up to 7 days before"
+    )]
+    Notification {
+        /// The event's start.
+        start: Timestamp,
+        /// As given.
+        notified: Timestamp,
     },
     /// The look-back would reach before 1970 or the event after 9999.
     #[error("the event's days and look-back leave the years 1970 to 9999")]
@@ -100,12 +119,18 @@ pub(super) enum Standing {
     EventDay,
 }
 
+/// What an explanation calls the type of a day that a rule has no type for.
+pub const NO_DAY_TYPE: &str = "none";
+
 /// An event laid out under a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub(super) rule: BaselineRule,
     pub(super) day: NaiveDate,
-    pub(super) day_type: DayType,
+    /// The name of the day's type; [`NO_DAY_TYPE`] where the rule has none for it.
+    pub(super) day_type: String,
+    /// How many days of it are taken; none where the rule has no such type.
+    pub(super) count: Option<DayCount>,
     pub(super) length: IntervalLength,
     pub(super) origin: Timestamp,
     pub(super) places: usize,
@@ -113,6 +138,8 @@ pub struct Frame {
     pub(super) windows: Vec<Compared>,
     /// Newest first.
     pub(super) days: Vec<CandidateDay>,
+    /// The intervals of each of the calendar days that have to be there in sufficient number.
+    pub(super) recent: Vec<Range<usize>>,
 }
 
 impl Frame {
@@ -122,14 +149,21 @@ impl Frame {
     /// [`FrameError`] where the event, the windows and the intervals do not fit together.
     pub fn new(rule: &BaselineRule, calendar: &EventCalendar) -> Result<Self, FrameError> {
         let layout = Layout::new(rule, calendar)?;
-        let day_type = DayType::of(layout.day, &calendar.holidays);
-        let days = (1..=i64::from(rule.lookback_days))
-            .map(|back| layout.candidate(back, day_type))
-            .collect::<Result<_, _>>()?;
+        let day_type = rule.day_type(layout.day, &calendar.holidays);
+        let days = match day_type {
+            Some(day_type) => (1..=i64::from(rule.lookback_days))
+                .map(|back| layout.candidate(back, &day_type.name))
+                .collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        let recent = rule.sufficiency.map_or(0, |s| i64::from(s.of));
+        let recent = (1..=recent).map(|back| layout.whole_day(plus_days(layout.day, back.saturating_neg())));
         Ok(Self {
             rule: rule.clone(),
             day: layout.day,
-            day_type,
+            day_type: day_type.map_or(NO_DAY_TYPE, |t| t.name.as_str()).to_owned(),
+            count: day_type.map(|t| t.count.clone()),
+            recent: recent.collect::<Result<_, _>>()?,
             length: calendar.length,
             origin: layout.origin,
             places: layout.places,
@@ -153,7 +187,11 @@ impl Frame {
     /// can matter. Nothing where the look-back has too few such days.
     #[must_use]
     pub fn usual(&self) -> Option<(usize, Timestamp)> {
-        let look_for = usize::try_from(self.rule.days(self.day_type).look_for).ok()?;
+        // Who compares days in another way may need all of them.
+        if !self.rule.takes_the_most_recent() {
+            return None;
+        }
+        let look_for = usize::try_from(self.count.as_ref()?.look_for).ok()?;
         let like = |(_, day): &(usize, &CandidateDay)| day.standing == Standing::Like;
         let nth = look_for.checked_sub(1)?;
         let (last, _) = self.days.iter().enumerate().filter(like).nth(nth)?;
@@ -204,6 +242,7 @@ struct Layout<'c> {
     offsets: BTreeSet<i64>,
     /// The calendar's, and the event's own.
     event_days: BTreeSet<NaiveDate>,
+    own_days: BTreeSet<NaiveDate>,
     origin: Timestamp,
     places: usize,
 }
@@ -216,19 +255,8 @@ impl<'c> Layout<'c> {
         }
         let event = slotted(start, end, calendar)?;
         let mut windows = Vec::new();
-        for window in rule.adjustment.windows() {
-            let minutes = |m: u32| i64::from(m).saturating_mul(60);
-            let (from, to) = match window.anchor {
-                Anchor::BeforeStart => (
-                    start.checked_add(minutes(window.from_minutes).saturating_neg()),
-                    start.checked_add(minutes(window.to_minutes).saturating_neg()),
-                ),
-                Anchor::AfterEnd => (
-                    end.checked_add(minutes(window.from_minutes)),
-                    end.checked_add(minutes(window.to_minutes)),
-                ),
-            };
-            let (from, to) = from.zip(to).ok_or(FrameError::OutOfRange)?;
+        for window in rule.windows() {
+            let (from, to) = window_bounds(window, calendar)?;
             windows.extend(slotted(from, to, calendar)?);
         }
         let day = LocalSlot::of(start, zone).ok_or(FrameError::OutOfRange)?.day;
@@ -247,8 +275,8 @@ impl<'c> Layout<'c> {
             .checked_add(1)
             .and_then(|ahead| start_of(plus_days(day, ahead)?, calendar));
         let (origin, after) = origin.zip(after).ok_or(FrameError::OutOfRange)?;
-        let mut event_days = calendar.event_days.clone();
-        event_days.extend(event.iter().map(|(_, slot)| slot.day));
+        let own_days: BTreeSet<_> = event.iter().map(|(_, slot)| slot.day).collect();
+        let event_days = calendar.event_days.union(&own_days).copied().collect();
         let mut layout = Self {
             rule,
             calendar,
@@ -257,6 +285,7 @@ impl<'c> Layout<'c> {
             windows,
             offsets,
             event_days,
+            own_days,
             origin,
             places: 0,
         };
@@ -286,12 +315,13 @@ impl<'c> Layout<'c> {
         intervals.iter().map(place).collect()
     }
 
-    fn candidate(&self, back: i64, day_type: DayType) -> Result<CandidateDay, FrameError> {
+    fn candidate(&self, back: i64, day_type: &str) -> Result<CandidateDay, FrameError> {
         let date = plus_days(self.day, back.saturating_neg()).ok_or(FrameError::OutOfRange)?;
         let touched: Option<Vec<_>> = self.offsets.iter().map(|o| plus_days(date, *o)).collect();
         let touched = touched.ok_or(FrameError::OutOfRange)?;
         let is_event_day = |d: &NaiveDate| self.event_days.contains(d);
-        let standing = if DayType::of(date, &self.calendar.holidays) != day_type {
+        let its_type = self.rule.day_type(date, &self.calendar.holidays);
+        let standing = if its_type.is_none_or(|t| t.name != day_type) {
             Standing::OtherDayType
         } else if touched.iter().any(is_event_day) {
             Standing::EventDay
@@ -306,7 +336,10 @@ impl<'c> Layout<'c> {
             event: Vec::new(),
             windows: Vec::new(),
         };
-        if standing == Standing::Like {
+        let fills = self.rule.shortfall == Shortfall::FillFromEventDaysHighest
+            && standing == Standing::EventDay
+            && !day.touched.iter().any(|d| self.own_days.contains(d));
+        if standing == Standing::Like || fills {
             day.event = self.matches(&self.event, back)?;
             day.windows = self.matches(&self.windows, back)?;
             day.required = self.required(&day)?;
@@ -344,47 +377,19 @@ impl<'c> Layout<'c> {
             let places = day.event.iter().chain(&day.windows).flatten().flatten();
             return Ok(places.map(|p| *p..p.saturating_add(1)).collect());
         }
-        let range = |date: &NaiveDate| {
-            let bounds = start_of(*date, self.calendar)
-                .zip(plus_days(*date, 1).and_then(|next| start_of(next, self.calendar)));
-            let (from, to) = bounds.ok_or(FrameError::OutOfRange)?;
-            Ok(self.place(from)?..self.place(to)?)
-        };
-        day.touched.iter().map(range).collect()
+        day.touched
+            .iter()
+            .map(|date| self.whole_day(Some(*date)))
+            .collect()
     }
-}
 
-/// The first interval's start on `day`, or on the next day that exists.
-fn start_of(day: NaiveDate, calendar: &EventCalendar) -> Option<Timestamp> {
-    let start = |d| day_start(d, calendar.zone, calendar.length);
-    let start = start(day).or_else(|| start(day.succ_opt()?))?;
-    // A zone whose midnight falls within an interval: the interval belongs to the day in which it begins.
-    let floor = start.floor_to(calendar.length);
-    if floor == start {
-        Some(start)
-    } else {
-        floor.checked_add(calendar.length.seconds().into())
+    /// The intervals of a local day.
+    fn whole_day(&self, date: Option<NaiveDate>) -> Result<Range<usize>, FrameError> {
+        let bounds = date.and_then(|date| {
+            let next = start_of(plus_days(date, 1)?, self.calendar)?;
+            Some((start_of(date, self.calendar)?, next))
+        });
+        let (from, to) = bounds.ok_or(FrameError::OutOfRange)?;
+        Ok(self.place(from)?..self.place(to)?)
     }
-}
-
-fn days_between(from: NaiveDate, to: NaiveDate) -> i64 {
-    to.signed_duration_since(from).num_days()
-}
-
-fn slotted(
-    from: Timestamp,
-    to: Timestamp,
-    calendar: &EventCalendar,
-) -> Result<Vec<(Interval, LocalSlot)>, FrameError> {
-    let mut intervals = Vec::new();
-    let mut start = from;
-    while start < to {
-        let interval = Interval::new(start, calendar.length)?;
-        let slot = LocalSlot::of(start, calendar.zone).ok_or(FrameError::OutOfRange)?;
-        intervals.push((interval, slot));
-        start = interval.end();
-    }
-    // The end has to be a boundary as well; an interval that begins there says so.
-    Interval::new(to, calendar.length)?;
-    Ok(intervals)
 }

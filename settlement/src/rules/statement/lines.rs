@@ -182,6 +182,9 @@ pub struct ProgramRef {
     pub rounding: Rounding,
     /// The baseline rule.
     pub baseline: BaselineRef,
+    /// The rule that stands in where that one has no baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_fallback: Option<BaselineRef>,
 }
 
 /// The baseline rule that was used.

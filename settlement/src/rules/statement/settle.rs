@@ -11,7 +11,9 @@ use super::lines::{
     BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
 };
 use super::sheet::{SettledSite, Sheet, Sum};
-use crate::rules::baseline::{BaselineInterval, Frame, FrameError, Outcome, Series, SeriesError, baseline};
+use crate::rules::baseline::{
+    BaselineInterval, BaselineRule, Frame, FrameError, Outcome, Series, SeriesError, baseline,
+};
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::{Clip, Program, ProgramId, Rounding};
 
@@ -114,10 +116,15 @@ pub(super) fn reference(program: &Program) -> ProgramRef {
         price_per_kwh: program.price_per_kwh,
         clip: program.clip,
         rounding: program.rounding,
-        baseline: BaselineRef {
-            id: program.baseline.id.clone(),
-            hash: program.baseline.hash(),
-        },
+        baseline: rule_reference(&program.baseline),
+        baseline_fallback: program.baseline_fallback.as_ref().map(rule_reference),
+    }
+}
+
+fn rule_reference(rule: &BaselineRule) -> BaselineRef {
+    BaselineRef {
+        id: rule.id.clone(),
+        hash: rule.hash(),
     }
 }
 
@@ -138,6 +145,7 @@ pub(super) fn settle_site(
     site: &SiteInputs,
     program: &Program,
     frame: &Frame,
+    fallback: Option<&Frame>,
 ) -> Result<SettledSite, SettleError> {
     let readings_error = |error| SettleError::Readings {
         site: site.site.clone(),
@@ -152,9 +160,16 @@ pub(super) fn settle_site(
         Metered::Energy(energy) => Some((r.interval, energy)),
         Metered::Missing(_) => None,
     });
-    let series = Series::new(frame, known).map_err(readings_error)?;
     let outage_days = site.outage_days.iter().copied().collect();
-    let outcome = baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))?;
+    let under = |frame: &Frame| {
+        let series = Series::new(frame, known.clone()).map_err(readings_error)?;
+        baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))
+    };
+    let mut outcome = under(frame)?;
+    if let (Outcome::NoBaseline(_), Some(fallback)) = (&outcome, fallback) {
+        let other = under(fallback)?;
+        outcome = outcome.or_else(|| Ok(other)).map_err(|e| arithmetic(e.into()))?;
+    }
     let baselines = outcome.explanation().map_or(&[][..], |e| e.intervals.as_slice());
     let mut lines = Vec::new();
     let mut remainder = 0_i128;

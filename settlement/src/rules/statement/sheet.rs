@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use gridtally_protocol::time::Timestamp;
 
 use super::inputs::{Event, SiteInputs};
 use super::lines::{FORMAT, SiteStatement, Statement, Totals};
@@ -17,6 +18,7 @@ pub struct Sheet<'p> {
     event: &'p Event,
     event_days: BTreeSet<NaiveDate>,
     frame: Frame,
+    fallback: Option<Frame>,
 }
 
 impl<'p> Sheet<'p> {
@@ -39,15 +41,19 @@ impl<'p> Sheet<'p> {
             length: program.interval,
             start: event.start,
             end: event.end,
+            notified: Some(event.announced_at),
             holidays: program.holidays.clone(),
             event_days: event_days.clone(),
         };
         let frame = Frame::new(&program.baseline, &calendar)?;
+        let fallback = program.baseline_fallback.as_ref();
+        let fallback = fallback.map(|rule| Frame::new(rule, &calendar)).transpose()?;
         Ok(Self {
             program,
             event,
             event_days,
             frame,
+            fallback,
         })
     }
 
@@ -57,12 +63,35 @@ impl<'p> Sheet<'p> {
         &self.frame
     }
 
+    /// From when until when readings can matter, the fallback's too.
+    #[must_use]
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        let (from, until) = self.frame.span();
+        let other = self.fallback.as_ref().map(Frame::span);
+        other.map_or((from, until), |(first, last)| (from.min(first), until.max(last)))
+    }
+
+    /// As [`Frame::usual`]; nothing where a fallback may look at other days.
+    #[must_use]
+    pub fn usual(&self) -> Option<(usize, Timestamp)> {
+        if self.fallback.is_some() {
+            return None;
+        }
+        self.frame.usual()
+    }
+
+    /// When the event was announced.
+    #[must_use]
+    pub const fn announced_at(&self) -> Timestamp {
+        self.event.announced_at
+    }
+
     /// Settles a site.
     ///
     /// # Errors
     /// As [`settle`].
     pub fn site(&self, site: &SiteInputs) -> Result<SettledSite, SettleError> {
-        settle_site(site, self.program, &self.frame)
+        settle_site(site, self.program, &self.frame, self.fallback.as_ref())
     }
 
     /// The statement of all sites that were summed, without their own statements.

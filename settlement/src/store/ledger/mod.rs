@@ -1,18 +1,25 @@
-//! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in `migrations/0002_ledger.sql`.
+//! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in
+//! `migrations/0002_ledger.sql` and `migrations/0005_ledger_two_phase.sql`.
 
+mod audit;
+pub mod breaker;
+pub mod payouts;
 mod post;
 mod read;
+pub mod reservations;
 
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
-pub use post::{Deposit, deposit, post};
-pub use read::{balances, find, history, journal, trial_balance};
+pub use audit::{Audit, verify};
+pub use post::{Deposit, deposit, lock_journal, post};
+pub use read::{Moment, asset_named, balances, balances_at, find, history, journal, trial_balance};
 
 use super::{LostConnection, StoreError, lost_connection};
-use crate::ledger::{AccountNameError, KeyError, Transaction, TransactionError, TransactionKey};
+use crate::ledger::chain::{ChainError, Head};
+use crate::ledger::{AccountNameError, KeyError, Kind, Transaction, TransactionError, TransactionKey};
 
 /// The laws that PostgreSQL keeps, by the names of their constraints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +32,48 @@ pub enum Law {
     CompleteAtOnce,
     /// No account gives what it does not have (or may lack).
     NoOverdraft,
+    /// Nobody pays back more than is owed.
+    NoExcess,
     /// A key is posted once.
     KeyOnce,
+    /// Each kind of transaction keeps to its accounts.
+    Routed,
+    /// The digest of a transaction is that of its content.
+    DigestTrue,
+    /// Only what was set aside is resolved.
+    PendingFirst,
+    /// What was set aside is resolved once.
+    ResolvedOnce,
+    /// What was set aside is resolved whole, between the accounts that its key names.
+    WithinPending,
+    /// A reservation is posted before its end, and expires after it.
+    InTime,
+    /// Only a payout that was handed over is confirmed.
+    SubmittedFirst,
+    /// No more is paid out within a window of time than the limit allows.
+    PayoutLimit,
+    /// After a trip nothing is paid out until a reset.
+    Breaker,
 }
 
 impl Law {
     /// Every law there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 15] = [
         Self::Balanced,
         Self::AppendOnly,
         Self::CompleteAtOnce,
         Self::NoOverdraft,
+        Self::NoExcess,
         Self::KeyOnce,
+        Self::Routed,
+        Self::DigestTrue,
+        Self::PendingFirst,
+        Self::ResolvedOnce,
+        Self::WithinPending,
+        Self::InTime,
+        Self::SubmittedFirst,
+        Self::PayoutLimit,
+        Self::Breaker,
     ];
 
     /// The name of its constraint.
@@ -47,7 +84,17 @@ impl Law {
             Self::AppendOnly => "append_only",
             Self::CompleteAtOnce => "complete_at_once",
             Self::NoOverdraft => "no_overdraft",
+            Self::NoExcess => "no_excess",
             Self::KeyOnce => "key_once",
+            Self::Routed => "routed",
+            Self::DigestTrue => "digest_true",
+            Self::PendingFirst => "pending_first",
+            Self::ResolvedOnce => "resolved_once",
+            Self::WithinPending => "within_pending",
+            Self::InTime => "in_time",
+            Self::SubmittedFirst => "submitted_first",
+            Self::PayoutLimit => "payout_limit",
+            Self::Breaker => "breaker",
         }
     }
 
@@ -91,6 +138,26 @@ pub enum LedgerError {
         /// The digest of what was offered now.
         offered: Digest,
     },
+    /// There is nothing to resolve.
+    #[error("nothing was set aside as {name}, so there is nothing to {step}")]
+    NothingPending {
+        /// What should be done.
+        step: Kind,
+        /// With what.
+        name: String,
+    },
+    /// An asset that is not there.
+    #[error("the ledger has no asset {code:?}; it knows those of which something was deposited")]
+    NoAsset {
+        /// The code as given, cut to 64 characters.
+        code: String,
+    },
+    /// There is nothing to reset.
+    #[error("the payouts of {asset} are not stopped, so there is nothing to reset")]
+    NotStopped {
+        /// The asset's code.
+        asset: String,
+    },
     /// An asset with another number of decimals than before.
     #[error("asset {code} has {known} decimals in the ledger, not {offered}; take another code")]
     Decimals {
@@ -109,6 +176,9 @@ pub enum LedgerError {
         /// What is wrong, and where.
         what: String,
     },
+    /// The journal is not the chain that it claims to be.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// A name of an account.
     #[error(transparent)]
     Account(#[from] AccountNameError),
@@ -169,10 +239,23 @@ pub enum Posted {
 /// A transaction of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Recorded {
-    /// Its number in the order of posting.
+    /// Its place in the order of posting, from 1 on and without gaps.
     pub number: i64,
+    /// The hash of the journal up to it: [`crate::ledger::chain`].
+    pub hash: Digest,
     /// What was booked.
     pub transaction: Transaction,
+}
+
+impl Recorded {
+    /// Its place and hash, as the database has them.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head {
+            place: u64::try_from(self.number).unwrap_or(0),
+            hash: self.hash,
+        }
+    }
 }
 
 /// A line of an account's history.

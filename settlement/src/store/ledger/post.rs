@@ -45,11 +45,20 @@ pub fn deposit(
     Ok((posted.first().copied().unwrap_or(Posted::Before), transaction))
 }
 
+/// Keeps other writers of the journal out until the database transaction ends. What decides by looking at the ledger
+/// takes it first.
+///
+/// # Errors
+/// [`LedgerError::Database`].
+pub fn lock_journal(client: &mut impl GenericClient) -> Result<(), LedgerError> {
+    client.batch_execute("SELECT ledger.lock_journal()")?;
+    Ok(())
+}
+
 /// Posts transactions, all or none, in a few statements however many there are.
 ///
 /// What was posted before with the same content is left as it is. In a transaction of the caller, everything
-/// else of the caller's commits with it; post one batch in one database transaction, so that two of them
-/// take their locks in the same order and never wait for each other in a circle.
+/// else of the caller's commits with it. One batch is posted at a time: the journal is one chain.
 ///
 /// # Errors
 /// [`LedgerError::Refused`] where a law would be broken, [`LedgerError::Conflict`] where a key stands for
@@ -61,6 +70,7 @@ pub fn post(client: &mut impl GenericClient, offered: &[Transaction]) -> Result<
         require_same(transaction, first.digest())?;
     }
     let mut tx = client.transaction()?;
+    lock_journal(&mut tx)?;
     insert_assets(&mut tx, &batch)?;
     insert_accounts(&mut tx, &batch)?;
     let fresh = insert_heads(&mut tx, &batch)?;
@@ -160,20 +170,21 @@ fn insert_heads(
     let keys: Vec<String> = batch.keys().map(ToString::to_string).collect();
     let kinds: Vec<&str> = batch.keys().map(|key| key.kind().name()).collect();
     let booked: Vec<DateTime<Utc>> = batch.values().map(|t| to_column(t.booked_at())).collect();
+    let ends: Vec<Option<DateTime<Utc>>> = batch.values().map(|t| t.expires_at().map(to_column)).collect();
     let counts: Vec<i32> = batch
         .values()
         .map(|t| i32::try_from(t.entries().len()).unwrap_or(i32::MAX))
         .collect();
     let digests: Vec<Vec<u8>> = batch.values().map(|t| t.digest().as_bytes().to_vec()).collect();
     let rows = client.query(
-        "INSERT INTO ledger.transaction (key, kind, booked_at, entry_count, content_digest)
-         SELECT key, kind, booked_at, entry_count, content_digest
-         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::integer[], $5::bytea[])
-              AS offered (key, kind, booked_at, entry_count, content_digest)
+        "INSERT INTO ledger.transaction (key, kind, booked_at, expires_at, entry_count, content_digest)
+         SELECT key, kind, booked_at, expires_at, entry_count, content_digest
+         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::bytea[])
+              AS offered (key, kind, booked_at, expires_at, entry_count, content_digest)
          ORDER BY key COLLATE \"C\"
          ON CONFLICT (key) DO NOTHING
          RETURNING key, transaction_id",
-        &[&keys, &kinds, &booked, &counts, &digests],
+        &[&keys, &kinds, &booked, &ends, &counts, &digests],
     )?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -8,6 +8,7 @@ use postgres::{GenericClient, Row};
 
 use super::{LedgerError, Movement, Recorded};
 use crate::ledger::{AccountName, Balance, Entry, Transaction, TransactionKey, TrialBalance};
+use crate::store::types::to_column;
 
 /// Every balance, by account and asset; those of nothing too.
 ///
@@ -19,16 +20,62 @@ pub fn balances(client: &mut impl GenericClient) -> Result<Vec<Balance>, LedgerE
          FROM ledger.balance b JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset",
         &[],
     )?;
-    let read = |row: &Row| {
-        Ok(Balance {
-            account: account(row.get(0))?,
-            asset: asset(row.get(1), row.get(2))?,
-            amount: amount(row.get(3))?,
-        })
-    };
-    let mut balances = rows.iter().map(read).collect::<Result<Vec<_>, LedgerError>>()?;
+    let mut balances = rows
+        .iter()
+        .map(balance)
+        .collect::<Result<Vec<_>, LedgerError>>()?;
     balances.sort();
     Ok(balances)
+}
+
+/// A moment of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// After everything that was booked at an instant or before it, whenever it was posted.
+    Instant(Timestamp),
+    /// After a place of the journal.
+    Place(i64),
+}
+
+/// Every balance at a moment of the past: the present ones without what came after it, so that the time it takes
+/// grows with how long ago that is.
+///
+/// # Errors
+/// As [`balances`].
+pub fn balances_at(client: &mut impl GenericClient, moment: Moment) -> Result<Vec<Balance>, LedgerError> {
+    let query = |later: &str| {
+        format!(
+            "SELECT a.name, s.code, s.decimals, (b.amount - coalesce(later.amount, 0))::text
+             FROM ledger.balance b JOIN ledger.account a USING (account_id) JOIN ledger.asset s ON s.code = a.asset
+             LEFT JOIN (SELECT e.account_id, sum(e.amount) AS amount FROM {later} GROUP BY e.account_id) later
+                 USING (account_id)"
+        )
+    };
+    let entries = "JOIN ledger.entry e USING (transaction_id)";
+    let rows = match moment {
+        Moment::Instant(instant) => client.query(
+            &query(&format!("ledger.transaction t {entries} WHERE t.booked_at > $1")),
+            &[&to_column(instant)],
+        ),
+        Moment::Place(place) => client.query(
+            &query(&format!("ledger.link l {entries} WHERE l.sequence > $1")),
+            &[&place],
+        ),
+    }?;
+    let mut balances = rows
+        .iter()
+        .map(balance)
+        .collect::<Result<Vec<_>, LedgerError>>()?;
+    balances.sort();
+    Ok(balances)
+}
+
+fn balance(row: &Row) -> Result<Balance, LedgerError> {
+    Ok(Balance {
+        account: account(row.get(0))?,
+        asset: asset(row.get(1), row.get(2))?,
+        amount: amount(row.get(3))?,
+    })
 }
 
 /// The proof by addition, asset by asset. Every one must [`TrialBalance::holds`].
@@ -51,7 +98,7 @@ pub fn trial_balance(client: &mut impl GenericClient) -> Result<Vec<TrialBalance
     rows.iter().map(read).collect()
 }
 
-/// At most `count_max` transactions of the journal after number `after`, in the order of posting.
+/// At most `count_max` transactions of the journal after place `after`, in the order of posting.
 ///
 /// Each is checked again as if it were new, and against its digest.
 ///
@@ -62,7 +109,9 @@ pub fn journal(
     after: i64,
     count_max: u32,
 ) -> Result<Vec<Recorded>, LedgerError> {
-    let heads = "SELECT * FROM ledger.transaction WHERE transaction_id > $1 ORDER BY transaction_id LIMIT $2";
+    let heads =
+        "SELECT l.sequence, l.hash, t.* FROM ledger.link l JOIN ledger.transaction t USING (transaction_id)
+                 WHERE l.sequence > $1 ORDER BY l.sequence LIMIT $2";
     let rows = client.query(&transactions_among(heads), &[&after, &i64::from(count_max)])?;
     rows.chunk_by(|one, other| one.get::<_, i64>(0) == other.get::<_, i64>(0))
         .map(recorded)
@@ -74,7 +123,9 @@ pub fn journal(
 /// # Errors
 /// As [`journal`].
 pub fn find(client: &mut impl GenericClient, key: &TransactionKey) -> Result<Option<Recorded>, LedgerError> {
-    let heads = "SELECT * FROM ledger.transaction WHERE key = $1";
+    let heads =
+        "SELECT l.sequence, l.hash, t.* FROM ledger.transaction t JOIN ledger.link l USING (transaction_id)
+                 WHERE t.key = $1";
     let rows = client.query(&transactions_among(heads), &[&key.to_string()])?;
     if rows.is_empty() {
         Ok(None)
@@ -85,12 +136,13 @@ pub fn find(client: &mut impl GenericClient, key: &TransactionKey) -> Result<Opt
 
 fn transactions_among(heads: &str) -> String {
     format!(
-        "SELECT t.transaction_id, t.key, t.booked_at, t.content_digest, a.name, s.code, s.decimals, e.amount::text
+        "SELECT t.sequence, t.key, t.booked_at, t.content_digest, a.name, s.code, s.decimals, e.amount::text,
+                t.expires_at, t.hash
          FROM ({heads}) t
          JOIN ledger.entry e USING (transaction_id)
          JOIN ledger.account a USING (account_id)
          JOIN ledger.asset s ON s.code = e.asset
-         ORDER BY t.transaction_id"
+         ORDER BY t.sequence"
     )
 }
 
@@ -109,8 +161,12 @@ fn recorded(rows: &[Row]) -> Result<Recorded, LedgerError> {
         })
     };
     let entries = rows.iter().map(entry).collect::<Result<Vec<_>, LedgerError>>()?;
-    let transaction =
-        Transaction::new(key, timestamp(head.get(2))?, entries).map_err(|e| corrupt(e.to_string()))?;
+    let expires_at = head
+        .get::<_, Option<DateTime<Utc>>>(8)
+        .map(timestamp)
+        .transpose()?;
+    let transaction = Transaction::assemble(key, timestamp(head.get(2))?, expires_at, entries)
+        .map_err(|e| corrupt(e.to_string()))?;
     if transaction.digest() != digest(&head.get::<_, Vec<u8>>(3), &text)? {
         return Err(corrupt(format!(
             "transaction {text} does not have the digest it was posted with"
@@ -118,6 +174,7 @@ fn recorded(rows: &[Row]) -> Result<Recorded, LedgerError> {
     }
     Ok(Recorded {
         number: head.get(0),
+        hash: digest(&head.get::<_, Vec<u8>>(9), &text)?,
         transaction,
     })
 }
@@ -150,18 +207,33 @@ pub fn history(client: &mut impl GenericClient, account: &AccountName) -> Result
     rows.iter().map(read).collect()
 }
 
-fn account(text: String) -> Result<AccountName, LedgerError> {
+/// The asset of a code.
+///
+/// # Errors
+/// [`LedgerError::NoAsset`] where it was never booked.
+pub fn asset_named(client: &mut impl GenericClient, code: &str) -> Result<Asset, LedgerError> {
+    let row = client.query_opt(
+        "SELECT code, decimals FROM ledger.asset WHERE code = $1",
+        &[&code],
+    )?;
+    let row = row.ok_or_else(|| LedgerError::NoAsset {
+        code: code.chars().take(64).collect(),
+    })?;
+    asset(row.get(0), row.get(1))
+}
+
+pub(super) fn account(text: String) -> Result<AccountName, LedgerError> {
     text.parse()
         .map_err(|e| LedgerError::Corrupt { what: format!("{e}") })
 }
 
-fn asset(code: String, decimals: i16) -> Result<Asset, LedgerError> {
+pub(super) fn asset(code: String, decimals: i16) -> Result<Asset, LedgerError> {
     let corrupt = |e: String| LedgerError::Corrupt { what: e };
     let decimals = u8::try_from(decimals).map_err(|e| corrupt(e.to_string()))?;
     Asset::new(&code, decimals).map_err(|e| corrupt(e.to_string()))
 }
 
-fn amount(text: String) -> Result<TokenAmount, LedgerError> {
+pub(super) fn amount(text: String) -> Result<TokenAmount, LedgerError> {
     let corrupt = || LedgerError::Corrupt {
         what: format!("an amount of {text}"),
     };
@@ -176,6 +248,6 @@ pub(super) fn digest(bytes: &[u8], key: &str) -> Result<Digest, LedgerError> {
     Ok(Digest::from_bytes(bytes.try_into().map_err(|_| what())?))
 }
 
-fn timestamp(instant: DateTime<Utc>) -> Result<Timestamp, LedgerError> {
+pub(super) fn timestamp(instant: DateTime<Utc>) -> Result<Timestamp, LedgerError> {
     Timestamp::from_unix(instant.timestamp()).map_err(|e| LedgerError::Corrupt { what: e.to_string() })
 }
