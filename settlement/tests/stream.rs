@@ -177,6 +177,22 @@ fn what_came_too_late_does_not_count() {
     );
 }
 
+#[test]
+fn history_that_was_brought_after_the_announcement_is_not_compared() {
+    let mut evidence = Scenario::new().evidence();
+    let announced = evidence.case.event.announced_at;
+    let monday = at("2026-04-20T00:00:00Z");
+    let of_home_1 = gateway(1).identity();
+    for record in evidence.reports.iter_mut().filter(|r| r.gateway == of_home_1) {
+        if Report::open(&record.envelope).unwrap().message.end().unwrap() <= monday {
+            record.received_at = announced.checked_add(1).unwrap();
+        }
+    }
+    let (derived, looked) = both(&evidence);
+    assert!(looked.judged > 0);
+    assert_eq!(derived.statement.sites[0].status, SiteStatus::NoBaseline);
+}
+
 /// A home's reports of 24 days, one or more each day, with everything that happens now and then.
 fn reports(home: u8, random: &mut Random) -> Vec<Report> {
     let mut reports: Vec<Report> = Vec::new();
@@ -251,7 +267,7 @@ fn neighbourhood(seed: u64, preset: &str) -> Evidence {
             } else if random.one_in(10) {
                 received.received_at = received
                     .received_at
-                    .checked_add(random.within(1, 40_000))
+                    .checked_add(random.within(1, 400_000))
                     .unwrap();
             }
             evidence.reports.push(received);

@@ -245,7 +245,7 @@ impl Bench<'_> {
             let number = i32::try_from(site).unwrap_or(i32::MAX).saturating_add(1);
             (number, METER.0, day, device_day(site, day, length))
         });
-        loader.days(rows, event.end)?;
+        loader.days(rows)?;
         let answered = (0..sites).filter(|n| !n.is_multiple_of(SILENT));
         let answered = answered.filter_map(|n| Some(key(n).ok()?.identity()));
         loader.opt_in(&event.id, answered, event.announced_at)?;

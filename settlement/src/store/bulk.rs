@@ -101,19 +101,17 @@ impl Loader {
         rows.finish()
     }
 
-    /// Keeps days of devices, each by the number of its enrolment.
+    /// Keeps days of devices, each by the number of its enrolment, as if it had come when it was over.
     ///
     /// # Errors
     /// [`StoreError`] of the database.
-    pub fn days(
-        &mut self,
-        days: impl Iterator<Item = (i32, u8, Day, DeviceDay)>,
-        received_at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn days(&mut self, days: impl Iterator<Item = (i32, u8, Day, DeviceDay)>) -> Result<(), StoreError> {
         let table = "device_day (enrolment, day, received_at, readings, device, channels)";
         let mut rows = Rows::into(&mut self.client, table)?;
         for (number, device, day, known) in days {
             let readings = i32::try_from(known.known().count()).map_err(corrupt)?;
+            let over = i64::from(day.number()).saturating_add(1).saturating_mul(86_400);
+            let received_at = Timestamp::from_unix(over).map_err(corrupt)?;
             rows.row(&[
                 &number.to_be_bytes(),
                 &day.number().saturating_sub(10_957).to_be_bytes(),
