@@ -6,6 +6,7 @@
 //! - [`ledger`]: double entry, whose laws the database itself enforces;
 //! - [`registry`]: who may report what;
 //! - [`ingest`]: from the broker to the store, through an ordered chain of small pure checks;
+//! - [`events`]: their life, who is asked, and whose bid is taken; pure;
 //! - [`dispatch`]: events, and the signed instructions that they become;
 //! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod dispatch;
 pub mod engine;
+pub mod events;
 pub mod ingest;
 pub mod ledger;
 pub mod payouts;
