@@ -7,6 +7,7 @@
 //! - [`registry`]: who may report what;
 //! - [`days`]: readings as compact days, beside the signed reports;
 //! - [`ingest`]: from the broker to the store, through an ordered chain of small pure checks;
+//! - [`events`]: their life, who is asked, and whose bid is taken; pure;
 //! - [`dispatch`]: events, and the signed instructions that they become;
 //! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod days;
 pub mod dispatch;
 pub mod engine;
+pub mod events;
 pub mod ingest;
 pub mod ledger;
 pub mod payouts;

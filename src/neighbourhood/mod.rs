@@ -351,6 +351,7 @@ fn enrolment(
         gateway: keys::signing(scenario.seed, &site)?.identity(),
         program: program.id.clone(),
         interval_seconds: scenario.interval,
+        membership: Default::default(),
         devices: vec![
             device(
                 1,

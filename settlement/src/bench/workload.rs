@@ -171,6 +171,7 @@ fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
         gateway,
         program: "bench".parse()?,
         interval_seconds: LENGTH,
+        membership: Default::default(),
         devices: devices.collect(),
     })
 }

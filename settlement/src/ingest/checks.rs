@@ -195,6 +195,7 @@ mod tests {
             gateway: SigningIdentity::from_secret(&[1; 32]).unwrap().identity(),
             program: "flex".parse().unwrap(),
             interval_seconds: IntervalLength::FIVE_MINUTES,
+            membership: Default::default(),
             devices: vec![EnrolledDevice {
                 number: DeviceNumber(1),
                 nameplate_milliwatts: Milliwatts::new(nameplate),

@@ -1,12 +1,16 @@
 //! Enrolments as people write them: TOML.
 
+use std::collections::BTreeSet;
+
 use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
 use serde::Deserialize;
 
+use super::Membership;
 use super::enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
+use super::membership::{GroupName, ZoneName};
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
 
@@ -36,6 +40,9 @@ struct Site {
     program: ProgramId,
     interval_seconds: IntervalLength,
     device: Vec<Device>,
+    zone: Option<ZoneName>,
+    #[serde(default)]
+    groups: BTreeSet<GroupName>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +103,10 @@ impl From<Site> for Enrolment {
             program: site.program,
             interval_seconds: site.interval_seconds,
             devices,
+            membership: Membership {
+                zone: site.zone,
+                groups: site.groups,
+            },
         }
     }
 }
@@ -144,6 +155,11 @@ mod tests {
                  program = \"{program}\"\ninterval_seconds = {seconds}\n"
             )
             .unwrap();
+            if let Some(zone) = &e.membership.zone {
+                writeln!(text, "zone = \"{zone}\"").unwrap();
+            }
+            let groups: Vec<String> = e.membership.groups.iter().map(|g| format!("\"{g}\"")).collect();
+            writeln!(text, "groups = [{}]", groups.join(", ")).unwrap();
             for device in &e.devices {
                 let kind = match device.quantities[0] {
                     Quantity::GridImport => "grid_meter",
@@ -174,6 +190,7 @@ mod tests {
         fn any_enrolment()(
             number in 0_u32..1_000, secret in 1_u8.., minutes in proptest::sample::select(&[1_u32, 5, 15, 30, 60][..]),
             watts in proptest::collection::vec(1_u32.., 1..8), kinds in proptest::collection::vec(any::<bool>(), 8),
+            zone in proptest::option::of(0_u8..3), groups in proptest::collection::btree_set(0_u8..3, 0..3),
         ) -> Enrolment {
             let gateway = SigningIdentity::from_secret(&[secret; 32]).unwrap().identity();
             let kind = |index: usize| match (index, kinds[index]) {
@@ -188,6 +205,10 @@ mod tests {
                 program: "flex".parse().unwrap(),
                 interval_seconds: IntervalLength::from_seconds(minutes * 60).unwrap(),
                 devices: (1..).zip(&watts).map(|(n, w)| device(n, kind(usize::from(n) - 1), *w)).collect(),
+                membership: Membership {
+                    zone: zone.map(|z| format!("zone-{z}").parse().unwrap()),
+                    groups: groups.iter().map(|g| format!("group-{g}").parse().unwrap()).collect(),
+                },
             }
         }
     }

@@ -6,6 +6,7 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
 use serde::{Deserialize, Serialize};
 
+use super::Membership;
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
 
@@ -27,6 +28,9 @@ pub struct Enrolment {
     pub interval_seconds: IntervalLength,
     /// Its devices, in the order of their numbers.
     pub devices: Vec<EnrolledDevice>,
+    /// What it belongs to, where events ask for it.
+    #[serde(default, skip_serializing_if = "Membership::is_none")]
+    pub membership: Membership,
 }
 
 /// A device of a site.

@@ -2,6 +2,8 @@
 
 mod document;
 mod enrolment;
+mod membership;
 
 pub use document::{EnrolmentFileError, read_enrolments};
 pub use enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
+pub use membership::{GroupName, Membership, MembershipNameError, ZoneName};

@@ -188,6 +188,7 @@ fn enrolment(home: u8) -> Enrolment {
         gateway: gateway(home).identity(),
         program: "evening-flex".parse().unwrap(),
         interval_seconds: IntervalLength::HALF_HOUR,
+        membership: Default::default(),
         devices: vec![
             device(1, 20_000, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, 6_000, &[Quantity::PvProduction]),
