@@ -46,6 +46,7 @@ fn enrolment(home: u8) -> Enrolment {
         gateway: key(home).identity(),
         program: "evening-flex".parse().unwrap(),
         interval_seconds: IntervalLength::HALF_HOUR,
+        membership: Default::default(),
         devices: vec![
             device(1, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, &[Quantity::StateOfCharge]),

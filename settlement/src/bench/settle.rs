@@ -290,6 +290,7 @@ fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchErro
         gateway: key(number)?.identity(),
         program: "bench".parse()?,
         interval_seconds: length,
+        membership: Default::default(),
         devices: vec![
             device(METER, &[Quantity::GridImport, Quantity::GridExport]),
             device(DeviceNumber(2), &[Quantity::PvProduction]),
