@@ -10,7 +10,7 @@ use super::{Looked, Plan, StreamError};
 use crate::days::{self, Day, Slot};
 use crate::registry::Enrolment;
 use crate::rules::statement::{
-    BeneficiaryId, MissingReason, Participation, Reading, SettledSite, SiteInputs, Sum,
+    BeneficiaryId, MissingReason, Participation, Reading, SiteInputs, SiteStatement, Sum,
 };
 use crate::store::StoreError;
 use crate::store::stream::{DaySpan, EnrolledSite, Number, PackedDays, Reader, SettledAs};
@@ -29,7 +29,7 @@ pub(super) struct Part {
 struct Pending<'s> {
     enrolled: &'s EnrolledSite,
     site: SettledAs,
-    settled: Option<SettledSite>,
+    settled: Option<SiteStatement>,
 }
 
 pub(super) fn settle(
@@ -67,11 +67,10 @@ pub(super) fn settle(
             if !part.bytes.is_empty() {
                 part.bytes.push(b',');
             }
-            serde_json::to_writer(&mut part.bytes, &site.statement).map_err(std::io::Error::from)?;
+            serde_json::to_writer(&mut part.bytes, &site).map_err(std::io::Error::from)?;
         }
-        if site.statement.totals.amount != TokenAmount::ZERO {
-            part.earned
-                .push((site.statement.beneficiary, site.statement.totals.amount));
+        if site.totals.amount != TokenAmount::ZERO {
+            part.earned.push((site.beneficiary, site.totals.amount));
         }
     }
     Ok(part)
@@ -140,7 +139,7 @@ fn settle_within(
             }
         };
         let settled = plan.sheet.site(&inputs(plan, site, readings))?;
-        let looked_at = settled.statement.baseline.candidates().len();
+        let looked_at = settled.baseline.candidates().len();
         if days.is_none_or(|days| looked_at <= days) {
             site.settled = Some(settled);
         }

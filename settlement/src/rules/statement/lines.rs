@@ -13,7 +13,7 @@ use crate::rules::baseline::Outcome;
 use crate::rules::program::{Clip, Measurement, ProgramId, Rounding};
 
 /// The version of the statement's layout.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Why a line earns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +100,8 @@ pub struct Totals {
     pub credited: MilliwattHours,
     /// What was earned.
     pub amount: TokenAmount,
+    /// Σ (exact − amount) in millionths of a base unit; negative where more was rounded up.
+    pub remainder: i64,
 }
 
 /// How a site came out.

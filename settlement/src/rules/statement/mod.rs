@@ -31,4 +31,4 @@ pub use self::lines::{
     Totals,
 };
 pub use self::settle::{AmountError, SettleError, settle};
-pub use self::sheet::{SettledSite, Sheet, Sum};
+pub use self::sheet::{Sheet, Sum};

@@ -10,7 +10,7 @@ use super::inputs::{Metered, MissingReason, Participation, Reading, SettlementIn
 use super::lines::{
     BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
 };
-use super::sheet::{SettledSite, Sheet, Sum};
+use super::sheet::{Sheet, Sum};
 use crate::rules::baseline::{
     BaselineInterval, BaselineRule, Frame, FrameError, Outcome, Series, SeriesError, baseline,
 };
@@ -98,7 +98,7 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
     for site in by_name.into_values() {
         let settled = sheet.site(site)?;
         sum.add(&settled)?;
-        sites.push(settled.statement);
+        sites.push(settled);
     }
     let mut statement = sheet.close(&sum, inputs.carry_in)?;
     statement.sites = sites;
@@ -129,13 +129,14 @@ fn rule_reference(rule: &BaselineRule) -> BaselineRef {
 }
 
 /// `carry_in + remainder = posted × 1,000,000 + carry_out`.
-pub(super) fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
-    let sum = remainder.checked_add(carry_in.into()).ok_or(overflow("sum"))?;
+pub(super) fn carry(carry_in: i64, remainder: i64) -> Result<RoundingRemainder, AmountError> {
+    let sum = i128::from(remainder).checked_add(carry_in.into());
+    let sum = sum.ok_or(overflow("sum"))?;
     let posted = sum.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
     let carry_out = sum.checked_rem_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
     Ok(RoundingRemainder {
         carry_in,
-        remainder: i64::try_from(remainder).map_err(|_| overflow("remainder"))?,
+        remainder,
         posted: TokenAmount::new(posted)?,
         carry_out: i64::try_from(carry_out).map_err(|_| overflow("remainder"))?,
     })
@@ -146,7 +147,7 @@ pub(super) fn settle_site(
     program: &Program,
     frame: &Frame,
     fallback: Option<&Frame>,
-) -> Result<SettledSite, SettleError> {
+) -> Result<SiteStatement, SettleError> {
     let readings_error = |error| SettleError::Readings {
         site: site.site.clone(),
         error,
@@ -172,7 +173,7 @@ pub(super) fn settle_site(
     }
     let baselines = outcome.explanation().map_or(&[][..], |e| e.intervals.as_slice());
     let mut lines = Vec::new();
-    let mut remainder = 0_i128;
+    let mut totals = Totals::default();
     for (i, interval) in frame.event_intervals().enumerate() {
         let not_received = Metered::Missing(MissingReason::NotReceived);
         let place = metered.binary_search_by_key(&interval.start(), |r| r.interval.start());
@@ -186,13 +187,10 @@ pub(super) fn settle_site(
         let priced = comparison
             .line(&site.participation, program)
             .map_err(arithmetic)?;
-        remainder = remainder
-            .checked_add(priced.remainder)
-            .ok_or_else(|| arithmetic(overflow("sum")))?;
+        totals = totals.with(&priced.totals()).map_err(arithmetic)?;
         lines.push(priced.line);
     }
-    let totals = add_all(lines.iter().map(totals_of)).map_err(arithmetic)?;
-    let statement = SiteStatement {
+    Ok(SiteStatement {
         site: site.site.clone(),
         beneficiary: site.beneficiary.clone(),
         status: status(&site.participation, &outcome, &totals),
@@ -200,8 +198,7 @@ pub(super) fn settle_site(
         totals,
         lines,
         baseline: outcome,
-    };
-    Ok(SettledSite { statement, remainder })
+    })
 }
 
 /// What is said about each interval, in the order of time; two different things about one are refused.
@@ -244,7 +241,30 @@ struct Comparison<'b> {
 struct PricedLine {
     line: Line,
     /// exact − amount, in millionths of a base unit.
-    remainder: i128,
+    remainder: i64,
+}
+
+impl PricedLine {
+    fn totals(&self) -> Totals {
+        let line = &self.line;
+        let totals = Totals {
+            lines: 1,
+            credited: line.credited,
+            amount: line.amount,
+            remainder: self.remainder,
+            ..Totals::default()
+        };
+        match (line.baseline, line.metered, line.delta) {
+            (Some(baseline), Some(metered), Some(delta)) => Totals {
+                compared: 1,
+                baseline,
+                metered,
+                delta,
+                ..totals
+            },
+            _ => totals,
+        }
+    }
 }
 
 impl Comparison<'_> {
@@ -306,7 +326,7 @@ fn credit(
 }
 
 /// The amount for an energy, and what rounding took from it in millionths of a base unit.
-fn price(credited: MilliwattHours, program: &Program) -> Result<(TokenAmount, i128), AmountError> {
+fn price(credited: MilliwattHours, program: &Program) -> Result<(TokenAmount, i64), AmountError> {
     let exact = i128::from(credited.get()).checked_mul(program.price_per_kwh.base_units());
     let exact = exact.ok_or(overflow("product"))?;
     let amount = match program.rounding {
@@ -315,38 +335,29 @@ fn price(credited: MilliwattHours, program: &Program) -> Result<(TokenAmount, i1
     };
     let back = amount.checked_mul(MILLIONTHS).ok_or(overflow("product"))?;
     let remainder = exact.checked_sub(back).ok_or(overflow("difference"))?;
+    let remainder = i64::try_from(remainder).map_err(|_| overflow("remainder"))?;
     Ok((TokenAmount::new(amount)?, remainder))
 }
 
-fn totals_of(line: &Line) -> Totals {
-    let mut totals = Totals {
-        lines: 1,
-        credited: line.credited,
-        amount: line.amount,
-        ..Totals::default()
-    };
-    if let (Some(baseline), Some(metered), Some(delta)) = (line.baseline, line.metered, line.delta) {
-        totals = Totals {
-            compared: 1,
-            baseline,
-            metered,
-            delta,
-            ..totals
-        };
-    }
-    totals
-}
-
-pub(super) fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
-    all.into_iter().try_fold(Totals::default(), |sum, t| {
-        Ok(Totals {
-            lines: sum.lines.checked_add(t.lines).ok_or(overflow("count"))?,
-            compared: sum.compared.checked_add(t.compared).ok_or(overflow("count"))?,
-            baseline: sum.baseline.checked_add(t.baseline)?,
-            metered: sum.metered.checked_add(t.metered)?,
-            delta: sum.delta.checked_add(t.delta)?,
-            credited: sum.credited.checked_add(t.credited)?,
-            amount: sum.amount.checked_add(t.amount)?,
+impl Totals {
+    /// Both together.
+    ///
+    /// # Errors
+    /// [`AmountError`] where a sum does not fit.
+    pub fn with(&self, more: &Self) -> Result<Self, AmountError> {
+        let count = |a: u32, b: u32| a.checked_add(b).ok_or(overflow("count"));
+        Ok(Self {
+            lines: count(self.lines, more.lines)?,
+            compared: count(self.compared, more.compared)?,
+            baseline: self.baseline.checked_add(more.baseline)?,
+            metered: self.metered.checked_add(more.metered)?,
+            delta: self.delta.checked_add(more.delta)?,
+            credited: self.credited.checked_add(more.credited)?,
+            amount: self.amount.checked_add(more.amount)?,
+            remainder: self
+                .remainder
+                .checked_add(more.remainder)
+                .ok_or(overflow("remainder"))?,
         })
-    })
+    }
 }

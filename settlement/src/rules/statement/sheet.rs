@@ -7,7 +7,7 @@ use gridtally_protocol::time::Timestamp;
 
 use super::inputs::{Event, SiteInputs};
 use super::lines::{FORMAT, SiteStatement, Statement, Totals};
-use super::settle::{SettleError, add_all, carry, overflow, reference, settle_site};
+use super::settle::{SettleError, carry, reference, settle_site};
 use crate::rules::baseline::{EventCalendar, Frame};
 use crate::rules::program::Program;
 
@@ -90,7 +90,7 @@ impl<'p> Sheet<'p> {
     ///
     /// # Errors
     /// As [`settle`].
-    pub fn site(&self, site: &SiteInputs) -> Result<SettledSite, SettleError> {
+    pub fn site(&self, site: &SiteInputs) -> Result<SiteStatement, SettleError> {
         settle_site(site, self.program, &self.frame, self.fallback.as_ref())
     }
 
@@ -103,7 +103,7 @@ impl<'p> Sheet<'p> {
             return Err(SettleError::CarryIn { carry_in });
         }
         let total = |error| SettleError::Arithmetic { site: None, error };
-        let rounding = carry(carry_in, sum.remainder).map_err(total)?;
+        let rounding = carry(carry_in, sum.totals.remainder).map_err(total)?;
         let escrow_debit = sum.totals.amount.checked_add(rounding.posted);
         Ok(Statement {
             format: FORMAT,
@@ -123,8 +123,6 @@ impl<'p> Sheet<'p> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     totals: Totals,
-    /// Σ (exact − amount) in millionths of a base unit.
-    remainder: i128,
 }
 
 impl Sum {
@@ -132,11 +130,8 @@ impl Sum {
     ///
     /// # Errors
     /// [`SettleError::Arithmetic`] where a sum does not fit.
-    pub fn add(&mut self, site: &SettledSite) -> Result<(), SettleError> {
-        self.join(&Self {
-            totals: site.statement.totals,
-            remainder: site.remainder,
-        })
+    pub fn add(&mut self, site: &SiteStatement) -> Result<(), SettleError> {
+        self.join(&Self { totals: site.totals })
     }
 
     /// Adds what others have earned together.
@@ -145,18 +140,7 @@ impl Sum {
     /// As [`Sum::add`].
     pub fn join(&mut self, other: &Self) -> Result<(), SettleError> {
         let total = |error| SettleError::Arithmetic { site: None, error };
-        self.totals = add_all([self.totals, other.totals]).map_err(total)?;
-        let remainder = self.remainder.checked_add(other.remainder);
-        self.remainder = remainder.ok_or_else(|| total(overflow("sum")))?;
+        self.totals = self.totals.with(&other.totals).map_err(total)?;
         Ok(())
     }
-}
-
-/// A site that was settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettledSite {
-    /// Its part of the statement.
-    pub statement: SiteStatement,
-    /// Σ (exact − amount) in millionths of a base unit.
-    pub(super) remainder: i128,
 }
