@@ -38,6 +38,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "ledger_two_phase",
         sql: include_str!("migrations/0005_ledger_two_phase.sql"),
     },
+    Migration {
+        number: 6,
+        name: "event_life",
+        sql: include_str!("migrations/0006_event_life.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.
