@@ -4,7 +4,7 @@
 mod room;
 
 use clap::{Args as _, Command, FromArgMatches as _};
-use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
 use gridtally_protocol::instruction::{EventId, Instruction, Target};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
@@ -304,6 +304,52 @@ fn a_cancelled_event_is_ended_in_each_home_and_never_paid_and_its_escrow_is_free
     let refused = announce(&room, "tuesday", &[]).unwrap_err();
     assert!(refused.contains("cancelled cannot be announced"), "{refused}");
     assert!(announce(&room, "instead", &[]).is_ok(), "the time is free again");
+}
+
+#[test]
+fn declining_a_farewell_is_no_opting_out_of_the_event() {
+    let mut room = Room::open();
+    let (home, mut wire) = (room.home(1), room.wire());
+    announce(&room, "tuesday", &[]).unwrap();
+    let modify = [
+        "event",
+        "modify",
+        "tuesday",
+        "--start",
+        "2026-04-21T18:00:00Z",
+        "--why",
+        "x",
+    ];
+    operator(&room, NOON, &modify).unwrap();
+    room.engine().tick(at(NOON)).unwrap();
+    wire.until("what counts", |wire| wire.instructions.len() == 3);
+    let opted_in = Stage::OptedIn(Milliwatts::new(3_000_000));
+    let cannot_rest = Stage::OptedOut(Declined::Unsupported);
+    for asked in wire.instructions.clone() {
+        let rests = asked.message.target == watts(0);
+        let answer = Acknowledgement {
+            instruction: asked.digest,
+            at: at(NOON),
+            stage: if rests { cannot_rest } else { opted_in },
+        };
+        assert_eq!(wire.deliver(&home.acknowledge(&answer)), Ok(()));
+    }
+    let bundle = room.options.data.join("tuesday.bundle");
+    let settle = [
+        "settle",
+        "tuesday",
+        "--early",
+        "--bundle",
+        bundle.to_str().unwrap(),
+    ];
+    operator(&room, AFTER, &settle).unwrap();
+    let statement = operator(&room, AFTER, &["statement", "tuesday"]).unwrap();
+    assert!(
+        !statement.contains("opted_out") && !statement.contains("no_answer"),
+        "{statement}"
+    );
+    let statement: Value = serde_json::from_str(&statement).unwrap();
+    assert_eq!(statement["event"]["start"], "2026-04-21T18:00:00Z", "{statement}");
 }
 
 #[test]

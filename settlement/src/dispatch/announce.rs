@@ -51,6 +51,7 @@ pub fn announce_with(
     now: Timestamp,
 ) -> Result<Announced, DispatchError> {
     store.transact(|client| {
+        events::lock(client)?;
         let id = &announcement.id;
         let revision = announcement.revision(terms);
         let program = newest(client, &revision)?;
@@ -84,6 +85,7 @@ pub fn announce_draft(
     now: Timestamp,
 ) -> Result<Announced, DispatchError> {
     store.transact(|client| {
+        events::lock(client)?;
         let life = event_life::life(client, event)?;
         let program = newest(client, life.revision())?;
         if life.state(now) == State::Draft {
@@ -105,6 +107,7 @@ pub fn draft(
     now: Timestamp,
 ) -> Result<Life, DispatchError> {
     store.transact(|client| {
+        events::lock(client)?;
         let id = &announcement.id;
         let revision = announcement.revision(terms);
         let program = newest(client, &revision)?;
@@ -193,7 +196,6 @@ fn put_out(
         };
         return Err(nobody(program.id.clone()));
     }
-    events::lock(client)?;
     let claim = claim(id, revision, now, &asked);
     let standing = event_life::claims(client, &program.id)?;
     if let Some(beaten) = standing.iter().find(|other| {

@@ -36,6 +36,7 @@ pub fn modify(
     now: Timestamp,
 ) -> Result<Changed, DispatchError> {
     store.transact(|client| {
+        events::lock(client)?;
         let mut life = event_life::life(client, event)?;
         let state = life.state(now);
         let revision = life.revision().changed(change);
@@ -69,6 +70,7 @@ pub fn cancel(
     now: Timestamp,
 ) -> Result<Changed, DispatchError> {
     store.transact(|client| {
+        events::lock(client)?;
         let mut life = event_life::life(client, event)?;
         let state = life.state(now);
         let revision = life.revision().clone();
@@ -105,7 +107,6 @@ fn refuse_overlap(
     event: &EventId,
     revision: &Revision,
 ) -> Result<(), DispatchError> {
-    events::lock(client)?;
     let claims = event_life::claims(client, &revision.program)?;
     let Some(own) = claims.iter().find(|claim| claim.event == *event) else {
         return Ok(());

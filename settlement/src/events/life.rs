@@ -352,7 +352,6 @@ impl Life {
     }
 
     /// Everything that was ever asked, the oldest first.
-    #[must_use]
     pub fn revisions(&self) -> impl Iterator<Item = &Revision> {
         self.former.iter().chain([&self.current])
     }
