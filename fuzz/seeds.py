@@ -33,3 +33,5 @@ for vector in vectors("identity"):
 for text in ("0", "-12.345678", "9223372036854.775807", "-9223372036854.775808", "0.000", "9" * 38, "1e3"):
     for decimals in (0, 6, 18):
         seed("quantity", bytes([decimals]) + text.encode())
+for day in ("011e0102050301011100010000010102140a1d", "0105", "011e02000100001fffffffffffffffffff01"):
+    seed("day", bytes.fromhex(day))

@@ -1,4 +1,5 @@
-//! `cargo bench -p gridtally-settlement`: as `gridtally bench ingest`; arguments follow `--`.
+//! `cargo bench -p gridtally-settlement`: as `gridtally bench ingest`; arguments follow `--`. With `-- settle` first, as
+//! `gridtally bench settle`.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,11 @@ fn main() -> ExitCode {
     // Cargo adds --bench of its own.
     let words = std::env::args().skip(1).filter(|word| word != "--bench");
     let command = BenchArgs::augment_args(Command::new("bench")).no_binary_name(true);
-    let matches = command.get_matches_from(["ingest".to_owned()].into_iter().chain(words));
+    let mut words: Vec<String> = words.collect();
+    if words.first().is_none_or(|word| word != "settle") {
+        words.insert(0, "ingest".to_owned());
+    }
+    let matches = command.get_matches_from(words);
     let done = BenchArgs::from_arg_matches(&matches).map_err(|error| error.to_string());
     let done = done.and_then(|args| run(&args, &mut std::io::stdout()).map_err(|error| error.to_string()));
     match done {

@@ -5,6 +5,7 @@
 //! - [`rules`]: baselines, performance, pricing; pure and versioned;
 //! - [`ledger`]: double entry, whose laws the database itself enforces;
 //! - [`registry`]: who may report what;
+//! - [`days`]: readings as compact days, beside the signed reports;
 //! - [`ingest`]: from the broker to the store, through an ordered chain of small pure checks;
 //! - [`events`]: their life, who is asked, and whose bid is taken; pure;
 //! - [`dispatch`]: events, and the signed instructions that they become;
@@ -17,6 +18,7 @@
 pub mod bench;
 pub mod cli;
 pub mod clock;
+pub mod days;
 pub mod dispatch;
 pub mod engine;
 pub mod events;

@@ -47,19 +47,42 @@ fn a_quick_measurement_of_ingest_takes_every_report_and_leaves_nothing_behind() 
     assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
 }
 
-#[test]
-fn a_quick_measurement_of_the_ledger_posts_everything_and_leaves_nothing_behind() {
+/// What a benchmark prints as JSON; it leaves nothing behind in its scratch directory.
+fn measured(words: &[&str]) -> Value {
     let scratch = tempfile::tempdir().unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(scratch.path(), open).unwrap();
-    let directory = scratch.path().to_str().unwrap();
-    let words = ["bench", "ledger", "--quick", "--json", "--scratch", directory];
+    let place = ["--json", "--scratch", scratch.path().to_str().unwrap()];
     let matches = BenchArgs::augment_args(Command::new("bench"))
-        .try_get_matches_from(words)
+        .try_get_matches_from(["bench"].iter().chain(words).chain(&place))
         .unwrap();
     let mut out = Vec::new();
     run(&BenchArgs::from_arg_matches(&matches).unwrap(), &mut out).unwrap();
-    let figures: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn a_small_measurement_of_settling_settles_every_site_and_leaves_nothing_behind() {
+    let figures = measured(&["settle", "--sites", "300", "--alone", "--scattered", "--written"]);
+    let figure = &figures[0];
+    assert_eq!(figure["sites"], 300);
+    // All have whole data: nobody's look-back is read twice, and those who answered are paid.
+    assert_eq!((&figure["read_again"], &figure["judged"]), (&0.into(), &0.into()));
+    assert!(figure["ledger_entries"].as_u64().unwrap() > 250, "{figure}");
+    assert!(
+        figure["statement_written_bytes"].as_u64().unwrap() > 300_000,
+        "{figure}"
+    );
+    assert!(
+        figure["fetched_bytes"].as_u64().unwrap() > 300 * 16 * 100,
+        "{figure}"
+    );
+}
+
+#[test]
+fn a_quick_measurement_of_the_ledger_posts_everything_and_leaves_nothing_behind() {
+    let figures = measured(&["ledger", "--quick"]);
     let entries: Vec<_> = figures
         .as_array()
         .unwrap()
@@ -70,5 +93,4 @@ fn a_quick_measurement_of_the_ledger_posts_everything_and_leaves_nothing_behind(
     for figure in figures.as_array().unwrap() {
         assert!(figure["ratio_to_bare"].as_f64().unwrap() > 0.0, "{figure}");
     }
-    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

@@ -11,7 +11,7 @@ use super::workload::{Size, Workload};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions};
 use crate::ingest::{Arrival, Judged, Knowledge, judge, open_all};
-use crate::store::{Store, create_beside, programs, reports};
+use crate::store::{Store, create_beside, days, programs, reports};
 use crate::supervise::{PrivateBroker, PrivateCluster};
 
 /// What was measured with reports of one size.
@@ -123,7 +123,7 @@ impl Bench<'_> {
         for batch in &batches {
             store.transact(|t| {
                 reports::insert_reports(t, &batch.reports)?;
-                reports::insert_readings(t, &batch.readings)
+                days::join(t, &batch.days, workload.now)
             })?;
         }
         let took = start.elapsed();

@@ -5,11 +5,13 @@
 //! sent after the commit. Everything runs on one machine: the publisher, the broker and the database share its
 //! cores with the engine.
 //!
+//! [`settle`] settles one event of very many sites, beside the bare fetch of the same bytes.
 //! [`ledger`] posts the same transactions singly and in batches, beside the bare insert of the same rows.
 
 mod ingest;
 mod ledger;
 mod scratch;
+mod settle;
 mod wire;
 mod workload;
 
@@ -22,10 +24,13 @@ use gridtally_protocol::time::TimeError;
 
 pub use ingest::{Figures, ingest};
 pub use ledger::{LedgerFigures, LedgerShape, ledger};
+pub use settle::{Case, SettleFigures, settle};
 pub use workload::Size;
 
 use crate::engine::EngineError;
 use crate::ledger::{AccountNameError, KeyError, TransactionError};
+use crate::proofs::settle::SettlementError;
+use crate::proofs::stream::StreamError;
 use crate::rules::program::ProgramIdError;
 use crate::rules::statement::NameError;
 use crate::store::StoreError;
@@ -41,6 +46,15 @@ pub enum BenchError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Settling.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// Settling from days.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The workload's program or event.
+    #[error("the workload breaks a rule: {0}")]
+    Rules(String),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -1,6 +1,7 @@
 //! `gridtally bench …`: how fast the engine is on this machine.
 
 mod ledger;
+mod settle;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Reports from MQTT to durable, beside signature verification alone and bulk insert alone.
     Ingest(IngestArgs),
+    /// Settling one event of very many sites, from PostgreSQL to the posted ledger, beside the bare fetch of the
+    /// same bytes.
+    Settle(settle::SettleArgs),
     /// Posting to the ledger, single and batched, beside the bare insert of the same rows.
     Ledger(IngestArgs),
 }
@@ -60,6 +64,7 @@ pub enum BenchCommandError {
 pub fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), BenchCommandError> {
     let args = match &args.command {
         BenchCommand::Ingest(args) => args,
+        BenchCommand::Settle(args) => return settle::run(args, out),
         BenchCommand::Ledger(args) => return ledger::run(args, out),
     };
     let figures = ingest(&sizes(args.quick), &args.scratch, |what| {

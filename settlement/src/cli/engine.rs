@@ -2,6 +2,7 @@
 
 mod event;
 mod event_view;
+mod check;
 mod show;
 mod table;
 
@@ -114,6 +115,8 @@ pub enum EngineCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make all days of readings from the signed reports again, and compare them with those that are kept.
+    Check(check::CheckArgs),
     /// Print a site's readings as CSV: start,channel,value,unit,reason.
     Readings {
         /// The site, as it was enrolled.
@@ -233,6 +236,12 @@ pub enum EngineCommandError {
     /// No such site.
     #[error("no site {0} is enrolled; add it to a file of [[site]] tables and `engine enrol` that")]
     UnknownSite(SiteId),
+    /// Days of readings are not what the reports say.
+    #[error("{count} days are not what the signed reports say; `engine check --mend` makes them again")]
+    Differ {
+        /// How many.
+        count: usize,
+    },
     /// What was read back is no quantity.
     #[error("the site's readings from {start} on do not make a sum that fits")]
     Overflow {
@@ -285,6 +294,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         }
         EngineCommand::Statement { event, version } => statement(&place, event, version, out),
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
+        EngineCommand::Check(args) => check::run(&mut place.open()?, &args, out),
         EngineCommand::Readings { site, span, net } => {
             show::readings(&mut place.open()?, &site, &span, net, out)
         }

@@ -115,6 +115,56 @@ fn broken(held: &[Link], incoming: &Link) -> Option<Refused> {
     None
 }
 
+/// Whether two reports of a gateway contradict each other: of one number, of neighbouring numbers where the later
+/// does not name the earlier, or of the same time.
+fn contradict(one: &Link, other: &Link) -> bool {
+    let unnamed = |before: &Link, after: &Link| {
+        before.sequence.checked_add(1) == Some(after.sequence) && after.previous != before.digest
+    };
+    one.digest != other.digest
+        && (one.sequence == other.sequence
+            || unnamed(one, other)
+            || unnamed(other, one)
+            || (one.start < other.end && other.start < one.end))
+}
+
+/// The end of the last report that contradicts the incoming one, or its own, if that is later; nothing where none
+/// does. Reports that end after every dispute of their gateway all stand, whatever came in which order.
+#[must_use]
+pub fn dispute(held: &[Link], incoming: &Link) -> Option<Timestamp> {
+    let against = held.iter().filter(|h| contradict(h, incoming)).map(|h| h.end);
+    Some(against.max()?.max(incoming.end))
+}
+
+/// The last end of all disputes among a gateway's reports.
+#[must_use]
+pub fn last_dispute(links: &[Link]) -> Option<Timestamp> {
+    let mut by_number: BTreeMap<u64, Vec<&Link>> = BTreeMap::new();
+    for link in links {
+        by_number.entry(link.sequence).or_default().push(link);
+    }
+    let neighbours = links.iter().filter_map(|link| {
+        let numbers = link.sequence.checked_sub(1).unwrap_or(link.sequence)..=link.sequence;
+        let near = by_number.range(numbers).flat_map(|(_, slot)| slot.iter());
+        let against = near
+            .filter(|other| contradict(link, other))
+            .map(|other| other.end);
+        Some(against.max()?.max(link.end))
+    });
+    let mut by_start: Vec<&Link> = links.iter().collect();
+    by_start.sort_by_key(|link| (link.start, link.digest));
+    by_start.dedup_by_key(|link| link.digest);
+    // Of those that began before, the one that ends last is in the way, if any is.
+    let mut end = None;
+    let overlaps = by_start.into_iter().filter_map(|link| {
+        let before = end;
+        end = end.max(Some(link.end));
+        before.filter(|before| link.start < *before).and(end)
+    });
+    let overlaps = overlaps.max();
+    neighbours.max().max(overlaps)
+}
+
 /// Which of a gateway's reports stand, given all of them, in whatever order.
 ///
 /// - Two different reports of one number are equivocation: neither stands.
@@ -279,6 +329,32 @@ mod tests {
                         prop_assert_eq!(other.previous, link.digest);
                     }
                 }
+            }
+        }
+
+        #[test]
+        fn what_ends_after_every_dispute_stands_and_disputes_know_no_order(
+            (one, other) in shuffled(proptest::collection::vec(any_link(), 0..12)),
+        ) {
+            let told = |links: &[Link]| {
+                let mut held: Vec<Link> = Vec::new();
+                let mut last = None;
+                for link in links {
+                    if !held.iter().any(|h| h.digest == link.digest) {
+                        let dispute = dispute(&held, link);
+                        assert!(dispute.is_some() || place(&held, link) == Place::New);
+                        last = last.max(dispute);
+                        held.push(*link);
+                    }
+                }
+                last
+            };
+            let last = told(&one);
+            prop_assert_eq!(told(&other), last);
+            prop_assert_eq!(last_dispute(&one), last);
+            let verdicts = standing(&one);
+            for link in one.iter().filter(|link| Some(link.end) > last) {
+                prop_assert_eq!(&verdicts[&link.digest], &Ok(()));
             }
         }
 

@@ -1,6 +1,6 @@
 //! Judges a batch of messages, pure: what the store knows goes in, what is to be stored and said comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::envelope::ENVELOPE_LEN_MAX;
@@ -14,10 +14,11 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::chain::{self, Link, Place};
 use super::checks::{self, Refused};
+use crate::days::{self, Days};
 use crate::registry::Enrolment;
 use crate::store::events::StoredAcknowledgement;
 use crate::store::refusals::{BYTES_KEPT_MAX, StoredRefusal};
-use crate::store::reports::{ReadingValue, StoredReading, StoredReport};
+use crate::store::reports::StoredReport;
 use crate::store::statements::StoredHolding;
 
 /// A message as it came from the broker, opened as far as it can be without the store.
@@ -119,8 +120,10 @@ pub struct Knowledge {
 pub struct Judged {
     /// Reports to be kept, equivocating ones too.
     pub reports: Vec<StoredReport>,
-    /// Readings to be kept.
-    pub readings: Vec<StoredReading>,
+    /// What all of these reports say, by day.
+    pub days: BTreeMap<Identity, Days>,
+    /// The ends of what the reports of a gateway contradict each other about.
+    pub disputes: BTreeSet<(Identity, Timestamp)>,
     /// Acknowledgements to be kept.
     pub acknowledgements: Vec<StoredAcknowledgement>,
     /// Statements that homes hold.
@@ -174,7 +177,14 @@ fn judge_report(
         return Ok(());
     }
     checks::check_report(&enrolment, &signed.message, received_at)?;
+    let dispute = chain::dispute(held, &link);
+    judged.disputes.extend(dispute.map(|until| (gateway, until)));
     held.push(link);
+    days::add_report(
+        judged.days.entry(gateway).or_default(),
+        &enrolment,
+        &signed.message,
+    );
     let envelope = arrival.bytes.clone();
     judged.reports.push(StoredReport {
         gateway,
@@ -186,23 +196,9 @@ fn judge_report(
         return Err(refused);
     }
     for reading in signed.message.readings() {
-        let value = match (checks::check_reading(&enrolment, &reading), reading.value) {
-            (Err(refused), _) => {
-                let reason = refused.reason;
-                judged.refusals.push(arrival.refusal(refused, received_at));
-                ReadingValue::Refused(reason)
-            }
-            (Ok(()), Ok(value)) => ReadingValue::Value(value.get()),
-            (Ok(()), Err(missing)) => ReadingValue::Missing(missing),
-        };
-        let (channel, start) = (reading.channel, reading.interval.start());
-        judged.readings.push(StoredReading {
-            gateway,
-            channel,
-            start,
-            sequence: link.sequence,
-            value,
-        });
+        if let Err(refused) = checks::check_reading(&enrolment, &reading) {
+            judged.refusals.push(arrival.refusal(refused, received_at));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 use postgres::GenericClient;
 
 use super::judge::{Arrival, Judged, Knowledge, judge};
-use crate::store::{Store, StoreError, events, programs, refusals, reports, statements};
+use crate::store::{Store, StoreError, days, events, programs, refusals, reports, statements};
 
 /// From this many messages on, signatures are verified on all cores.
 const PARALLEL_MIN: usize = 16;
@@ -76,7 +76,7 @@ pub fn take(
     let judged = store.transact(|transaction| {
         let known = look_up(transaction, arrivals)?;
         let judged = judge(arrivals, known, received_at);
-        keep(transaction, &judged)?;
+        keep(transaction, &judged, received_at)?;
         Ok::<_, StoreError>(judged)
     })?;
     Ok(receipts(&judged.verdicts, engine, received_at))
@@ -92,6 +92,8 @@ fn look_up(client: &mut impl GenericClient, arrivals: &[Arrival]) -> Result<Know
         .collect();
     let places: Vec<_> = arrivals.iter().filter_map(Arrival::place).collect();
     if !places.is_empty() {
+        // Two workers with reports of one gateway take turns: each must see what the other kept.
+        days::lock(client, places.iter().map(|(gateway, _)| *gateway))?;
         for (gateway, link) in reports::neighbours(client, &places)? {
             known.neighbours.entry(gateway).or_default().push(link);
         }
@@ -110,9 +112,10 @@ fn look_up(client: &mut impl GenericClient, arrivals: &[Arrival]) -> Result<Know
     Ok(known)
 }
 
-fn keep(client: &mut impl GenericClient, judged: &Judged) -> Result<(), StoreError> {
+fn keep(client: &mut impl GenericClient, judged: &Judged, received_at: Timestamp) -> Result<(), StoreError> {
     reports::insert_reports(client, &judged.reports)?;
-    reports::insert_readings(client, &judged.readings)?;
+    days::join(client, &judged.days, received_at)?;
+    days::insert_disputes(client, &judged.disputes)?;
     events::insert_acknowledgements(client, &judged.acknowledgements)?;
     statements::insert_holdings(client, &judged.holdings)?;
     refusals::insert_refusals(client, &judged.refusals)

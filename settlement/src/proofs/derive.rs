@@ -22,8 +22,8 @@ use crate::rules::calendar::LocalSlot;
 use crate::rules::document::DocumentError;
 use crate::rules::program::Program;
 use crate::rules::statement::{
-    Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs, SiteInputs,
-    Statement, settle,
+    BeneficiaryId, Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs,
+    SiteInputs, Statement, settle,
 };
 
 /// What follows from evidence.
@@ -106,7 +106,7 @@ pub enum DeriveProblem {
     Overflow(#[from] Overflow),
 }
 
-fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> DeriveError {
+pub(super) fn at<P: Into<DeriveProblem>>(record: impl Into<String>) -> impl FnOnce(P) -> DeriveError {
     let record = record.into();
     move |problem| DeriveError {
         record,
@@ -141,11 +141,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 .get(gateway)
                 .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: Vec::new(),
-            readings: without_an_equivocators_event(
-                netting::net(enrolment, &judged),
-                &judged,
-                &evidence.case.event,
-            ),
+            readings: readings(enrolment, &judged, &case.event),
         });
         counts.signatures = counts.signatures.saturating_add(judged.signatures);
         counts.reports = counts.reports.saturating_add(judged.reports);
@@ -169,7 +165,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     };
     let statement = settle(&inputs).map_err(at("case"))?;
     counts.lines = u64::from(statement.totals.lines);
-    let transaction = transaction(case, &statement)?;
+    let earned = statement.sites.iter().map(|s| (&s.beneficiary, s.totals.amount));
+    let transaction = payment(case, &statement, earned)?;
     Ok(Derived {
         inputs,
         statement,
@@ -204,6 +201,11 @@ fn enrolments<'e>(
         }
     }
     Ok(by_gateway)
+}
+
+/// What a site's meter counted, as judged.
+pub(super) fn readings(enrolment: &Enrolment, judged: &judge::Judged, event: &Event) -> Vec<Reading> {
+    without_an_equivocators_event(netting::net(enrolment, judged), judged, event)
 }
 
 /// Who signs two versions of a report earns nothing by the event, whichever hours they are of: void slots must never
@@ -256,15 +258,15 @@ fn instructions(
 }
 
 /// What a gateway decided: the latest word counts, and of two at once the no.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Answer {
-    at: Timestamp,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Answer {
+    pub(super) at: Timestamp,
     /// Why not, where it does not take part.
-    declined: Option<&'static str>,
+    pub(super) declined: Option<&'static str>,
 }
 
 impl Answer {
-    fn participation(&self) -> Participation {
+    pub(super) fn participation(&self) -> Participation {
         match self.declined {
             None => Participation::OptedIn,
             Some(reason) => Participation::OptedOut {
@@ -463,7 +465,7 @@ fn submissions<'e>(
 }
 
 /// The local days of other events.
-fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> {
+pub(super) fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> {
     let mut days = BTreeSet::new();
     for event in events {
         let last = event.end.checked_add(-1).unwrap_or(event.start);
@@ -480,7 +482,14 @@ fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> {
 }
 
 /// The escrow pays the beneficiaries, and what rounding left over goes to the program's rounding account.
-fn transaction(case: &Case, statement: &Statement) -> Result<Option<Transaction>, DeriveError> {
+///
+/// # Errors
+/// [`DeriveError`] where a name is no account's, or a sum does not fit.
+pub(super) fn payment<'e>(
+    case: &Case,
+    statement: &Statement,
+    earned: impl IntoIterator<Item = (&'e BeneficiaryId, TokenAmount)>,
+) -> Result<Option<Transaction>, DeriveError> {
     let asset = &statement.asset;
     let program = statement.program.id.as_str();
     let account = |name: Result<AccountName, AccountNameError>| name.map_err(at("program"));
@@ -500,10 +509,10 @@ fn transaction(case: &Case, statement: &Statement) -> Result<Option<Transaction>
         statement.rounding.posted,
     )
     .map_err(at("case"))?;
-    for site in &statement.sites {
-        let name = format!("enrolment/{}", site.site);
-        let account = AccountName::beneficiary(site.beneficiary.as_str()).map_err(at(name.clone()))?;
-        add(account, site.totals.amount).map_err(at(name))?;
+    for (beneficiary, amount) in earned {
+        let name = || format!("beneficiary/{beneficiary}");
+        let account = AccountName::beneficiary(beneficiary.as_str()).map_err(|e| at(name())(e))?;
+        add(account, amount).map_err(|e| at(name())(e))?;
     }
     let entry = |(account, amount)| Entry {
         account,

@@ -13,7 +13,8 @@
 //! - [`derive`]: from evidence to the statement and the ledger's transaction;
 //! - [`merkle`], [`bundle`]: one text file with all of it under one signed root (`docs/bundle.md`);
 //! - [`verify`]: what a stranger runs;
-//! - [`settle`]: what the operator runs, and the one part of this that talks to the store.
+//! - [`settle`]: what the operator runs;
+//! - [`stream`]: the same statement for very many sites, from the days that ingest keeps.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -40,4 +41,5 @@ pub mod merkle;
 pub mod netting;
 pub mod patience;
 pub mod settle;
+pub mod stream;
 pub mod verify;

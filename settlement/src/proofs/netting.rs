@@ -12,7 +12,7 @@ use crate::registry::Enrolment;
 use crate::rules::statement::{Metered, MissingReason, Reading};
 
 /// What a meter's channel says of one interval.
-type Value = Result<MilliwattHours, MissingReason>;
+pub(super) type Value = Result<MilliwattHours, MissingReason>;
 
 /// Import − export of the site's meter, for every interval of which anything is known.
 #[must_use]
@@ -35,25 +35,24 @@ pub fn net(enrolment: &Enrolment, judged: &Judged) -> Vec<Reading> {
         },
     );
     let intervals: BTreeSet<Interval> = import.keys().chain(export.keys()).copied().collect();
-    let of = |values: &BTreeMap<Interval, Value>, interval: &Interval| {
-        values
-            .get(interval)
-            .copied()
-            .unwrap_or(Err(MissingReason::NotReceived))
-    };
-    let reading = |interval: Interval| {
-        let net = of(&import, &interval).and_then(|import| Ok((import, of(&export, &interval)?)));
-        let net = match net {
-            // Both are between nothing and a nameplate: their difference fits.
-            Ok((import, export)) => match import.checked_sub(export) {
-                Ok(net) => Metered::Energy(net),
-                Err(_) => Metered::Missing(MissingReason::Refused(Refusal::BeyondNameplate)),
-            },
-            Err(reason) => Metered::Missing(reason),
-        };
-        Reading { interval, net }
+    let reading = |interval: Interval| Reading {
+        interval,
+        net: metered(import.get(&interval).copied(), export.get(&interval).copied()),
     };
     intervals.into_iter().map(reading).collect()
+}
+
+/// Import − export of one interval.
+pub(super) fn metered(import: Option<Value>, export: Option<Value>) -> Metered {
+    let known = |value: Option<Value>| value.unwrap_or(Err(MissingReason::NotReceived));
+    match known(import).and_then(|import| Ok((import, known(export)?))) {
+        // Both are between nothing and a nameplate: their difference fits.
+        Ok((import, export)) => match import.checked_sub(export) {
+            Ok(net) => Metered::Energy(net),
+            Err(_) => Metered::Missing(MissingReason::Refused(Refusal::BeyondNameplate)),
+        },
+        Err(reason) => Metered::Missing(reason),
+    }
 }
 
 fn channel_values(judged: &Judged, channel: Channel) -> BTreeMap<Interval, Value> {

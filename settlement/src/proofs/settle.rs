@@ -13,6 +13,7 @@ use postgres::GenericClient;
 use super::bundle::Bundle;
 use super::derive::{DeriveError, Derived};
 use super::patience::{self, Patience};
+use super::stream::StreamError;
 use super::verify::{VerifyError, verify};
 use crate::dispatch;
 use crate::dispatch::statements::{Settled, signed_parts};
@@ -38,6 +39,9 @@ pub enum SettlementError {
     /// The evidence.
     #[error(transparent)]
     Derive(#[from] DeriveError),
+    /// Settling from days.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// It is not over.
     #[error("event {event} ends at {end}; settle it after that, when the readings are in")]
     NotOver {
@@ -99,6 +103,7 @@ impl LostConnection for SettlementError {
         match self {
             Self::Store(error) => error.is_lost_connection(),
             Self::Ledger(error) => error.is_lost_connection(),
+            Self::Stream(error) => error.is_lost_connection(),
             Self::Derive(_)
             | Self::NotOver { .. }
             | Self::Awaited { .. }

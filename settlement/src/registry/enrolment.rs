@@ -118,7 +118,7 @@ impl Enrolment {
 }
 
 impl EnrolledDevice {
-    fn measures_the_grid(&self) -> bool {
+    pub(crate) fn measures_the_grid(&self) -> bool {
         [Quantity::GridImport, Quantity::GridExport]
             .iter()
             .all(|q| self.quantities.contains(q))

@@ -197,6 +197,13 @@ fn common_divisor(numerator: i128, denominator: i128) -> Result<i128, Arithmetic
     let (mut a, mut b) = (numerator.unsigned_abs(), denominator.unsigned_abs());
     while let Some(rest) = a.checked_rem(b) {
         (a, b) = (b, rest);
+        // Most are small by now, and division of what fits a register is many times faster.
+        if let (Ok(mut small), Ok(mut smaller)) = (u64::try_from(a), u64::try_from(b)) {
+            while let Some(rest) = small.checked_rem(smaller) {
+                (small, smaller) = (smaller, rest);
+            }
+            (a, b) = (small.into(), 0);
+        }
     }
     let divisor = i128::try_from(a).map_err(|_| overflow("reduction"))?;
     if denominator < 0 {

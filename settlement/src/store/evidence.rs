@@ -47,15 +47,7 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     let mut enrolments = programs::enrolments(client)?;
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
-    // Local days and adjustment windows reach a little further than the look-back and the event.
-    let look_back = i64::from(program.lookback_days())
-        .saturating_add(2)
-        .saturating_mul(DAY);
-    let from = event
-        .start
-        .checked_add(look_back.saturating_neg())
-        .unwrap_or(Timestamp::EPOCH);
-    let until = event.end.checked_add(DAY).unwrap_or(event.end);
+    let (from, until) = span(event, &program);
     Ok(Evidence {
         case: case(client, request)?,
         program: ProgramDocument { document },
@@ -67,7 +59,20 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     })
 }
 
-fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Case, StoreError> {
+/// From when until when reports can matter to an event.
+pub(crate) fn span(event: &StoredEvent, program: &Program) -> (Timestamp, Timestamp) {
+    // Local days and adjustment windows reach a little further than the look-back and the event.
+    let look_back = i64::from(program.lookback_days())
+        .saturating_add(2)
+        .saturating_mul(DAY);
+    let from = event
+        .start
+        .checked_add(look_back.saturating_neg())
+        .unwrap_or(Timestamp::EPOCH);
+    (from, event.end.checked_add(DAY).unwrap_or(event.end))
+}
+
+pub(crate) fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Case, StoreError> {
     let Request {
         event,
         version,

@@ -43,6 +43,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "event_life",
         sql: include_str!("migrations/0006_event_life.sql"),
     },
+    Migration {
+        number: 7,
+        name: "channel day",
+        sql: include_str!("migrations/0007_channel_day.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -4,16 +4,21 @@
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
 pub mod event_life;
+pub mod bulk;
+pub mod days;
 pub mod events;
 pub mod evidence;
 pub mod ledger;
 mod migrate;
 pub mod programs;
+mod readings;
+pub mod rebuild;
 pub mod refusals;
 pub mod reports;
 pub mod settlements;
 pub mod statements;
-mod types;
+pub mod stream;
+pub(crate) mod types;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +59,9 @@ pub enum StoreError {
         /// What stands there.
         what: String,
     },
+    /// What was being read broke off.
+    #[error("the database stopped in the middle of an answer ({0}); try again")]
+    Interrupted(std::io::Error),
     /// The same name for something else.
     #[error("{0}")]
     Conflict(String),
@@ -117,10 +125,15 @@ impl Store {
         let mut client = connect(url, RECONNECT_SECONDS_MAX)?;
         migrate::migrate(&mut client)?;
         work_as_app(&mut client)?;
-        Ok(Self {
+        let mut store = Self {
             client,
             url: url.to_owned(),
-        })
+        };
+        // A database of before there were days.
+        if store.transact(|client| days::are_missing(client))? {
+            rebuild::check(&mut store, true, |_, _| ())?;
+        }
+        Ok(store)
     }
 
     /// Runs a body in a transaction and commits it. Where the connection is lost, even while committing, the
@@ -144,6 +157,12 @@ impl Store {
                 Err(Failure::Told(error)) => return Err(error),
             }
         }
+    }
+
+    /// How others connect to the same database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn attempt<T, E: From<StoreError> + LostConnection>(

@@ -1,15 +1,14 @@
-//! Signed reports and what they say.
+//! Signed reports.
 
 use std::collections::BTreeMap;
 
-use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
 use gridtally_protocol::identity::{Digest, Identity};
-use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
 use super::StoreError;
-use super::types::{corrupt, digest, identity, sequence, sequence_column, timestamp, to_column};
+pub use super::readings::{ReadingValue, StoredReading, readings_of};
+use super::types::{digest, identity, sequence, sequence_column, timestamp, to_column};
 use crate::dispatch::resend::Hole;
 use crate::ingest::chain::Link;
 
@@ -24,32 +23,6 @@ pub struct StoredReport {
     pub received_at: Timestamp,
     /// The signed bytes.
     pub envelope: Vec<u8>,
-}
-
-/// A reading to be kept: its value, the gateway's reason for none, or the engine's for not taking it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredReading {
-    /// Whose.
-    pub gateway: Identity,
-    /// Of what.
-    pub channel: Channel,
-    /// The start of its interval.
-    pub start: Timestamp,
-    /// The report that it came in.
-    pub sequence: u64,
-    /// Milliwatt-hours (thousandths of a percent), or why not.
-    pub value: ReadingValue,
-}
-
-/// What a reading holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadingValue {
-    /// A value in the quantity's smallest unit.
-    Value(i64),
-    /// The gateway had none.
-    Missing(Missing),
-    /// The engine does not take it.
-    Refused(Refusal),
 }
 
 /// What is held near each of the given places: same number, the numbers beside it, or overlapping times.
@@ -131,73 +104,6 @@ pub fn insert_reports(client: &mut impl GenericClient, reports: &[StoredReport])
     Ok(())
 }
 
-/// Keeps readings. One that is kept already is left as it is.
-///
-/// # Errors
-/// [`StoreError`] of the database.
-pub fn insert_readings(
-    client: &mut impl GenericClient,
-    readings: &[StoredReading],
-) -> Result<(), StoreError> {
-    if readings.is_empty() {
-        return Ok(());
-    }
-    let gateways: Vec<&[u8]> = readings.iter().map(|r| r.gateway.as_bytes().as_slice()).collect();
-    let devices: Vec<i16> = readings.iter().map(|r| i16::from(r.channel.device.0)).collect();
-    let quantities: Vec<i16> = readings
-        .iter()
-        .map(|r| i16::from(r.channel.quantity.code()))
-        .collect();
-    let starts: Vec<_> = readings.iter().map(|r| to_column(r.start)).collect();
-    let sequences = readings
-        .iter()
-        .map(|r| sequence_column(r.sequence))
-        .collect::<Result<Vec<_>, _>>()?;
-    let values: Vec<Option<i64>> = readings.iter().map(|r| r.value.value()).collect();
-    let missing: Vec<Option<i16>> = readings.iter().map(|r| r.value.missing()).collect();
-    let refused: Vec<Option<i16>> = readings.iter().map(|r| r.value.refused()).collect();
-    client.execute(
-        "INSERT INTO reading (gateway, device, quantity, starts_at, sequence, value, missing, refused)
-         SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::smallint[], $4::timestamptz[], $5::bigint[],
-             $6::bigint[], $7::smallint[], $8::smallint[])
-         ON CONFLICT DO NOTHING",
-        &[
-            &gateways,
-            &devices,
-            &quantities,
-            &starts,
-            &sequences,
-            &values,
-            &missing,
-            &refused,
-        ],
-    )?;
-    Ok(())
-}
-
-impl ReadingValue {
-    const fn value(self) -> Option<i64> {
-        match self {
-            Self::Value(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    fn missing(self) -> Option<i16> {
-        match self {
-            Self::Missing(missing) => Some(i16::from(missing.code())),
-            _ => None,
-        }
-    }
-
-    fn refused(self) -> Option<i16> {
-        match self {
-            Self::Refused(refusal) => Some(i16::from(refusal.code())),
-            _ => None,
-        }
-    }
-}
-
 /// The reports of a gateway that touch `[from, until)`, equivocating ones all, by sequence and digest.
 ///
 /// # Errors
@@ -217,68 +123,69 @@ pub fn reports_of(
             &to_column(until),
         ],
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(StoredReport {
-                gateway: *gateway,
-                link: Link {
-                    sequence: sequence(row.get(0))?,
-                    digest: digest(row.get(1))?,
-                    previous: digest(row.get(2))?,
-                    start: timestamp(row.get(3))?,
-                    end: timestamp(row.get(4))?,
-                },
-                received_at: timestamp(row.get(5))?,
-                envelope: row.get(6),
-            })
-        })
-        .collect()
+    rows.iter().map(|row| report(*gateway, row)).collect()
 }
 
-/// The readings of a gateway that start in `[from, until)`, by channel and time.
+/// As [`reports_of`], and whatever else bears the number of one of them.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn readings_of(
+pub fn slots_of(
     client: &mut impl GenericClient,
     gateway: &Identity,
     from: Timestamp,
     until: Timestamp,
-) -> Result<Vec<StoredReading>, StoreError> {
+) -> Result<Vec<StoredReport>, StoreError> {
     let rows = client.query(
-        "SELECT device, quantity, starts_at, sequence, value, missing, refused FROM reading
-         WHERE gateway = $1 AND starts_at >= $2 AND starts_at < $3 ORDER BY device, quantity, starts_at",
+        "SELECT sequence, digest, previous, starts_at, ends_at, received_at, envelope FROM report
+         WHERE gateway = $1 AND sequence IN (
+             SELECT sequence FROM report WHERE gateway = $1 AND starts_at < $3 AND ends_at > $2
+         ) ORDER BY sequence, digest",
         &[
             &gateway.as_bytes().as_slice(),
             &to_column(from),
             &to_column(until),
         ],
     )?;
-    rows.iter().map(|row| reading(*gateway, row)).collect()
+    rows.iter().map(|row| report(*gateway, row)).collect()
 }
 
-fn reading(gateway: Identity, row: &postgres::Row) -> Result<StoredReading, StoreError> {
-    let code =
-        |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| corrupt("a code beyond 255"));
-    let quantity = Quantity::from_code(code(1)?).ok_or_else(|| corrupt("an unknown quantity"))?;
-    let value = match (row.get::<_, Option<i64>>(4), row.get::<_, Option<i16>>(5)) {
-        (Some(value), _) => ReadingValue::Value(value),
-        (None, Some(_)) => {
-            ReadingValue::Missing(Missing::from_code(code(5)?).ok_or_else(|| corrupt("an unknown reason"))?)
-        }
-        (None, None) => {
-            ReadingValue::Refused(Refusal::from_code(code(6)?).ok_or_else(|| corrupt("an unknown refusal"))?)
-        }
-    };
-    Ok(StoredReading {
+/// At most `limit` reports of a gateway, from a place on in the order of their numbers and digests.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub(super) fn reports_after(
+    client: &mut impl GenericClient,
+    gateway: &Identity,
+    after: Option<(u64, Digest)>,
+    limit: i64,
+) -> Result<Vec<StoredReport>, StoreError> {
+    let (number, digest) = after.unwrap_or((0, Digest::NONE));
+    let rows = client.query(
+        "SELECT sequence, digest, previous, starts_at, ends_at, received_at, envelope FROM report
+         WHERE gateway = $1 AND (sequence, digest) > ($2, $3) ORDER BY sequence, digest LIMIT $4",
+        &[
+            &gateway.as_bytes().as_slice(),
+            &sequence_column(number)?,
+            &digest.as_bytes().as_slice(),
+            &limit,
+        ],
+    )?;
+    rows.iter().map(|row| report(*gateway, row)).collect()
+}
+
+fn report(gateway: Identity, row: &postgres::Row) -> Result<StoredReport, StoreError> {
+    Ok(StoredReport {
         gateway,
-        channel: Channel {
-            device: DeviceNumber(code(0)?),
-            quantity,
+        link: Link {
+            sequence: sequence(row.get(0))?,
+            digest: digest(row.get(1))?,
+            previous: digest(row.get(2))?,
+            start: timestamp(row.get(3))?,
+            end: timestamp(row.get(4))?,
         },
-        start: timestamp(row.get(2))?,
-        sequence: sequence(row.get(3))?,
-        value,
+        received_at: timestamp(row.get(5))?,
+        envelope: row.get(6),
     })
 }
 
@@ -354,7 +261,7 @@ pub fn heard(
 /// [`StoreError`] of the database.
 pub fn volume(client: &mut impl GenericClient) -> Result<(i64, i64), StoreError> {
     let row = client.query_one(
-        "SELECT (SELECT count(*) FROM report), (SELECT count(*) FROM reading)",
+        "SELECT (SELECT count(*) FROM report), (SELECT coalesce(sum(readings), 0) FROM device_day)",
         &[],
     )?;
     Ok((row.get(0), row.get(1)))

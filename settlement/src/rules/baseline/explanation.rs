@@ -217,6 +217,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The days that were looked at, newest first.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        match self {
+            Self::Baseline(explanation) => &explanation.candidates,
+            Self::NoBaseline(lack) => &lack.candidates,
+        }
+    }
+
     /// The baseline, where there is one.
     #[must_use]
     pub const fn explanation(&self) -> Option<&Explanation> {

@@ -183,9 +183,40 @@ impl Frame {
         (self.origin, end.unwrap_or(self.origin)) // `places` was made from an end in range
     }
 
+    /// Where every day that the calendar allows is eligible: how many days are looked at, and from when on readings
+    /// can matter. Nothing where the look-back has too few such days.
+    #[must_use]
+    pub fn usual(&self) -> Option<(usize, Timestamp)> {
+        // Who compares days in another way may need all of them.
+        if !self.rule.takes_the_most_recent() {
+            return None;
+        }
+        let look_for = usize::try_from(self.count.as_ref()?.look_for).ok()?;
+        let like = |(_, day): &(usize, &CandidateDay)| day.standing == Standing::Like;
+        let nth = look_for.checked_sub(1)?;
+        let (last, _) = self.days.iter().enumerate().filter(like).nth(nth)?;
+        let days = self.days.get(..=last)?;
+        let of = |day: &CandidateDay| {
+            let compared = day.event.iter().chain(&day.windows).flatten().flatten().copied();
+            compared.chain(day.required.iter().map(|r| r.start)).min()
+        };
+        let own = self.event.iter().chain(&self.windows).map(|c| c.place).min();
+        let first = days.iter().filter_map(of).chain(own).min()?;
+        let seconds = i64::try_from(first)
+            .ok()?
+            .checked_mul(self.length.seconds().into())?;
+        Some((days.len(), self.origin.checked_add(seconds)?))
+    }
+
     /// The event's intervals.
     pub fn event_intervals(&self) -> impl Iterator<Item = Interval> + '_ {
         self.event.iter().map(|c| c.interval)
+    }
+
+    /// The length of the metering intervals.
+    #[must_use]
+    pub const fn length(&self) -> IntervalLength {
+        self.length
     }
 
     /// The local day on which the event begins.

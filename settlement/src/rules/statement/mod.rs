@@ -20,6 +20,7 @@
 mod inputs;
 mod lines;
 mod settle;
+mod sheet;
 
 pub use self::inputs::{
     BeneficiaryId, Event, Metered, MissingReason, NameError, Participation, Reading, SettlementInputs,
@@ -30,3 +31,4 @@ pub use self::lines::{
     Totals,
 };
 pub use self::settle::{AmountError, SettleError, settle};
+pub use self::sheet::{SettledSite, Sheet, Sum};

@@ -1,17 +1,18 @@
 //! From inputs to a statement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 
-use super::inputs::{Metered, MissingReason, Participation, SettlementInputs, SiteId, SiteInputs};
+use super::inputs::{Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs};
 use super::lines::{
-    BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
-    Totals,
+    BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
 };
+use super::sheet::{SettledSite, Sheet, Sum};
 use crate::rules::baseline::{
-    BaselineInterval, BaselineRule, EventCalendar, Frame, FrameError, Outcome, Series, SeriesError, baseline,
+    BaselineInterval, BaselineRule, Frame, FrameError, Outcome, Series, SeriesError, baseline,
 };
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::{Clip, Program, ProgramId, Rounding};
@@ -73,7 +74,7 @@ pub enum AmountError {
     Quantity(#[from] Overflow),
 }
 
-fn overflow(operation: &'static str) -> AmountError {
+pub(super) fn overflow(operation: &'static str) -> AmountError {
     ArithmeticError::Overflow { operation }.into()
 }
 
@@ -83,32 +84,7 @@ fn overflow(operation: &'static str) -> AmountError {
 /// [`SettleError`] where the inputs contradict one another or a value does not fit its integer. A site without
 /// enough data is no error: its lines say why they earn nothing.
 pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
-    let SettlementInputs {
-        program,
-        event,
-        carry_in,
-        ..
-    } = inputs;
-    if event.program != program.id {
-        let (event, program) = (event.program.clone(), program.id.clone());
-        return Err(SettleError::OtherProgram { event, program });
-    }
-    if !(0..1_000_000).contains(carry_in) {
-        return Err(SettleError::CarryIn { carry_in: *carry_in });
-    }
-    let event_days: BTreeSet<_> = inputs.event_days.iter().copied().collect();
-    let calendar = EventCalendar {
-        zone: program.zone,
-        length: program.interval,
-        start: event.start,
-        end: event.end,
-        notified: Some(event.announced_at),
-        holidays: program.holidays.clone(),
-        event_days: event_days.clone(),
-    };
-    let frame = Frame::new(&program.baseline, &calendar)?;
-    let fallback = program.baseline_fallback.as_ref();
-    let fallback = fallback.map(|rule| Frame::new(rule, &calendar)).transpose()?;
+    let sheet = Sheet::new(&inputs.program, &inputs.event, &inputs.event_days)?;
     let mut by_name = BTreeMap::new();
     for site in &inputs.sites {
         if by_name.insert(&site.site, site).is_some() {
@@ -118,36 +94,18 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
         }
     }
     let mut sites = Vec::with_capacity(by_name.len());
-    let mut remainder = 0_i128;
+    let mut sum = Sum::default();
     for site in by_name.into_values() {
-        let settled = settle_site(site, program, &frame, fallback.as_ref())?;
-        let total = |error| SettleError::Arithmetic { site: None, error };
-        remainder = remainder
-            .checked_add(settled.remainder)
-            .ok_or_else(|| total(overflow("sum")))?;
+        let settled = sheet.site(site)?;
+        sum.add(&settled)?;
         sites.push(settled.statement);
     }
-    let whole = || {
-        let totals = add_all(sites.iter().map(|s| s.totals))?;
-        let rounding = carry(*carry_in, remainder)?;
-        Ok((totals, rounding, totals.amount.checked_add(rounding.posted)?))
-    };
-    let (totals, rounding, escrow_debit) =
-        whole().map_err(|error| SettleError::Arithmetic { site: None, error })?;
-    Ok(Statement {
-        format: FORMAT,
-        program: reference(program),
-        event: event.clone(),
-        event_days: event_days.into_iter().collect(),
-        asset: program.asset.clone(),
-        totals,
-        rounding,
-        escrow_debit,
-        sites,
-    })
+    let mut statement = sheet.close(&sum, inputs.carry_in)?;
+    statement.sites = sites;
+    Ok(statement)
 }
 
-fn reference(program: &Program) -> ProgramRef {
+pub(super) fn reference(program: &Program) -> ProgramRef {
     ProgramRef {
         id: program.id.clone(),
         version: program.version,
@@ -171,7 +129,7 @@ fn rule_reference(rule: &BaselineRule) -> BaselineRef {
 }
 
 /// `carry_in + remainder = posted × 1,000,000 + carry_out`.
-fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
+pub(super) fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountError> {
     let sum = remainder.checked_add(carry_in.into()).ok_or(overflow("sum"))?;
     let posted = sum.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
     let carry_out = sum.checked_rem_euclid(MILLIONTHS).ok_or(overflow("quotient"))?;
@@ -183,13 +141,7 @@ fn carry(carry_in: i64, remainder: i128) -> Result<RoundingRemainder, AmountErro
     })
 }
 
-struct SettledSite {
-    statement: SiteStatement,
-    /// Σ (exact − amount) in millionths of a base unit.
-    remainder: i128,
-}
-
-fn settle_site(
+pub(super) fn settle_site(
     site: &SiteInputs,
     program: &Program,
     frame: &Frame,
@@ -223,7 +175,9 @@ fn settle_site(
     let mut remainder = 0_i128;
     for (i, interval) in frame.event_intervals().enumerate() {
         let not_received = Metered::Missing(MissingReason::NotReceived);
-        let net = metered.get(&interval.start()).copied().unwrap_or(not_received);
+        let place = metered.binary_search_by_key(&interval.start(), |r| r.interval.start());
+        let net = place.ok().and_then(|place| metered.get(place));
+        let net = net.map_or(not_received, |reading| reading.net);
         let comparison = Comparison {
             start: interval.start(),
             baseline: baselines.get(i),
@@ -250,17 +204,24 @@ fn settle_site(
     Ok(SettledSite { statement, remainder })
 }
 
-/// What is said about each interval; two different things about one are refused.
-fn metered_by_start(site: &SiteInputs) -> Result<BTreeMap<Timestamp, Metered>, SeriesError> {
+/// What is said about each interval, in the order of time; two different things about one are refused.
+fn metered_by_start(site: &SiteInputs) -> Result<Cow<'_, [Reading]>, SeriesError> {
+    let start = |reading: &Reading| reading.interval.start();
+    if site.readings.is_sorted_by(|a, b| start(a) < start(b)) {
+        return Ok(Cow::Borrowed(&site.readings));
+    }
     let mut metered = BTreeMap::new();
     for reading in &site.readings {
-        let start = reading.interval.start();
-        match metered.insert(start, reading.net) {
-            Some(earlier) if earlier != reading.net => return Err(SeriesError::Conflict { start }),
+        match metered.insert(start(reading), *reading) {
+            Some(earlier) if earlier.net != reading.net => {
+                return Err(SeriesError::Conflict {
+                    start: start(reading),
+                });
+            }
             _ => {}
         }
     }
-    Ok(metered)
+    Ok(metered.into_values().collect())
 }
 
 fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> SiteStatus {
@@ -376,7 +337,7 @@ fn totals_of(line: &Line) -> Totals {
     totals
 }
 
-fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
+pub(super) fn add_all(all: impl IntoIterator<Item = Totals>) -> Result<Totals, AmountError> {
     all.into_iter().try_fold(Totals::default(), |sum, t| {
         Ok(Totals {
             lines: sum.lines.checked_add(t.lines).ok_or(overflow("count"))?,

@@ -305,6 +305,17 @@ impl BaselineRule {
         self.lookback_days.saturating_add(notice)
     }
 
+    /// Whether it looks at no other days than the event's and those before it, until it has found enough.
+    #[must_use]
+    pub fn takes_the_most_recent(&self) -> bool {
+        self.method == Method::DayMatching
+            && self.select != Selection::ClosestTemperature
+            && self.shortfall != Shortfall::FillFromEventDaysHighest
+            && self.sufficiency.is_none()
+            && self.sample_minimum.is_none()
+            && self.reach_days() == self.lookback_days
+    }
+
     /// What it needs besides readings and calendar.
     #[must_use]
     pub fn needs(&self) -> Vec<Need> {
