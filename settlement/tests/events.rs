@@ -9,6 +9,7 @@ use gridtally_protocol::instruction::{EventId, Instruction, Target};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_settlement::cli::engine::{EngineArgs, answer};
+use gridtally_settlement::engine::EngineOptions;
 use gridtally_settlement::events::revision::Window;
 use gridtally_settlement::events::start::{StartBound, StartSecret, moved};
 use gridtally_settlement::registry::Membership;
@@ -26,8 +27,12 @@ const AFTER: &str = "2026-04-22T06:00:00Z";
 
 /// Types a command of the operator at an instant; what it says, or why not.
 fn operator(room: &Room, now: &str, words: &[&str]) -> Result<String, String> {
-    let data = room.options.data.to_str().unwrap();
-    let url = room.options.database.as_ref().unwrap();
+    typed(&room.options, now, words)
+}
+
+fn typed(options: &EngineOptions, now: &str, words: &[&str]) -> Result<String, String> {
+    let data = options.data.to_str().unwrap();
+    let url = options.database.as_ref().unwrap();
     let place = ["engine", "--data", data, "--database", url, "--now", now];
     let matches = EngineArgs::augment_args(Command::new("engine"))
         .try_get_matches_from(place.iter().chain(words))
@@ -611,4 +616,47 @@ fn an_event_of_before_acts_were_kept_can_be_read_modified_and_settled() {
     let settle = ["settle", "old", "--early", "--bundle", bundle.to_str().unwrap()];
     operator(&room, AFTER, &settle).unwrap();
     assert_eq!(state(&room, AFTER, "old"), "settled");
+}
+
+#[test]
+fn operators_who_act_at_once_never_ask_a_home_twice_for_one_time() {
+    let mut room = Room::open();
+    let home = room.home(1);
+    let names = ["a", "b", "c", "d"];
+    let options = &room.options;
+    let asked = &|id: &str| typed(options, NOON, &asking("announce", id, &[]));
+    let outcomes: Vec<Result<String, String>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = names
+            .map(|id| scope.spawn(move || asked(id)))
+            .into_iter()
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let done: Vec<&str> = (names.iter().zip(&outcomes))
+        .filter(|(_, outcome)| outcome.is_ok())
+        .map(|(id, _)| *id)
+        .collect();
+    let [winner] = done[..] else {
+        panic!("{outcomes:?}")
+    };
+    for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        assert!(refused.contains(&format!("event {winner}")), "{refused}");
+    }
+    // Two who cancel: one does, the other is told.
+    let cancel = ["event", "cancel", winner, "--why", "x"];
+    let outcomes: Vec<Result<String, String>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..2)
+            .map(|_| scope.spawn(move || typed(options, NOON, &cancel)))
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let told = |outcome: &&Result<String, String>| {
+        outcome
+            .as_ref()
+            .is_err_and(|said| said.contains("cancelled cannot be cancelled"))
+    };
+    assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(told).count(), 1, "{outcomes:?}");
+    let winner = winner.to_owned();
+    assert_eq!(instructions(&mut room, &winner, &home).len(), 3);
 }
