@@ -1,5 +1,7 @@
 //! `gridtally engine …`: the operator's commands.
 
+mod event;
+mod event_view;
 mod check;
 mod show;
 mod table;
@@ -11,16 +13,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gridtally_protocol::instruction::EventId;
-use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 
 use super::ledger::{self, LedgerCommand, LedgerCommandError, SettleArgs};
 use crate::clock::Clock;
-use crate::dispatch::{self, Announcement, DispatchError};
+pub use event::{
+    AnnounceArgs, AskArgs, CancelArgs, DraftArgs, EventCommand, HandArgs, ModifyArgs, TermsArgs,
+};
+
+use crate::dispatch::DispatchError;
 use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, engine_key};
+use crate::events::start::StartBoundError;
 use crate::registry::{EnrolmentFileError, read_enrolments};
 use crate::rules::document::DocumentError;
-use crate::rules::program::{Program, ProgramId};
+use crate::rules::program::Program;
 use crate::rules::statement::SiteId;
 use crate::store::{Store, StoreError, programs, settlements};
 use crate::supervise::SuperviseError;
@@ -84,7 +90,7 @@ pub enum EngineCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Events: announce them, and see who takes part.
+    /// Events: draft, announce, modify and cancel them, and see who takes part.
     #[command(subcommand)]
     Event(EventCommand),
     /// Settle an event: pay what was delivered, and write the bundle that proves it.
@@ -148,47 +154,6 @@ pub enum ProgramCommand {
     },
 }
 
-/// What may be done with events.
-#[derive(Debug, Subcommand)]
-pub enum EventCommand {
-    /// Announce an event: every enrolled home of the program is asked to discharge.
-    Announce(AnnounceArgs),
-    /// List all events.
-    List {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show an event: what each home answered and did, and when.
-    Show {
-        /// The event's name.
-        id: EventId,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// An event to be announced.
-#[derive(Debug, Args)]
-pub struct AnnounceArgs {
-    /// Whose homes, rules and prices.
-    #[arg(long, value_name = "ID")]
-    pub program: ProgramId,
-    /// The event's name: lower-case letters, digits and hyphens.
-    #[arg(long, value_name = "NAME")]
-    pub id: EventId,
-    /// Its first instant.
-    #[arg(long, value_name = "INSTANT")]
-    pub start: Timestamp,
-    /// The first instant after it.
-    #[arg(long, value_name = "INSTANT")]
-    pub end: Timestamp,
-    /// How much each home's battery is asked to give.
-    #[arg(long, value_name = "W")]
-    pub discharge_watts: u32,
-}
-
 /// A span of time, open at either end if not given.
 #[derive(Debug, Args)]
 pub struct Span {
@@ -228,6 +193,14 @@ pub enum EngineCommandError {
     /// The event is not announced.
     #[error(transparent)]
     Dispatch(#[from] DispatchError),
+    /// A start cannot be moved so far.
+    #[error("--randomise-seconds: {0}")]
+    StartBound(#[from] StartBoundError),
+    /// What a draft asks is in the draft.
+    #[error(
+        "whom a draft asks, and how it stands beside others, is written in the draft; give --program, --start, --end and --discharge-watts too to announce {0} without one"
+    )]
+    DraftHasTerms(EventId),
     /// A file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     File {
@@ -305,11 +278,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Identity => Ok(writeln!(out, "{}", engine_key(&place.data)?.identity())?),
         EngineCommand::Program(ProgramCommand::Add { file }) => add_program(&place, &file, out),
         EngineCommand::Enrol { file } => enrol(&place, &file, out),
-        EngineCommand::Event(EventCommand::Announce(event)) => announce(&place, event, out),
-        EngineCommand::Event(EventCommand::List { json }) => show::events(&mut place.open()?, json, out),
-        EngineCommand::Event(EventCommand::Show { id, json }) => {
-            show::event(&mut place.open()?, &id, json, out)
-        }
+        EngineCommand::Event(command) => event::run(&place, command, out),
         EngineCommand::Settle(args) => {
             let key = engine_key(&place.data)?;
             Ok(ledger::run_settle(
@@ -412,31 +381,6 @@ fn enrol(place: &Place, file: &PathBuf, out: &mut impl Write) -> Result<(), Engi
             site.site, site.program, site.gateway
         )?;
     }
-    Ok(())
-}
-
-fn announce(place: &Place, event: AnnounceArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
-    let key = engine_key(&place.data)?;
-    let announcement = Announcement {
-        id: event.id,
-        program: event.program,
-        start: event.start,
-        end: event.end,
-        discharge: Milliwatts::new(i64::from(event.discharge_watts) * 1_000),
-    };
-    let announced = dispatch::announce(&mut place.open()?.store, &key, &announcement, place.now())?;
-    let event = announced.event;
-    writeln!(
-        out,
-        "Event {}: {} to {}, under {} version {}; {} homes are asked for {} W each.",
-        event.id,
-        event.start,
-        event.end,
-        event.program,
-        event.program_version,
-        announced.instructions,
-        event.discharge
-    )?;
     Ok(())
 }
 

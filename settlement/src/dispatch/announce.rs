@@ -1,93 +1,23 @@
-//! Announcing an event.
+//! Drafting and announcing an event.
+
+use std::collections::BTreeSet;
 
 use gridtally_protocol::identity::SigningIdentity;
-use gridtally_protocol::instruction::{EventId, Instruction, Target};
-use gridtally_protocol::message::{Message as _, MessageError};
-use gridtally_protocol::price::Price;
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::instruction::{EventId, TargetKind};
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
+use super::escrow;
+use super::instruct::Voice;
+use super::plan::{self, Announced, Announcement, DispatchError, Hand, Terms};
+use crate::events::life::{Act, Life, Refused, State};
+use crate::events::priority::{Claim, left_to_others};
+use crate::events::revision::{Actor, Revision};
+use crate::events::start::{StartBound, StartSecret};
 use crate::registry::Enrolment;
-use crate::rules::document::DocumentError;
-use crate::rules::program::{Program, ProgramId};
-use crate::store::events::{self, StoredEvent, StoredInstruction};
-use crate::store::{LostConnection, Store, StoreError, programs};
-
-/// What an operator asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
-    /// The event's name.
-    pub id: EventId,
-    /// Whose homes, rules and prices.
-    pub program: ProgramId,
-    /// Its first instant.
-    pub start: Timestamp,
-    /// The first instant after it.
-    pub end: Timestamp,
-    /// What each battery is asked to give.
-    pub discharge: Milliwatts,
-}
-
-/// What became of an announcement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
-    /// The event as it is kept.
-    pub event: StoredEvent,
-    /// How many homes are asked.
-    pub instructions: usize,
-}
-
-/// Why an event is not announced.
-#[derive(Debug, thiserror::Error)]
-pub enum DispatchError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The program's document, as it is kept, cannot be read.
-    #[error("the program cannot be read: {0}")]
-    Program(#[from] DocumentError),
-    /// The instruction would break a rule.
-    #[error(transparent)]
-    Instruction(#[from] MessageError),
-    /// It would begin before it is announced.
-    #[error("the event would begin at {start}, and it is {now}; an event is announced before it begins")]
-    TooLate {
-        /// Its start.
-        start: Timestamp,
-        /// The present.
-        now: Timestamp,
-    },
-    /// Its window does not fit the program's intervals.
-    #[error(
-        "the event's start {start} and end {end} are not whole multiples of the program's interval of {seconds} s"
-    )]
-    NotAligned {
-        /// Its start.
-        start: Timestamp,
-        /// Its end.
-        end: Timestamp,
-        /// The interval's length.
-        seconds: u32,
-    },
-    /// The same energy would be paid twice.
-    #[error(
-        "it overlaps event {other} of the same program; one and the same energy is paid once, so choose another time"
-    )]
-    Overlaps {
-        /// The other event.
-        other: EventId,
-    },
-    /// Nobody would hear it.
-    #[error("no home is enrolled in program {0}; enrol some with `engine enrol FILE`")]
-    NobodyEnrolled(ProgramId),
-}
-
-impl LostConnection for DispatchError {
-    fn is_lost_connection(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_lost_connection())
-    }
-}
+use crate::rules::program::Program;
+use crate::store::events::{self, StoredEvent};
+use crate::store::{Store, StoreError, event_life, programs};
 
 /// Keeps an event under the newest version of its program, with a signed instruction for each enrolled home.
 /// Announcing the same again changes nothing.
@@ -100,104 +30,245 @@ pub fn announce(
     announcement: &Announcement,
     now: Timestamp,
 ) -> Result<Announced, DispatchError> {
-    store.transact(|transaction| {
-        let document = programs::newest_program(transaction, &announcement.program)?;
-        let program = Program::from_toml(announcement.program.as_str(), &document)?;
-        let event = StoredEvent {
-            id: announcement.id.clone(),
-            program: announcement.program.clone(),
-            program_version: program.version,
-            start: announcement.start,
-            end: announcement.end,
-            announced_at: now,
-            discharge: announcement.discharge,
+    let hand = Hand {
+        by: Actor::operator(),
+        why: Default::default(),
+    };
+    announce_with(store, engine, announcement, &Terms::default(), None, &hand, now)
+}
+
+/// As [`announce`], with terms, with `reserve` (in whole tokens) set aside in the program's escrow, and by somebody.
+///
+/// # Errors
+/// As [`announce`].
+pub fn announce_with(
+    store: &mut Store,
+    engine: &SigningIdentity,
+    announcement: &Announcement,
+    terms: &Terms,
+    reserve: Option<&str>,
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<Announced, DispatchError> {
+    store.transact(|client| {
+        events::lock(client)?;
+        let id = &announcement.id;
+        let revision = announcement.revision(terms);
+        let program = newest(client, &revision)?;
+        plan::check(&revision, &program, now)?;
+        let life = match event_life::find(client, id)? {
+            None => Life::begin(hand.deed(Act::Draft, now, 0), revision)?,
+            Some(life) if life.state(now) == State::Draft => {
+                let draft = life.revision();
+                let differs = is_other(draft, &revision);
+                if differs {
+                    return Err(DispatchError::DraftDiffers(id.clone()));
+                }
+                life
+            }
+            Some(life) => return announced_before(client, id, &life, &revision, now),
         };
-        check(&event, &program, now)?;
-        refuse_overlap(transaction, &event)?;
-        events::insert_event(transaction, &event)?;
-        let event = events::event(transaction, &event.id)?;
-        let sent = events::instructions_of(transaction, &event.id)?.len();
-        if sent > 0 {
-            return Ok(Announced {
-                event,
-                instructions: sent,
-            });
-        }
-        let homes: Vec<Enrolment> = programs::enrolments(transaction)?
-            .into_iter()
-            .filter(|e| e.program == announcement.program)
-            .collect();
-        if homes.is_empty() {
-            return Err(DispatchError::NobodyEnrolled(announcement.program.clone()));
-        }
-        // What an instruction cannot say exactly it leaves out; the program's document says it.
-        let price = Price::new(program.price_per_kwh.base_units(), program.asset.decimals()).ok();
-        for home in &homes {
-            instruct(transaction, engine, &event, price, home)?;
-        }
-        Ok(Announced {
-            event,
-            instructions: homes.len(),
-        })
+        put_out(client, engine, id, life, &program, reserve, hand, now)
     })
 }
 
-fn check(event: &StoredEvent, program: &Program, now: Timestamp) -> Result<(), DispatchError> {
-    let (start, end) = (event.start, event.end);
-    if start <= now {
-        return Err(DispatchError::TooLate { start, now });
-    }
-    if start.floor_to(program.interval) != start || end.floor_to(program.interval) != end {
-        return Err(DispatchError::NotAligned {
-            start,
-            end,
-            seconds: program.interval.seconds(),
-        });
-    }
-    Ok(())
+/// Announces what was drafted.
+///
+/// # Errors
+/// As [`announce`]; [`DispatchError::Life`] where it is no draft any more.
+pub fn announce_draft(
+    store: &mut Store,
+    engine: &SigningIdentity,
+    event: &EventId,
+    reserve: Option<&str>,
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<Announced, DispatchError> {
+    store.transact(|client| {
+        events::lock(client)?;
+        let life = event_life::life(client, event)?;
+        let program = newest(client, life.revision())?;
+        if life.state(now) == State::Draft {
+            plan::check(life.revision(), &program, now)?;
+        }
+        put_out(client, engine, event, life, &program, reserve, hand, now)
+    })
 }
 
-fn refuse_overlap(client: &mut impl GenericClient, event: &StoredEvent) -> Result<(), DispatchError> {
-    let other = events::events(client)?.into_iter().find(|other| {
-        other.program == event.program
-            && other.id != event.id
-            && other.start < event.end
-            && event.start < other.end
-    });
-    match other {
-        Some(other) => Err(DispatchError::Overlaps { other: other.id }),
-        None => Ok(()),
-    }
+/// Writes an event down, without asking anybody.
+///
+/// # Errors
+/// [`DispatchError`] that says what is not as it must be.
+pub fn draft(
+    store: &mut Store,
+    announcement: &Announcement,
+    terms: &Terms,
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<Life, DispatchError> {
+    store.transact(|client| {
+        events::lock(client)?;
+        let id = &announcement.id;
+        let revision = announcement.revision(terms);
+        let program = newest(client, &revision)?;
+        plan::check(&revision, &program, now)?;
+        if let Some(life) = event_life::find(client, id)? {
+            // The same again is a no-op.
+            let same = life.state(now) == State::Draft && !is_other(life.revision(), &revision);
+            return if same {
+                Ok(life)
+            } else {
+                Err(DispatchError::Taken(id.clone()))
+            };
+        }
+        terms.targets.asked(&program.id, &programs::enrolments(client)?)?;
+        let life = Life::begin(hand.deed(Act::Draft, now, 0), revision)?;
+        event_life::keep(client, id, &life)?;
+        Ok(life)
+    })
 }
 
-fn instruct(
+pub(super) fn newest(client: &mut impl GenericClient, revision: &Revision) -> Result<Program, DispatchError> {
+    let document = programs::newest_program(client, &revision.program)?;
+    Ok(Program::from_toml(revision.program.as_str(), &document)?)
+}
+
+/// Whether two revisions ask for different things, however often each was modified.
+fn is_other(one: &Revision, other: &Revision) -> bool {
+    let numbered = Revision {
+        modification: one.modification,
+        start_drawn_at: one.start_drawn_at,
+        ..other.clone()
+    };
+    *one != numbered
+}
+
+fn announced_before(
+    client: &mut impl GenericClient,
+    id: &EventId,
+    life: &Life,
+    revision: &Revision,
+    now: Timestamp,
+) -> Result<Announced, DispatchError> {
+    if life.state(now) == State::Cancelled {
+        let (act, state) = (Act::Announce, State::Cancelled);
+        return Err(Refused::NotInState { act, state }.into());
+    }
+    if is_other(life.revision(), revision) {
+        return Err(StoreError::Conflict(format!(
+            "there is another event {id}; give this one a name of its own"
+        ))
+        .into());
+    }
+    let asked = super::instruct::asked(client, id)?.len();
+    Ok(Announced {
+        event: events::event(client, id)?,
+        instructions: asked,
+        left_to_others: Default::default(),
+        start_commitment: event_life::secret(client, id)?.map(|secret| secret.commitment()),
+    })
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the event, who announces it, and by what"
+)]
+fn put_out(
     client: &mut impl GenericClient,
     engine: &SigningIdentity,
-    event: &StoredEvent,
-    price: Option<Price>,
-    home: &Enrolment,
-) -> Result<(), DispatchError> {
-    let instruction = Instruction {
-        sequence: events::next_instruction(client, &home.gateway)?,
-        gateway: home.gateway,
-        event: event.id.clone(),
-        issued_at: event.announced_at,
-        expires_at: event.end,
-        start: event.start,
-        end: event.end,
-        target: Target::SetPoint(event.discharge),
-        program: Some(event.program.clone()),
-        price,
+    id: &EventId,
+    mut life: Life,
+    program: &Program,
+    reserve: Option<&str>,
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<Announced, DispatchError> {
+    life.take(hand.deed(Act::Announce, now, life.revision().modification), None)?;
+    let revision = life.revision();
+    let homes = programs::enrolments(client)?;
+    let mut asked = revision.targets.asked(&program.id, &homes)?;
+    if asked.is_empty() {
+        let is_enrolled = homes.iter().any(|home| home.program == program.id);
+        let nobody = if is_enrolled {
+            DispatchError::NobodyAsked
+        } else {
+            DispatchError::NobodyEnrolled
+        };
+        return Err(nobody(program.id.clone()));
+    }
+    let claim = claim(id, revision, now, &asked);
+    let standing = event_life::claims(client, &program.id)?;
+    if let Some(beaten) = standing.iter().find(|other| {
+        claim.outranks(other)
+            && claim.window.overlaps(&other.window)
+            && !claim.sites.is_disjoint(&other.sites)
+    }) {
+        let other = beaten.event.clone();
+        return Err(DispatchError::Outranks { other });
+    }
+    let left = left_to_others(&claim, &standing);
+    asked.retain(|home| !left.contains_key(&home.site));
+    if let (true, Some(other)) = (asked.is_empty(), left.values().next()) {
+        let other = other.clone();
+        return Err(DispatchError::Overlaps { other });
+    }
+    let event = StoredEvent {
+        id: id.clone(),
+        program: program.id.clone(),
+        program_version: program.version,
+        start: revision.window.start,
+        end: revision.window.end,
+        announced_at: now,
+        discharge: revision.discharge,
     };
-    let envelope = instruction.seal(engine)?;
-    let stored = StoredInstruction {
-        gateway: home.gateway,
-        sequence: instruction.sequence,
-        event: instruction.event,
-        digest: gridtally_protocol::identity::Digest::of(&envelope),
-        expires_at: instruction.expires_at,
-        envelope,
+    event_life::keep(client, id, &life)?;
+    events::insert_event(client, &event)?;
+    let secret = drawn(client, id, revision)?;
+    let voice = Voice {
+        engine,
+        event: id,
+        program,
+        secret: secret.as_ref(),
+        now,
     };
-    events::insert_instruction(client, &stored)?;
-    Ok(())
+    for home in &asked {
+        voice.ask(client, revision, home.gateway)?;
+    }
+    if let Some(amount) = reserve {
+        escrow::reserve(client, id, program, revision.window, amount, now)?;
+    }
+    Ok(Announced {
+        event,
+        instructions: asked.len(),
+        left_to_others: left,
+        start_commitment: secret.map(|secret| secret.commitment()),
+    })
+}
+
+fn claim(id: &EventId, revision: &Revision, now: Timestamp, asked: &[&Enrolment]) -> Claim {
+    let sites: BTreeSet<_> = asked.iter().map(|home| home.site.clone()).collect();
+    Claim {
+        event: id.clone(),
+        priority: revision.priority,
+        announced_at: now,
+        window: revision.window,
+        kind: TargetKind::SetPoint,
+        sites,
+    }
+}
+
+/// A secret for the starts of an event's homes, where they are moved.
+fn drawn(
+    client: &mut impl GenericClient,
+    id: &EventId,
+    revision: &Revision,
+) -> Result<Option<StartSecret>, DispatchError> {
+    if revision.start_bound == StartBound::NONE {
+        return Ok(None);
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| DispatchError::Random(error.to_string()))?;
+    let secret = StartSecret::from_bytes(bytes);
+    event_life::insert_secret(client, id, &secret)?;
+    Ok(Some(secret))
 }

@@ -1,10 +1,18 @@
-//! What the engine says to the homes of its own accord. Events: announced by an operator, turned into a signed
-//! instruction for each home, and sent until answered. Which reports are missing. And what an event was settled with.
+//! What the engine says to the homes of its own accord. Events: announced, modified and cancelled by an operator, turned
+//! into signed instructions for each home, and sent until answered. Which reports are missing. And what an
+//! event was settled with.
 
 mod announce;
+mod change;
+mod escrow;
+mod instruct;
+mod plan;
 pub mod resend;
 mod sender;
 pub mod statements;
 
-pub use announce::{Announced, Announcement, DispatchError, announce};
+pub use announce::{announce, announce_draft, announce_with, draft};
+pub use change::{Changed, cancel, modify};
+pub use escrow::release;
+pub use plan::{Announced, Announcement, DispatchError, Hand, Terms};
 pub use sender::Sender;

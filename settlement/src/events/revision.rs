@@ -155,6 +155,21 @@ remark!(
     1,
     64
 );
+impl Default for Why {
+    /// None was given.
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+impl Actor {
+    /// Whoever types the commands, where no other name is given.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self("operator".to_owned())
+    }
+}
+
 remark!(
     /// Why it was done: at most 400 characters on one line, none where no reason was given.
     Why,

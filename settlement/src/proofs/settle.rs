@@ -15,13 +15,14 @@ use super::derive::{DeriveError, Derived};
 use super::patience::{self, Patience};
 use super::stream::StreamError;
 use super::verify::{VerifyError, verify};
+use crate::dispatch;
 use crate::dispatch::statements::{Settled, signed_parts};
 use crate::rules::statement::SiteId;
 use crate::store::events::StoredEvent;
 use crate::store::evidence::{self, Request};
 use crate::store::ledger::{self, LedgerError};
 use crate::store::settlements::{self, StoredSettlement};
-use crate::store::{LostConnection, Store, StoreError, events, programs, reports, statements};
+use crate::store::{LostConnection, Store, StoreError, event_life, events, programs, reports, statements};
 
 /// The first statement of an event. A later version would correct it.
 const FIRST: u32 = 1;
@@ -179,7 +180,10 @@ fn settle_now(
             end: event.end,
         });
     }
+    event_life::settled(client, &event.id, FIRST, now)?;
     refuse_haste(client, event, now, patience)?;
+    // What was set aside pays: it is back in the escrow when the settlement takes from there.
+    dispatch::release(client, &event.id, &event.program, now)?;
     let after = settlements::chain_end(client, &event.program)?;
     let request = Request {
         event,

@@ -103,12 +103,12 @@ pub fn insert_event(client: &mut impl GenericClient, event: &StoredEvent) -> Res
 const EVENT_COLUMNS: &str =
     "id, program, program_version, starts_at, ends_at, announced_at, discharge_milliwatts";
 
-/// An event by its name.
+/// An announced event by its name, as it was last modified.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
 pub fn event(client: &mut impl GenericClient, id: &EventId) -> Result<StoredEvent, StoreError> {
-    let sql = format!("SELECT {EVENT_COLUMNS} FROM event WHERE id = $1");
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM event_in_force WHERE id = $1");
     match client.query_opt(&sql, &[&id.as_str()])? {
         Some(row) => read_event(&row),
         None => Err(StoreError::NotFound(format!(
@@ -117,13 +117,17 @@ pub fn event(client: &mut impl GenericClient, id: &EventId) -> Result<StoredEven
     }
 }
 
-/// All events, by their start.
+/// The events that homes were asked to follow, as they were last modified, by their start. Those that were cancelled
+/// before they began are none of them: such a day is as any other.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn events(client: &mut impl GenericClient) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = client.query(
-        &format!("SELECT {EVENT_COLUMNS} FROM event ORDER BY starts_at, id"),
+        &format!(
+            "SELECT {EVENT_COLUMNS} FROM event_in_force
+             WHERE cancelled_at IS NULL OR cancelled_at > starts_at ORDER BY starts_at, id"
+        ),
         &[],
     )?;
     rows.iter().map(read_event).collect()
@@ -141,16 +145,25 @@ fn read_event(row: &Row) -> Result<StoredEvent, StoreError> {
     })
 }
 
+/// Keeps other announcements and changes of events out until the database transaction ends: so that no two take the same
+/// number, or the same home.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn lock(client: &mut impl GenericClient) -> Result<(), StoreError> {
+    client.query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('instruction', 0))",
+        &[],
+    )?;
+    Ok(())
+}
+
 /// The number that a gateway's next instruction takes.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn next_instruction(client: &mut impl GenericClient, gateway: &Identity) -> Result<u64, StoreError> {
-    // Locked until the transaction ends, so that two announcements do not take the same number.
-    client.query(
-        "SELECT pg_advisory_xact_lock(hashtextextended('instruction', 0))",
-        &[],
-    )?;
+    lock(client)?;
     let gateway = gateway.as_bytes().as_slice();
     let row = client.query_one(
         "SELECT coalesce(max(sequence), 0) + 1 FROM instruction WHERE gateway = $1",
@@ -195,7 +208,7 @@ fn read_instruction(row: &Row) -> Result<StoredInstruction, StoreError> {
     })
 }
 
-/// The instructions of an event, by gateway.
+/// The instructions of an event, by gateway and number.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -203,7 +216,8 @@ pub fn instructions_of(
     client: &mut impl GenericClient,
     event: &EventId,
 ) -> Result<Vec<StoredInstruction>, StoreError> {
-    let sql = format!("SELECT {INSTRUCTION_COLUMNS} FROM instruction WHERE event = $1 ORDER BY gateway");
+    let sql =
+        format!("SELECT {INSTRUCTION_COLUMNS} FROM instruction WHERE event = $1 ORDER BY gateway, sequence");
     client
         .query(&sql, &[&event.as_str()])?
         .iter()
@@ -211,7 +225,29 @@ pub fn instructions_of(
         .collect()
 }
 
-/// The instructions that are neither answered (opted in or out) nor expired.
+/// The instructions of an event by which homes are asked, without farewells, by gateway and number.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn asks_of(
+    client: &mut impl GenericClient,
+    event: &EventId,
+) -> Result<Vec<StoredInstruction>, StoreError> {
+    let sql = format!(
+        "SELECT {INSTRUCTION_COLUMNS} FROM instruction i WHERE event = $1
+             AND NOT EXISTS (SELECT FROM event_farewell f WHERE f.instruction = i.digest)
+         ORDER BY gateway, sequence"
+    );
+    client
+        .query(&sql, &[&event.as_str()])?
+        .iter()
+        .map(read_instruction)
+        .collect()
+}
+
+/// The instructions that are neither answered (opted in or out) nor expired, and in whose place no later one of the
+/// same event stands. Farewells are sent all the same: they end what a home may have heard of, though its answer is
+/// not here.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -223,6 +259,9 @@ pub fn unanswered(
         "SELECT {INSTRUCTION_COLUMNS} FROM instruction i
          WHERE expires_at > $1
              AND NOT EXISTS (SELECT FROM acknowledgement a WHERE a.instruction = i.digest AND a.stage IN (1, 2))
+             AND (EXISTS (SELECT FROM event_farewell f WHERE f.instruction = i.digest)
+                  OR NOT EXISTS (SELECT FROM instruction later WHERE later.gateway = i.gateway
+                                 AND later.sequence > i.sequence AND later.event = i.event))
          ORDER BY gateway, sequence"
     );
     client

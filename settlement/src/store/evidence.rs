@@ -1,6 +1,8 @@
 //! Collecting the evidence for a settlement.
 
-use gridtally_protocol::identity::Identity;
+use std::collections::BTreeSet;
+
+use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
@@ -110,7 +112,8 @@ fn instructions(
     event: &StoredEvent,
     gateways: &[Identity],
 ) -> Result<Vec<SentInstruction>, StoreError> {
-    let sent = events::instructions_of(client, &event.id)?.into_iter();
+    // A farewell asks for nothing that is paid, and the answer to it is none to the event.
+    let sent = events::asks_of(client, &event.id)?.into_iter();
     let sent = sent.filter(|instruction| gateways.contains(&instruction.gateway));
     Ok(sent
         .map(|i| SentInstruction {
@@ -125,8 +128,10 @@ fn acknowledgements(
     event: &StoredEvent,
     settled_at: Timestamp,
 ) -> Result<Vec<ReceivedAcknowledgement>, StoreError> {
+    let asks = events::asks_of(client, &event.id)?;
+    let asks: BTreeSet<Digest> = asks.iter().map(|ask| ask.digest).collect();
     let received = events::acknowledgements_of(client, &event.id)?.into_iter();
-    let received = received.filter(|acknowledgement| acknowledgement.received_at <= settled_at);
+    let received = received.filter(|a| a.received_at <= settled_at && asks.contains(&a.instruction));
     let record = |a: events::StoredAcknowledgement| ReceivedAcknowledgement {
         gateway: a.gateway,
         received_at: a.received_at,

@@ -39,6 +39,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0005_ledger_two_phase.sql"),
     },
     Migration {
+        number: 6,
+        name: "event_life",
+        sql: include_str!("migrations/0006_event_life.sql"),
+    },
+    Migration {
         number: 7,
         name: "channel day",
         sql: include_str!("migrations/0007_channel_day.sql"),

@@ -3,6 +3,7 @@
 //! A [`Store`] is one connection. Work is done in transactions that are tried again when the database goes away
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
+pub mod event_life;
 pub mod bulk;
 pub mod days;
 pub mod events;

@@ -57,6 +57,20 @@ fn a_span_can_be_computed_by_hand_from_what_is_written_down() {
 }
 
 #[test]
+fn the_example_of_the_docs_holds() {
+    let secret = StartSecret::from_bytes([7; 32]);
+    let key = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+    assert_eq!(hex::encode(gateway(1).as_bytes()), key);
+    assert_eq!(
+        secret.draw(&event("tuesday"), 2, &gateway(1), 0),
+        14_620_513_707_938_241_628
+    );
+    assert_eq!(secret.span(&event("tuesday"), 2, &gateway(1), bound(300)), 234);
+    let commitment = "3e4ea13d3b5a7c46d4f705a4bde49c8bb7bf6f961df42c7e4e6273dff1c629b0";
+    assert_eq!(secret.commitment().to_string(), commitment);
+}
+
+#[test]
 fn spans_are_spread_over_the_whole_bound_and_change_with_every_input() {
     let secret = StartSecret::from_bytes([9; 32]);
     let mut seen = [0_u32; 11];
