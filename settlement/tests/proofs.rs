@@ -50,7 +50,7 @@ fn who_took_part_is_paid_for_what_the_meter_did_not_count() {
     assert_eq!((derived.counts.reports, derived.counts.readings), (108, 108 * 24));
     assert_eq!(derived.counts.signatures, 108 + 3 + 5);
 
-    let transaction = derived.transaction.unwrap();
+    let transaction = derived.bookings.settlement.unwrap();
     let entries: Vec<_> = transaction
         .entries()
         .iter()

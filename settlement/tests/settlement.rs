@@ -2,137 +2,37 @@
 
 mod cluster;
 mod scenario;
+mod shelf;
 
 use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser as _;
 use cluster::Database;
-use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::identity::Digest;
-use gridtally_protocol::instruction::{EventId, Instruction};
+use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::message::Message;
-use gridtally_protocol::quantity::{Asset, Milliwatts, TokenAmount};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
-use gridtally_settlement::cli::{
-    self,
-    ledger::{LedgerCommand, SettleArgs},
-};
+use gridtally_settlement::cli::{self, ledger::LedgerCommand, settlement::SettleArgs};
 use gridtally_settlement::ingest::chain::Link;
 use gridtally_settlement::proofs::derive::derive;
 use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{SettlementError, SettlementOutcome, settle};
 use gridtally_settlement::proofs::verify::verify;
-use gridtally_settlement::rules::program::Program;
-use gridtally_settlement::store::events::{StoredAcknowledgement, StoredEvent, StoredInstruction};
-use gridtally_settlement::store::ledger::{self, Deposit, Law, LedgerError, Posted};
+use gridtally_settlement::store::ledger::{self, Law, LedgerError, Posted};
 use gridtally_settlement::store::refusals::StoredRefusal;
 use gridtally_settlement::store::reports::StoredReport;
-use gridtally_settlement::store::{Store, StoreError, events, programs, refusals, reports};
-use scenario::{EVENT_END, PROGRAM, Scenario, at, engine, gateway};
+use gridtally_settlement::store::{Store, refusals, reports};
+use scenario::{EVENT_END, Scenario, at, engine, gateway};
+use shelf::{balance, pay_in, stored};
 
 const SETTLED_AT: &str = "2026-04-22T06:00:00Z";
 
 fn event() -> EventId {
     "tuesday-evening".parse().unwrap()
-}
-
-/// Puts a scenario into a store, as ingest and dispatch would have.
-fn stored(database: &Database, scenario: &Scenario) -> Store {
-    let mut store = Store::open(&database.url()).unwrap();
-    let evidence = scenario.evidence();
-    store
-        .transact(|client| {
-            let now = at(scenario::FIRST_DAY);
-            let program = Program::from_toml("program", PROGRAM).unwrap();
-            programs::add_program(client, &program, PROGRAM, now)?;
-            for enrolment in &evidence.enrolments {
-                programs::enrol(client, enrolment, now)?;
-            }
-            insert_event(client, &evidence.case.event)?;
-            for other in &evidence.case.other_events {
-                insert_event(client, other)?;
-            }
-            for instruction in &evidence.instructions {
-                let signed = Instruction::open(&instruction.envelope).unwrap();
-                let stored = StoredInstruction {
-                    gateway: instruction.gateway,
-                    sequence: signed.message.sequence,
-                    event: signed.message.event,
-                    digest: signed.digest,
-                    expires_at: signed.message.expires_at,
-                    envelope: instruction.envelope.clone(),
-                };
-                events::insert_instruction(client, &stored)?;
-            }
-            for acknowledgement in &evidence.acknowledgements {
-                let signed = Acknowledgement::open(&acknowledgement.envelope).unwrap();
-                let stored = StoredAcknowledgement {
-                    gateway: acknowledgement.gateway,
-                    digest: signed.digest,
-                    instruction: signed.message.instruction,
-                    stage: signed.message.stage,
-                    reached_at: signed.message.at,
-                    received_at: acknowledgement.received_at,
-                    envelope: acknowledgement.envelope.clone(),
-                };
-                events::insert_acknowledgements(client, &[stored])?;
-            }
-            let stored: Vec<StoredReport> = evidence
-                .reports
-                .iter()
-                .map(|report| StoredReport {
-                    gateway: report.gateway,
-                    link: Link::of(&Report::open(&report.envelope).unwrap()),
-                    received_at: report.received_at,
-                    envelope: report.envelope.clone(),
-                })
-                .collect();
-            reports::insert_reports(client, &stored)
-        })
-        .unwrap();
-    store
-}
-
-fn insert_event(
-    client: &mut postgres::Transaction<'_>,
-    event: &gridtally_settlement::rules::statement::Event,
-) -> Result<(), StoreError> {
-    let stored = StoredEvent {
-        id: event.id.clone(),
-        program: event.program.clone(),
-        program_version: 1,
-        start: event.start,
-        end: event.end,
-        announced_at: event.announced_at,
-        discharge: Milliwatts::new(3_000_000),
-    };
-    events::insert_event(client, &stored)
-}
-
-fn pay_in(store: &mut Store, reference: &str, amount: i128) -> Result<Posted, LedgerError> {
-    let asset = Asset::new("FLEX", 6).unwrap();
-    let payment = Deposit {
-        operator: "oslo-grid",
-        reference,
-        program: "evening-flex",
-        asset: &asset,
-        amount: TokenAmount::new(amount).unwrap(),
-    };
-    store
-        .transact(|client| ledger::deposit(client, &payment, at(scenario::FIRST_DAY)))
-        .map(|(posted, _)| posted)
-}
-
-fn balance(store: &mut Store, account: &str) -> i128 {
-    let balances = store.transact(|client| ledger::balances(client)).unwrap();
-    balances
-        .iter()
-        .find(|b| b.account.to_string() == account)
-        .map_or(0, |b| b.amount.base_units())
 }
 
 struct Desk {
@@ -369,7 +269,7 @@ fn roundings_are_carried_from_settlement_to_settlement_of_a_program() {
     assert!(bundle.contains(&carried));
     verify(bundle.as_bytes(), None).unwrap();
     assert_eq!(
-        next.derived.transaction, None,
+        next.derived.bookings.settlement, None,
         "nobody answered: nothing is booked"
     );
 }
@@ -466,7 +366,7 @@ fn an_operator_pays_in_settles_and_looks_at_the_ledger() {
         let args =
             SettleLine::parse_from(["settle", "tuesday-evening", "--bundle", bundle.to_str().unwrap()]).args;
         let mut out = Vec::new();
-        cli::ledger::run_settle(&args, store, &engine(), at(SETTLED_AT), &mut out)
+        cli::settlement::run_settle(&args, store, &engine(), at(SETTLED_AT), &mut out)
             .map(|()| String::from_utf8(out).unwrap())
     };
     let ledger = |store: &mut Store, words: &str| {

@@ -129,6 +129,7 @@ fn both(evidence: &Evidence) -> (Derived, Looked) {
         settled_at: at(SETTLED_AT),
         engine: engine().identity(),
         carried_from: None,
+        occasion: None,
     };
     let collected = store.transact(|client| collect(client, &request)).unwrap();
     let derived = derive(&collected).unwrap();
@@ -139,7 +140,7 @@ fn both(evidence: &Evidence) -> (Derived, Looked) {
             String::from_utf8(statement).unwrap(),
             String::from_utf8(derived.statement.to_bytes()).unwrap()
         );
-        assert_eq!(streamed.transaction, derived.transaction);
+        assert_eq!(streamed.bookings, derived.bookings);
         assert_eq!(*looked.get_or_insert(streamed.looked), streamed.looked);
     }
     (derived, looked.unwrap())
@@ -149,7 +150,7 @@ fn both(evidence: &Evidence) -> (Derived, Looked) {
 fn a_neighbourhood_is_settled_from_days_as_from_evidence() {
     let (derived, looked) = both(&Scenario::new().evidence());
     assert_eq!((looked.sites, looked.judged), (3, 0));
-    assert!(derived.transaction.is_some());
+    assert!(derived.bookings.settlement.is_some());
 }
 
 #[test]

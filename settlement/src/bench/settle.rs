@@ -122,6 +122,7 @@ impl Bench<'_> {
             settled_at,
             engine: key(0)?.identity(),
             carried_from: None,
+            occasion: None,
         };
         let options = Options::default();
         let mut fetch = || {
@@ -140,14 +141,14 @@ impl Bench<'_> {
             settlements::lock_program(client, &event.program)?;
             let streamed = self.stream(client, &request, &options, progress)?;
             let settled = start.elapsed();
-            if let Some(transaction) = &streamed.transaction {
+            for transaction in streamed.bookings.all() {
                 ledger::post(client, std::slice::from_ref(transaction))?;
             }
             Ok::<_, SettlementError>((streamed, settled, start.elapsed()))
         })?;
         let total = start.elapsed();
         let memory_kib = peak_kib();
-        let entries = streamed.transaction.as_ref().map_or(0, |t| t.entries().len());
+        let entries: usize = streamed.bookings.all().map(|t| t.entries().len()).sum();
         if streamed.looked.sites != u64::from(sites) || entries < 2 {
             return Err(BenchError::Lost {
                 sent: usize::try_from(sites).unwrap_or(usize::MAX),

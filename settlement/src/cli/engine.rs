@@ -1,8 +1,8 @@
 //! `gridtally engine …`: the operator's commands.
 
+mod check;
 mod event;
 mod event_view;
-mod check;
 mod show;
 mod table;
 
@@ -15,7 +15,10 @@ use clap::{Args, Subcommand};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::time::Timestamp;
 
-use super::ledger::{self, LedgerCommand, LedgerCommandError, SettleArgs};
+use super::ledger::{self, LedgerCommand, LedgerCommandError};
+use super::settlement::{
+    self, CorrectArgs, DisputeCommand, ResettleArgs, SettleArgs, SettlementCommandError,
+};
 use crate::clock::Clock;
 pub use event::{
     AnnounceArgs, AskArgs, CancelArgs, DraftArgs, EventCommand, HandArgs, ModifyArgs, TermsArgs,
@@ -57,6 +60,7 @@ Example, a first evening:
   gridtally engine --data ./engine settle tuesday      after the event: pay, and write tuesday.bundle
   gridtally verify tuesday.bundle                      what anyone can do with it
   gridtally engine --data ./engine refused             what was not taken, and why
+  gridtally engine --data ./engine due                 what is to be settled, or settled anew
 
 The commands work beside a running engine and without one: they start its private database for the
 moment. Instants are written as 2026-04-21T17:00:00Z, or with an offset: 2026-04-21T18:00:00+01:00.";
@@ -95,6 +99,19 @@ pub enum EngineCommand {
     Event(EventCommand),
     /// Settle an event: pay what was delivered, and write the bundle that proves it.
     Settle(SettleArgs),
+    /// Settle an event anew, because the program's calendar asks for it, or a dispute was upheld.
+    Resettle(ResettleArgs),
+    /// Show which events are to be settled, settled anew or made final.
+    Due {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Disputes: what somebody holds to be wrong in a statement.
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
+    /// Put other values in the place of what a site's meter counted, or withdraw what it counted.
+    Correct(CorrectArgs),
     /// The ledger: pay into an escrow, look at balances, transactions and accounts.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -220,9 +237,12 @@ pub enum EngineCommandError {
         /// Every mistake in it.
         error: EnrolmentFileError,
     },
-    /// The ledger, or a settlement.
+    /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerCommandError),
+    /// A settlement.
+    #[error(transparent)]
+    Settlement(#[from] SettlementCommandError),
     /// The event has no such statement.
     #[error(
         "there is no statement {version} of event {event}; when it is over, `engine settle {event}` makes the first"
@@ -281,13 +301,26 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Event(command) => event::run(&place, command, out),
         EngineCommand::Settle(args) => {
             let key = engine_key(&place.data)?;
-            Ok(ledger::run_settle(
-                &args,
-                &mut place.open()?.store,
-                &key,
-                place.now(),
-                out,
-            )?)
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_settle(&args, store, &key, place.now(), out)?)
+        }
+        EngineCommand::Resettle(args) => {
+            let key = engine_key(&place.data)?;
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_resettle(&args, store, &key, place.now(), out)?)
+        }
+        EngineCommand::Due { json } => {
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_due(store, json, place.now(), out)?)
+        }
+        EngineCommand::Dispute(command) => {
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_dispute(&command, store, place.now(), out)?)
+        }
+        EngineCommand::Correct(args) => {
+            let text = read(&args.file)?;
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_correct(&args, &text, store, place.now(), out)?)
         }
         EngineCommand::Ledger(command) => {
             Ok(ledger::run(&command, &mut place.open()?.store, place.now(), out)?)

@@ -1,26 +1,21 @@
-//! `gridtally engine ledger …` and `gridtally engine settle`: money, for the operator.
+//! `gridtally engine ledger …`: money, for the operator.
 
 mod export;
 mod payouts;
 mod reservations;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use gridtally_protocol::identity::SigningIdentity;
-use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::quantity::ParseQuantityError;
 use gridtally_protocol::time::Timestamp;
 use serde_json::json;
 
 use crate::ledger::{AccountName, Transaction};
-use crate::proofs::patience::Patience;
-use crate::proofs::settle::{SettlementError, SettlementOutcome, settle};
 use crate::rules::document::DocumentError;
 use crate::rules::program::{Program, ProgramId};
-use crate::store::ledger::{self, Deposit, Law, LedgerError, Moment, Posted};
+use crate::store::ledger::{self, Deposit, LedgerError, Moment, Posted};
 use crate::store::{LostConnection, Store, StoreError, programs};
 
 pub use export::ExportArgs;
@@ -130,22 +125,6 @@ pub struct DepositArgs {
     pub reference: String,
 }
 
-/// An event to be settled.
-#[derive(Debug, Args)]
-pub struct SettleArgs {
-    /// The event's name
-    pub event: EventId,
-    /// Where to write the bundle, by which anyone can check the payment (default: EVENT.bundle)
-    #[arg(long, value_name = "FILE")]
-    pub bundle: Option<PathBuf>,
-    /// Do not wait for sites that have not reported beyond the event's end: they earn nothing by this statement
-    #[arg(long)]
-    pub early: bool,
-    /// Print JSON: the statement, the transaction and what was refused
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerCommandError {
@@ -155,17 +134,6 @@ pub enum LedgerCommandError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The settlement.
-    #[error(transparent)]
-    Settlement(#[from] SettlementError),
-    /// The escrow is empty.
-    #[error(
-        "{reason}; nothing was paid; pay into the escrow with `gridtally engine ledger deposit` and settle again"
-    )]
-    Escrow {
-        /// What the ledger says.
-        reason: String,
-    },
     /// The program that is kept does not read.
     #[error(transparent)]
     Program(#[from] DocumentError),
@@ -376,81 +344,4 @@ fn account(
         )?;
     }
     Ok(())
-}
-
-/// Settles an event and says what it pays.
-///
-/// # Errors
-/// [`LedgerCommandError`] as a sentence.
-pub fn run_settle(
-    args: &SettleArgs,
-    store: &mut Store,
-    key: &SigningIdentity,
-    now: Timestamp,
-    out: &mut impl Write,
-) -> Result<(), LedgerCommandError> {
-    let bundle = args
-        .bundle
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}.bundle", args.event)));
-    let patience = if args.early {
-        Patience::None
-    } else {
-        Patience::Deadline
-    };
-    let outcome = settle(store, key, &args.event, now, patience, &bundle).map_err(empty_escrow)?;
-    let SettlementOutcome {
-        new,
-        settled_at,
-        derived,
-        statement_hash,
-        bundle_root,
-    } = &outcome;
-    let statement = &derived.statement;
-    if args.json {
-        let (transaction, refused) = (&derived.transaction, &derived.refused);
-        let value = json!({
-            "new": new, "settled_at": settled_at, "statement_hash": statement_hash, "bundle_root": bundle_root,
-            "bundle": bundle, "statement": statement, "transaction": transaction, "refused": refused,
-        });
-        return Ok(writeln!(out, "{value}")?);
-    }
-    let asset = &statement.asset;
-    let when = if *new { "Settled" } else { "Was settled before" };
-    writeln!(out, "{when}, with what had come in by {settled_at}:")?;
-    for site in &statement.sites {
-        let (name, paid) = (site.site.as_str(), asset.show(site.totals.amount));
-        let kilowatt_hours = site.totals.credited.to_string();
-        writeln!(
-            out,
-            "  {name:<24}  {:<14}  {kilowatt_hours:>14} kWh  {paid:>18} {}",
-            site.status,
-            asset.code()
-        )?;
-    }
-    let (paid, credited) = (
-        asset.show(statement.totals.amount),
-        statement.totals.credited.to_string(),
-    );
-    writeln!(
-        out,
-        "  {:<24}  {:<14}  {credited:>14} kWh  {paid:>18} {}",
-        "together",
-        "",
-        asset.code()
-    )?;
-    writeln!(out, "statement  {statement_hash}\nroot       {bundle_root}")?;
-    writeln!(out, "Anyone can check it: gridtally verify {}", bundle.display())?;
-    Ok(())
-}
-
-fn empty_escrow(error: SettlementError) -> LedgerCommandError {
-    match error {
-        SettlementError::Ledger(LedgerError::Refused {
-            law: Law::NoOverdraft,
-            reason,
-            ..
-        }) => LedgerCommandError::Escrow { reason },
-        other => other.into(),
-    }
 }

@@ -4,4 +4,5 @@ pub mod bench;
 pub mod engine;
 pub mod ledger;
 pub mod rules;
+pub mod settlement;
 pub mod verify;

@@ -96,7 +96,7 @@ fn as_json(verified: &Verified) -> serde_json::Value {
         "event": bundle.event(), "root": bundle.root(), "engine": bundle.engine(),
         "records": bundle.record_count(), "counts": derived.counts, "refused": derived.refused,
         "statement_hash": derived.statement.hash(), "statement": derived.statement,
-        "transaction": derived.transaction,
+        "run": bundle.run(), "transactions": derived.bookings.all().collect::<Vec<_>>(),
     })
 }
 
@@ -153,7 +153,7 @@ fn tell_payment(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
         statement.asset.show(statement.totals.amount),
         statement.asset.code()
     );
-    match &verified.derived.transaction {
+    match &verified.derived.bookings.settlement {
         Some(transaction) => writeln!(
             out,
             "They pay {total} for {} kWh, which the transaction {} books in {} entries that add up to nothing.",
@@ -238,8 +238,10 @@ fn why(line: &Line) -> String {
         MissingReason::Device(reason) => format!("the box says {reason}"),
         MissingReason::Refused(reason) => format!("refused: {reason}"),
         MissingReason::Equivocation => "signed twice, differently".to_owned(),
+        MissingReason::Withdrawn => "withdrawn by a correction".to_owned(),
     });
-    let parts = [line.reason.map(|reason| reason.to_string()), missing];
+    let corrected = line.correction.map(|number| format!("by correction {number}"));
+    let parts = [line.reason.map(|reason| reason.to_string()), missing, corrected];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -13,7 +13,7 @@ use gridtally_protocol::time::Timestamp;
 use super::{AccountName, Debt, Entry, Transaction, TransactionError, TransactionKey};
 
 /// A part of a whole, from none (0/1) to all (1/1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Share {
     numerator: u32,
     denominator: NonZeroU32,
@@ -28,6 +28,12 @@ pub struct ShareError {
 }
 
 impl Share {
+    /// All of it.
+    pub const ALL: Self = Self {
+        numerator: 1,
+        denominator: NonZeroU32::MIN,
+    };
+
     /// `numerator / denominator`.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use gridtally_protocol::instruction::EventId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::bookings::Bookings;
 use super::derive::{DeriveError, Derived, derive};
 use super::evidence::{self, Evidence};
 use super::merkle;
@@ -30,6 +31,11 @@ const FORMAT_VERSION: u32 = 1;
 pub const STATEMENT: &str = "statement";
 /// The name of the transaction's record.
 pub const TRANSACTION: &str = "transaction";
+/// The names of the records of the other transactions.
+pub const OVERPAYMENT: &str = "overpayment";
+/// As [`OVERPAYMENT`].
+pub const RECOVERY: &str = "recovery";
+const SUPERSEDED: &str = "superseded";
 const CASE: &str = "case";
 const PROGRAM: &str = "program";
 
@@ -209,10 +215,19 @@ impl Bundle {
             .ok_or(BundleError::Missing { name: STATEMENT })
     }
 
-    /// The transaction as it stands in the bundle, canonical JSON; none where nothing was paid.
+    /// A transaction as it stands in the bundle, by the name of its record; none where nothing moves.
     #[must_use]
-    pub fn transaction_text(&self) -> Option<&str> {
-        self.one(TRANSACTION).map(|record| record.json.as_str())
+    pub fn transaction_text(&self, name: &str) -> Option<&str> {
+        self.one(name).map(|record| record.json.as_str())
+    }
+
+    /// The name of the run: the Merkle root over everything that the statement was made from, the rules and the
+    /// version of the code included. Two runs of one name made the same statement.
+    #[must_use]
+    pub fn run(&self) -> Digest {
+        let made = [STATEMENT, TRANSACTION, OVERPAYMENT, RECOVERY];
+        let inputs = self.records.iter().filter(|r| !made.contains(&r.name.as_str()));
+        merkle::root(&inputs.map(Record::leaf).collect::<Vec<_>>())
     }
 
     fn one(&self, name: &str) -> Option<&Record> {
@@ -230,6 +245,7 @@ impl Bundle {
         let (mut case, mut program) = (None, None);
         let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
         let (mut reports, mut refusals) = (vec![], vec![]);
+        let (mut corrections, mut disputes, mut superseded) = (vec![], vec![], None);
         for (line, record) in (2_usize..).zip(&self.records) {
             let read = Reader { line, record };
             match record.name.split('/').next().unwrap_or_default() {
@@ -243,7 +259,12 @@ impl Bundle {
                 "report" => reports.push(read.content(evidence::ReceivedReport::name)?),
                 "refusal" => refusals.push(read.content(evidence::RefusedMessage::name)?),
                 STATEMENT => drop(read.content(|_: &Statement| STATEMENT.to_owned())?),
+                "correction" => corrections.push(read.content(evidence::Correction::name)?),
+                "dispute" => disputes.push(read.content(evidence::Dispute::name)?),
+                SUPERSEDED => superseded = Some(read.content(|_| SUPERSEDED.to_owned())?),
                 TRANSACTION => drop(read.content(|_: &Transaction| TRANSACTION.to_owned())?),
+                OVERPAYMENT => drop(read.content(|_: &Transaction| OVERPAYMENT.to_owned())?),
+                RECOVERY => drop(read.content(|_: &Transaction| RECOVERY.to_owned())?),
                 _ => return Err(read.wrong("there are no records of this kind")),
             }
         }
@@ -257,10 +278,22 @@ impl Bundle {
             acknowledgements,
             reports,
             refusals,
+            corrections,
+            disputes,
+            superseded,
         };
         self.header.check_case(&evidence)?;
         Ok(evidence)
     }
+}
+
+/// The transactions by the names of their records.
+pub(super) fn named(bookings: &Bookings) -> [(&'static str, Option<&Transaction>); 3] {
+    [
+        (TRANSACTION, bookings.settlement.as_ref()),
+        (OVERPAYMENT, bookings.overpayment.as_ref()),
+        (RECOVERY, bookings.recovery.as_ref()),
+    ]
 }
 
 fn count(len: usize) -> u64 {
@@ -273,12 +306,13 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
         Record::new(PROGRAM.to_owned(), &evidence.program),
         Record::new(STATEMENT.to_owned(), &derived.statement),
     ];
-    records.extend(
-        derived
-            .transaction
-            .iter()
-            .map(|t| Record::new(TRANSACTION.to_owned(), t)),
-    );
+    let bookings = named(&derived.bookings);
+    let bookings = bookings.iter().filter_map(|(name, t)| Some((name, (*t)?)));
+    records.extend(bookings.map(|(name, t)| Record::new((*name).to_owned(), t)));
+    let superseded = evidence.superseded.iter();
+    records.extend(superseded.map(|s| Record::new(SUPERSEDED.to_owned(), s)));
+    records.extend(evidence.corrections.iter().map(|c| Record::new(c.name(), c)));
+    records.extend(evidence.disputes.iter().map(|d| Record::new(d.name(), d)));
     records.extend(
         evidence
             .enrolments

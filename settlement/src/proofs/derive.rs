@@ -7,23 +7,24 @@ use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::Message;
-use gridtally_protocol::quantity::{Overflow, TokenAmount};
+use gridtally_protocol::quantity::Overflow;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
-use super::evidence::{self, Case, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage};
+use super::bookings::{self, Bookings};
+use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage};
 use super::judge::{self, RefusedRecord, Submission};
-use super::netting;
+use super::{netting, resettle};
 use crate::ingest::checks;
-use crate::ledger::{AccountName, AccountNameError, Entry, Transaction, TransactionError, TransactionKey};
+use crate::ledger::{AccountNameError, TransactionError};
 use crate::registry::{Enrolment, EnrolmentError};
 use crate::rules::calendar::LocalSlot;
 use crate::rules::document::DocumentError;
 use crate::rules::program::Program;
 use crate::rules::statement::{
-    BeneficiaryId, Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs,
-    SiteInputs, Statement, settle,
+    Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs, SiteInputs,
+    Statement, settle,
 };
 
 /// What follows from evidence.
@@ -33,8 +34,8 @@ pub struct Derived {
     pub inputs: SettlementInputs,
     /// What the rules said.
     pub statement: Statement,
-    /// What the ledger books; nothing where nothing is paid.
-    pub transaction: Option<Transaction>,
+    /// What the ledger books.
+    pub bookings: Bookings,
     /// What does not count, and why: by name of record.
     pub refused: Vec<RefusedRecord>,
     /// How much was looked at.
@@ -127,6 +128,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let mut refused = check_refusals(evidence, &enrolments)?;
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
     let mut submissions = submissions(evidence, &enrolments);
+    let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
     let mut sites = Vec::with_capacity(enrolments.len());
     for (gateway, enrolment) in &enrolments {
         let judged = judge::judge(
@@ -142,6 +144,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: Vec::new(),
             readings: readings(enrolment, &judged, &case.event),
+            corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
         });
         counts.signatures = counts.signatures.saturating_add(judged.signatures);
         counts.reports = counts.reports.saturating_add(judged.reports);
@@ -164,13 +167,14 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         sites,
     };
     let statement = settle(&inputs).map_err(at("case"))?;
+    let statement = resettle::correct(evidence, &inputs.program, statement)?;
     counts.lines = u64::from(statement.totals.lines);
-    let earned = statement.sites.iter().map(|s| (&s.beneficiary, s.totals.amount));
-    let transaction = payment(case, &statement, earned)?;
+    let moved = statement.movements().map_err(resettle::total)?;
+    let bookings = bookings::book(case, &inputs.program, &statement, moved)?;
     Ok(Derived {
         inputs,
         statement,
-        transaction,
+        bookings,
         refused,
         counts,
     })
@@ -479,56 +483,4 @@ pub(super) fn event_days(events: &[Event], program: &Program) -> Vec<NaiveDate> 
         days.extend(first.day.iter_days().take_while(|day| *day <= last.day));
     }
     days.into_iter().collect()
-}
-
-/// The escrow pays the beneficiaries, and what rounding left over goes to the program's rounding account.
-///
-/// # Errors
-/// [`DeriveError`] where a name is no account's, or a sum does not fit.
-pub(super) fn payment<'e>(
-    case: &Case,
-    statement: &Statement,
-    earned: impl IntoIterator<Item = (&'e BeneficiaryId, TokenAmount)>,
-) -> Result<Option<Transaction>, DeriveError> {
-    let asset = &statement.asset;
-    let program = statement.program.id.as_str();
-    let account = |name: Result<AccountName, AccountNameError>| name.map_err(at("program"));
-    let mut amounts: BTreeMap<AccountName, TokenAmount> = BTreeMap::new();
-    let mut add = |account: AccountName, amount: TokenAmount| -> Result<(), Overflow> {
-        let sum = amounts.entry(account).or_default();
-        *sum = sum.checked_add(amount)?;
-        Ok(())
-    };
-    add(
-        account(AccountName::escrow(program))?,
-        statement.escrow_debit.negated(),
-    )
-    .map_err(at("case"))?;
-    add(
-        account(AccountName::rounding(program))?,
-        statement.rounding.posted,
-    )
-    .map_err(at("case"))?;
-    for (beneficiary, amount) in earned {
-        let name = || format!("beneficiary/{beneficiary}");
-        let account = AccountName::beneficiary(beneficiary.as_str()).map_err(|e| at(name())(e))?;
-        add(account, amount).map_err(|e| at(name())(e))?;
-    }
-    let entry = |(account, amount)| Entry {
-        account,
-        asset: asset.clone(),
-        amount,
-    };
-    let entries: Vec<Entry> = amounts
-        .into_iter()
-        .filter(|(_, amount)| *amount != TokenAmount::ZERO)
-        .map(entry)
-        .collect();
-    if entries.is_empty() {
-        return Ok(None);
-    }
-    let key = TransactionKey::settlement(case.event.id.clone(), case.version);
-    Transaction::new(key, case.settled_at, entries)
-        .map(Some)
-        .map_err(at("case"))
 }

@@ -3,12 +3,13 @@
 
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::refusal::Refusal;
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::time::{Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::Enrolment;
-use crate::rules::statement::Event;
+use crate::rules::statement::{BeneficiaryId, Event, Metered, Occasion, SiteId, Statement};
 
 /// Everything from which one statement follows. The order within the lists has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub struct Evidence {
     pub reports: Vec<ReceivedReport>,
     /// What was not taken, and why.
     pub refusals: Vec<RefusedMessage>,
+    /// What somebody put in the place of a meter's reading.
+    pub corrections: Vec<Correction>,
+    /// What the statement before was disputed for.
+    pub disputes: Vec<Dispute>,
+    /// The statement before, where this one corrects it.
+    pub superseded: Option<Statement>,
 }
 
 /// What is settled, by whom, and with what carried over.
@@ -45,7 +52,97 @@ pub struct Case {
     pub carried_from: Option<Carry>,
     /// The program's other events: their days are not compared.
     pub other_events: Vec<Event>,
+    /// The statement of this event that is corrected; none by the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resettles: Option<Resettles>,
+    /// What beneficiaries owe to the program because they were paid too much before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Balance>,
+    /// The program that settled, with its version.
+    pub code: String,
 }
+
+/// The statement that is corrected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resettles {
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of its bytes.
+    pub statement: Digest,
+    /// Why it is corrected.
+    pub occasion: Occasion,
+    /// What its beneficiaries hold: what was paid too much is taken from there.
+    pub held: Vec<Balance>,
+}
+
+/// What somebody holds or owes, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Balance {
+    /// Who.
+    pub beneficiary: BeneficiaryId,
+    /// How much, in base units; more than nothing.
+    pub amount: TokenAmount,
+}
+
+/// What somebody put in the place of what a site's meter counted in an interval: another meter's value, or that
+/// there is none. The engine's word, like the time at which it was written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// Its number, from 1 on; of two for one interval the higher counts.
+    pub number: u32,
+    /// Whose meter.
+    pub site: SiteId,
+    /// Of when.
+    pub interval: Interval,
+    /// What counts.
+    pub net: Metered,
+    /// Who corrects it.
+    pub by: String,
+    /// Why, and where the value comes from.
+    pub why: String,
+    /// When it was written down.
+    pub made_at: Timestamp,
+}
+
+/// That a statement was disputed, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispute {
+    /// Its number within the event, from 1 on.
+    pub number: u32,
+    /// Whose part of the statement.
+    pub site: SiteId,
+    /// Of which version.
+    pub version: u32,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub raised_at: Timestamp,
+    /// What was decided, where it was.
+    pub decision: Option<Decision>,
+}
+
+/// What came of a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Whether the site was right.
+    pub upheld: bool,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The version of the code of this build, as it stands in a case.
+pub const CODE: &str = concat!("gridtally ", env!("CARGO_PKG_VERSION"));
 
 /// What an earlier settlement left over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +297,22 @@ impl RefusedMessage {
     }
 }
 
+impl Correction {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("correction/{}/{:010}", self.site, self.number)
+    }
+}
+
+impl Dispute {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("dispute/{:010}", self.number)
+    }
+}
+
 impl Evidence {
     /// Puts everything in order and drops repetitions, so that the same evidence makes the same bundle. Of the
     /// same bytes that came twice, the first receipt is kept.
@@ -213,6 +326,12 @@ impl Evidence {
         });
         once_each(&mut self.reports, ReceivedReport::name, |r| r.received_at);
         once_each(&mut self.refusals, RefusedMessage::name, |_| ());
+        once_each(&mut self.corrections, Correction::name, |_| ());
+        once_each(&mut self.disputes, Dispute::name, |_| ());
+        self.case.owed.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
+        if let Some(resettles) = &mut self.case.resettles {
+            resettles.held.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
+        }
     }
 }
 

@@ -33,6 +33,7 @@
     )
 )]
 
+pub mod bookings;
 pub mod bundle;
 pub mod derive;
 pub mod evidence;
@@ -40,6 +41,7 @@ pub mod judge;
 pub mod merkle;
 pub mod netting;
 pub mod patience;
+mod resettle;
 pub mod settle;
 pub mod stream;
 pub mod verify;

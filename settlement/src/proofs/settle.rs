@@ -1,8 +1,11 @@
-//! Settling an event: collect, derive, keep and pay in one database transaction, write the bundle.
+//! Settling an event: collect, derive, keep and pay in one database transaction, write the bundle. A later statement
+//! corrects an earlier one in the same way.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+mod due;
+mod error;
+mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
@@ -11,115 +14,67 @@ use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
 use super::bundle::Bundle;
-use super::derive::{DeriveError, Derived};
+use super::derive::Derived;
 use super::patience::{self, Patience};
-use super::stream::StreamError;
-use super::verify::{VerifyError, verify};
+use super::verify::verify;
 use crate::dispatch;
 use crate::dispatch::statements::{Settled, signed_parts};
-use crate::rules::statement::SiteId;
+use crate::events::revision::Actor;
+use crate::rules::program::Program;
+use crate::rules::statement::Occasion;
+use crate::store::disputes::Proposal;
 use crate::store::events::StoredEvent;
 use crate::store::evidence::{self, Request};
-use crate::store::ledger::{self, LedgerError};
 use crate::store::settlements::{self, StoredSettlement};
-use crate::store::{LostConnection, Store, StoreError, event_life, events, programs, reports, statements};
+use crate::store::types::corrupt;
+use crate::store::{Store, StoreError, disputes, event_life, events, ledger, programs, reports, statements};
 
-/// The first statement of an event. A later version would correct it.
+pub use self::due::{Due, decide_dispute, due, finalise, raise_dispute};
+pub use self::error::SettlementError;
+
+/// The first statement of an event.
 const FIRST: u32 = 1;
 
-/// Why an event was not settled; then nothing was posted.
-#[derive(Debug, thiserror::Error)]
-pub enum SettlementError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The evidence.
-    #[error(transparent)]
-    Derive(#[from] DeriveError),
-    /// Settling from days.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    /// It is not over.
-    #[error("event {event} ends at {end}; settle it after that, when the readings are in")]
-    NotOver {
-        /// Which event.
-        event: EventId,
-        /// When it ends.
-        end: Timestamp,
-    },
-    /// Sites have not reported yet.
-    #[error(
-        "{} of the sites of event {event} have not reported beyond its end yet: {}; settle it when they have, after \
-         {until} in any case, or with --early, and then they earn nothing by this statement",
-        sites.len(), few(sites)
-    )]
-    Awaited {
-        /// Which event.
-        event: EventId,
-        /// Which sites, in order of their names.
-        sites: Vec<SiteId>,
-        /// When nobody is waited for any more.
-        until: Timestamp,
-    },
-    /// The clock is behind what was received.
-    #[error(
-        "it is {now}, and reports of event {event} came as late as {newest}: what is known would be left out; set \
-         the clock, or settle as of {newest} or later"
-    )]
-    ClockBehind {
-        /// Which event.
-        event: EventId,
-        /// The present, as it was given.
-        now: Timestamp,
-        /// When the newest report came.
-        newest: Timestamp,
-    },
-    /// The bundle of a settlement of before does not verify.
-    #[error(
-        "the bundle that is kept for event {event} does not verify ({source}); compare it with a copy outside"
-    )]
-    Kept {
-        /// Which event.
-        event: EventId,
-        /// What is wrong with it.
-        #[source]
-        source: Box<VerifyError>,
-    },
-    /// The bundle could not be written; everything else is done, so settle again to write it.
-    #[error("the settlement is booked, but its bundle cannot be written to {}: {source}; settle again", path.display())]
-    File {
-        /// Where to.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+/// Which statement is wanted, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'o> {
+    /// Of which event.
+    pub event: &'o EventId,
+    /// The first one, or the next.
+    pub which: Which,
+    /// How long sites that have not reported are waited for.
+    pub patience: Patience,
+    /// Who wants it.
+    pub by: &'o Actor,
+    /// Whether it is only shown, and nothing is kept or paid.
+    pub preview: bool,
+    /// Where the bundle goes. That of a statement that is not posted goes beside it, to `….proposed`.
+    pub bundle: &'o Path,
 }
 
-impl LostConnection for SettlementError {
-    fn is_lost_connection(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_lost_connection(),
-            Self::Ledger(error) => error.is_lost_connection(),
-            Self::Stream(error) => error.is_lost_connection(),
-            Self::Derive(_)
-            | Self::NotOver { .. }
-            | Self::Awaited { .. }
-            | Self::ClockBehind { .. }
-            | Self::Kept { .. }
-            | Self::File { .. } => false,
-        }
-    }
+/// Which statement of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The first.
+    First,
+    /// The one that corrects the last.
+    Next,
 }
 
-/// The first of many names.
-fn few(sites: &[SiteId]) -> String {
-    const SHOWN: usize = 5;
-    let names: Vec<&str> = sites.iter().take(SHOWN).map(SiteId::as_str).collect();
-    let more = if sites.len() > SHOWN { ", ..." } else { "" };
-    names.join(", ") + more
+/// Where a statement stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is kept and paid.
+    Posted,
+    /// It waits for others to approve of it.
+    Proposed {
+        /// Who approved, in the order of names.
+        approved: BTreeSet<String>,
+        /// How many have to.
+        needed: u32,
+    },
+    /// It was only to be seen.
+    Preview,
 }
 
 /// A settled event.
@@ -127,14 +82,22 @@ fn few(sites: &[SiteId]) -> String {
 pub struct SettlementOutcome {
     /// Whether it was settled now, and not before.
     pub new: bool,
+    /// Whether it counts.
+    pub standing: Standing,
+    /// Which statement of the event.
+    pub version: u32,
     /// Up to when evidence was taken in.
     pub settled_at: Timestamp,
-    /// The statement, the transaction, what was refused, and how much was looked at.
+    /// The statement, the transactions, what was refused, and how much was looked at.
     pub derived: Derived,
+    /// The name of the run.
+    pub run: Digest,
     /// SHA-256 of the statement.
     pub statement_hash: Digest,
     /// The Merkle root of the bundle.
     pub bundle_root: Digest,
+    /// Where the bundle was written to.
+    pub bundle: PathBuf,
 }
 
 /// Settles an event with everything that came in until `now`, and writes its bundle to a file. Sites that have not
@@ -152,69 +115,239 @@ pub fn settle(
     patience: Patience,
     bundle: &Path,
 ) -> Result<SettlementOutcome, SettlementError> {
-    let (text, outcome) = store.transact(|client| {
-        let event = events::event(client, event)?;
+    let order = Order {
+        event,
+        which: Which::First,
+        patience,
+        by: &Actor::operator(),
+        preview: false,
+        bundle,
+    };
+    carry_out(store, key, &order, now)
+}
+
+/// Makes a statement as it is ordered, and posts it: once as many persons as the program wants have ordered the same.
+/// Who comes after the first approves of what that one saw: of the evidence up to the same instant.
+///
+/// # Errors
+/// [`SettlementError`]; then nothing is kept.
+pub fn carry_out(
+    store: &mut Store,
+    key: &SigningIdentity,
+    order: &Order<'_>,
+    now: Timestamp,
+) -> Result<SettlementOutcome, SettlementError> {
+    let (text, mut outcome) = store.transact(|client| {
+        let event = events::event(client, order.event)?;
         settlements::lock_program(client, &event.program)?;
-        match settlements::find(client, &event.id, FIRST)? {
-            Some(before) => settled_before(client, key, before),
-            None => settle_now(client, key, &event, now, patience),
+        let last = settlements::last(client, &event.id)?;
+        let document = programs::program(client, &event.program, event.program_version)?;
+        let program = Program::from_toml("program", &document).map_err(corrupt)?;
+        let mut desk = Desk {
+            client,
+            key,
+            event: &event,
+            program: &program,
+            order,
+            now,
+        };
+        match (order.which, last) {
+            (Which::First, Some(_)) => desk.settled_before(),
+            (Which::First, None) => desk.settle(FIRST, None),
+            (Which::Next, None) => Err(SettlementError::NotSettled(event.id.clone())),
+            (Which::Next, Some(last)) => {
+                let version = last.version.checked_add(1).ok_or_else(|| corrupt("a version"))?;
+                desk.settle(version, Some(&last))
+            }
         }
     })?;
-    write_whole(bundle, text.as_bytes()).map_err(|source| SettlementError::File {
-        path: bundle.to_owned(),
+    if outcome.standing != Standing::Posted {
+        let mut name = order.bundle.as_os_str().to_owned();
+        name.push(".proposed");
+        outcome.bundle = name.into();
+    }
+    file::write_whole(&outcome.bundle, text.as_bytes()).map_err(|source| SettlementError::File {
+        path: outcome.bundle.clone(),
         source,
     })?;
     Ok(outcome)
 }
 
-fn settle_now(
-    client: &mut impl GenericClient,
-    key: &SigningIdentity,
-    event: &StoredEvent,
+/// One order, in its database transaction.
+struct Desk<'d, C> {
+    client: &'d mut C,
+    key: &'d SigningIdentity,
+    event: &'d StoredEvent,
+    program: &'d Program,
+    order: &'d Order<'d>,
     now: Timestamp,
-    patience: Patience,
-) -> Result<(String, SettlementOutcome), SettlementError> {
-    if now < event.end {
-        return Err(SettlementError::NotOver {
+}
+
+impl<C: GenericClient> Desk<'_, C> {
+    fn settle(
+        &mut self,
+        version: u32,
+        last: Option<&StoredSettlement>,
+    ) -> Result<(String, SettlementOutcome), SettlementError> {
+        if self.now < self.event.end {
+            return Err(SettlementError::NotOver {
+                event: self.event.id.clone(),
+                end: self.event.end,
+            });
+        }
+        let seen = self.seen_by_another(version)?;
+        let settled_at = seen.map_or(self.now, |seen| seen.settled_at);
+        let occasion =
+            last.map(|last| due::occasion(self.client, self.event, self.program, last, settled_at));
+        let occasion = occasion.transpose()?;
+        // What is only shown is posted all the same, to see that it can be, and taken back.
+        let mut tx = self.client.transaction()?;
+        let posting = Posting {
+            key: self.key,
+            event: self.event,
+            order: self.order,
+            now: self.now,
+            settled_at,
+        };
+        let (text, mut outcome) = posting.post(&mut tx, version, occasion)?;
+        let proposal = Proposal {
+            run: outcome.run,
+            settled_at,
+        };
+        if self.order.preview {
+            tx.rollback()?;
+            outcome.standing = Standing::Preview;
+            return Ok((text, outcome));
+        }
+        let approved = disputes::approve(
+            &mut tx,
+            &self.event.id,
+            version,
+            proposal,
+            self.order.by,
+            self.now,
+        )?;
+        let needed = self.program.approvals;
+        if u32::try_from(approved.len()).unwrap_or(u32::MAX) >= needed {
+            tx.commit()?;
+            return Ok((text, outcome));
+        }
+        tx.rollback()?;
+        disputes::approve(
+            self.client,
+            &self.event.id,
+            version,
+            proposal,
+            self.order.by,
+            self.now,
+        )?;
+        outcome.standing = Standing::Proposed { approved, needed };
+        Ok((text, outcome))
+    }
+
+    /// The run of which somebody else has approved already.
+    fn seen_by_another(&mut self, version: u32) -> Result<Option<Proposal>, StoreError> {
+        if self.order.preview || self.program.approvals < 2 {
+            return Ok(None);
+        }
+        disputes::proposal_of_another(self.client, &self.event.id, version, self.order.by)
+    }
+
+    fn settled_before(&mut self) -> Result<(String, SettlementOutcome), SettlementError> {
+        let kept = |source| SettlementError::Kept {
+            event: self.event.id.clone(),
+            source: Box::new(source),
+        };
+        let none = || StoreError::NotFound(format!("event {} has no first statement", self.event.id));
+        let settlement = settlements::find(self.client, &self.event.id, FIRST)?.ok_or_else(none)?;
+        let verified = verify(settlement.bundle.as_bytes(), None).map_err(kept)?;
+        // An engine of before may have settled it that told the homes nothing.
+        tell_homes(self.client, self.key, &settlement, &verified.derived)?;
+        let outcome = SettlementOutcome {
+            new: false,
+            standing: Standing::Posted,
+            version: settlement.version,
+            settled_at: settlement.settled_at,
+            derived: verified.derived,
+            run: verified.bundle.run(),
+            statement_hash: settlement.statement_hash,
+            bundle_root: settlement.bundle_root,
+            bundle: self.order.bundle.to_owned(),
+        };
+        Ok((settlement.bundle, outcome))
+    }
+}
+
+/// Everything that makes a statement count, in one database transaction.
+struct Posting<'p> {
+    key: &'p SigningIdentity,
+    event: &'p StoredEvent,
+    order: &'p Order<'p>,
+    now: Timestamp,
+    settled_at: Timestamp,
+}
+
+impl Posting<'_> {
+    fn post(
+        &self,
+        client: &mut impl GenericClient,
+        version: u32,
+        occasion: Option<Occasion>,
+    ) -> Result<(String, SettlementOutcome), SettlementError> {
+        let event = self.event;
+        event_life::settled(client, &event.id, version, self.now)?;
+        let patience = if occasion.is_some() {
+            Patience::None
+        } else {
+            self.order.patience
+        };
+        refuse_haste(client, event, self.now, patience)?;
+        // What was set aside pays: it is back in the escrow when the settlement takes from there.
+        dispatch::release(client, &event.id, &event.program, self.now)?;
+        // What somebody holds or owes does not change until it is booked.
+        ledger::lock_journal(client)?;
+        let after = settlements::chain_end(client, &event.program)?;
+        let request = Request {
+            event,
+            version,
+            settled_at: self.settled_at,
+            engine: self.key.identity(),
+            carried_from: after.as_ref().map(|end| end.carry.clone()),
+            occasion,
+        };
+        let (bundle, derived) = Bundle::seal(evidence::collect(client, &request)?, self.key)?;
+        let statement = derived.statement.to_bytes();
+        let settlement = StoredSettlement {
             event: event.id.clone(),
-            end: event.end,
-        });
+            version,
+            program: event.program.clone(),
+            settled_at: self.settled_at,
+            transaction: derived.bookings.settlement.as_ref().map(|t| t.key().clone()),
+            statement_hash: Digest::of(&statement),
+            statement: String::from_utf8_lossy(&statement).into_owned(),
+            carry_out: derived.statement.rounding.carry_out,
+            bundle_root: bundle.root(),
+            bundle: bundle.to_text(),
+            run: Some(bundle.run()),
+        };
+        for transaction in derived.bookings.all() {
+            ledger::post(client, std::slice::from_ref(transaction))?;
+        }
+        settlements::insert(client, &settlement, after.as_ref())?;
+        tell_homes(client, self.key, &settlement, &derived)?;
+        let outcome = SettlementOutcome {
+            new: true,
+            standing: Standing::Posted,
+            version,
+            settled_at: self.settled_at,
+            run: bundle.run(),
+            statement_hash: settlement.statement_hash,
+            bundle_root: settlement.bundle_root,
+            bundle: self.order.bundle.to_owned(),
+            derived,
+        };
+        Ok((settlement.bundle, outcome))
     }
-    event_life::settled(client, &event.id, FIRST, now)?;
-    refuse_haste(client, event, now, patience)?;
-    // What was set aside pays: it is back in the escrow when the settlement takes from there.
-    dispatch::release(client, &event.id, &event.program, now)?;
-    let after = settlements::chain_end(client, &event.program)?;
-    let request = Request {
-        event,
-        version: FIRST,
-        settled_at: now,
-        engine: key.identity(),
-        carried_from: after.as_ref().map(|end| end.carry.clone()),
-    };
-    let (bundle, derived) = Bundle::seal(evidence::collect(client, &request)?, key)?;
-    let statement = derived.statement.to_bytes();
-    let settlement = StoredSettlement {
-        event: event.id.clone(),
-        version: FIRST,
-        program: event.program.clone(),
-        settled_at: now,
-        transaction: derived
-            .transaction
-            .as_ref()
-            .map(|transaction| transaction.key().clone()),
-        statement_hash: Digest::of(&statement),
-        statement: String::from_utf8_lossy(&statement).into_owned(),
-        carry_out: derived.statement.rounding.carry_out,
-        bundle_root: bundle.root(),
-        bundle: bundle.to_text(),
-    };
-    if let Some(transaction) = &derived.transaction {
-        ledger::post(client, std::slice::from_ref(transaction))?;
-    }
-    settlements::insert(client, &settlement, after.as_ref())?;
-    tell_homes(client, key, &settlement, &derived)?;
-    Ok((settlement.bundle.clone(), outcome(&settlement, derived, true)))
 }
 
 /// A statement is final until a later version corrects it: it waits for those who may still report, and leaves
@@ -247,21 +380,6 @@ fn refuse_haste(
     })
 }
 
-fn settled_before(
-    client: &mut impl GenericClient,
-    key: &SigningIdentity,
-    settlement: StoredSettlement,
-) -> Result<(String, SettlementOutcome), SettlementError> {
-    let verified = verify(settlement.bundle.as_bytes(), None).map_err(|source| SettlementError::Kept {
-        event: settlement.event.clone(),
-        source: Box::new(source),
-    })?;
-    // An engine of before may have settled it that told the homes nothing.
-    tell_homes(client, key, &settlement, &verified.derived)?;
-    let outcome = outcome(&settlement, verified.derived, false);
-    Ok((settlement.bundle, outcome))
-}
-
 /// Keeps each home's part, signed, for the running engine to send.
 fn tell_homes(
     client: &mut impl GenericClient,
@@ -280,37 +398,4 @@ fn tell_homes(
     };
     let parts = signed_parts(&derived.statement, settled, &gateways, key);
     statements::insert_statements(client, &parts)
-}
-
-const fn outcome(settlement: &StoredSettlement, derived: Derived, new: bool) -> SettlementOutcome {
-    SettlementOutcome {
-        new,
-        settled_at: settlement.settled_at,
-        derived,
-        statement_hash: settlement.statement_hash,
-        bundle_root: settlement.bundle_root,
-    }
-}
-
-/// Writes a file so that at every moment it is either as it was or whole, also when the power fails.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut beside = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    let beside = folder.join(beside);
-    let written = (|| {
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed changes nothing about the error.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }

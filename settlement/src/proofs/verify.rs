@@ -3,7 +3,7 @@
 
 use gridtally_protocol::identity::Identity;
 
-use super::bundle::{Bundle, BundleError, STATEMENT, TRANSACTION};
+use super::bundle::{Bundle, BundleError, STATEMENT, named};
 use super::derive::{DeriveError, Derived, derive};
 use crate::rules::statement::{SiteStatement, Statement};
 
@@ -80,16 +80,12 @@ pub fn verify(bytes: &[u8], engine: Option<&Identity>) -> Result<Verified, Verif
             difference,
         });
     }
-    let transaction = derived
-        .transaction
-        .as_ref()
-        .and_then(|t| serde_json::to_string(t).ok());
-    if transaction.as_deref() != bundle.transaction_text() {
-        let difference = "the statement books other amounts".to_owned();
-        return Err(VerifyError::Differs {
-            record: TRANSACTION,
-            difference,
-        });
+    for (record, transaction) in named(&derived.bookings) {
+        let derived = transaction.and_then(|t| serde_json::to_string(t).ok());
+        if derived.as_deref() != bundle.transaction_text(record) {
+            let difference = "the statement books other amounts".to_owned();
+            return Err(VerifyError::Differs { record, difference });
+        }
     }
     Ok(Verified { bundle, derived })
 }

@@ -3,6 +3,8 @@
 //! A program is a TOML file with a version. Its hash is the SHA-256 of the file's bytes, so that
 //! `sha256sum` shows the same; a statement names the hash of the program and of the baseline rule it used.
 
+mod resettlement;
+
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
@@ -17,6 +19,7 @@ use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
 use super::holidays::{Holidays, read_listed};
 
+pub use self::resettlement::Resettlement;
 pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
 /// What is measured.
@@ -77,6 +80,10 @@ pub struct Program {
     /// What stands in for a site that has no baseline under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_fallback: Option<BaselineRule>,
+    /// When an event is settled anew, and what becomes of the differences.
+    pub resettlement: Resettlement,
+    /// How many persons have to approve of a statement before it is posted, from 1 on.
+    pub approvals: u32,
 }
 
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,6 +91,7 @@ fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 const VERSION_MAX: u32 = 1_000_000;
+const APPROVALS_MAX: u32 = 9;
 
 impl Program {
     /// Reads a program's document; `name` stands for it in errors.
@@ -128,6 +136,15 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(None),
         Some(v) => read_baseline(&v).map(Some),
     };
+    let resettlement = s.optional("resettlement").zip(asset.clone());
+    let resettlement = match resettlement {
+        None => Some(Resettlement::default()),
+        Some((v, asset)) => Resettlement::read(&v, &asset),
+    };
+    let approvals = match s.optional("approvals") {
+        None => Some(1),
+        Some(v) => v.whole(1..=APPROVALS_MAX),
+    };
     Some(Program {
         id: id?,
         version: version?,
@@ -142,6 +159,8 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         holidays: holidays?,
         baseline: baseline?,
         baseline_fallback: baseline_fallback?,
+        resettlement: resettlement?,
+        approvals: approvals?,
     })
 }
 

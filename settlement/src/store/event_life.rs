@@ -13,7 +13,7 @@ use super::programs::version_column;
 use super::types::{corrupt, timestamp, to_column};
 use crate::events::life::{Act, Deed, Life, Refused, State};
 use crate::events::priority::{Claim, Priority};
-use crate::events::revision::{Revision, Window};
+use crate::events::revision::{Actor, Revision, Why, Window};
 use crate::events::start::{StartBound, StartSecret};
 use crate::rules::program::ProgramId;
 
@@ -242,6 +242,28 @@ pub fn settled(
 ) -> Result<(), StoreError> {
     let mut life = life(client, event)?;
     settle(&mut life, version, now)?;
+    keep(client, event, &life)
+}
+
+/// Keeps that an event is final.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where it was not settled, or is final already.
+pub fn finalised(
+    client: &mut impl GenericClient,
+    event: &EventId,
+    (by, why): (&Actor, &Why),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut life = life(client, event)?;
+    let deed = Deed {
+        act: Act::Finalise,
+        by: by.clone(),
+        at: now,
+        why: why.clone(),
+        modification: life.revision().modification,
+    };
+    life.take(deed, None).map_err(refused)?;
     keep(client, event, &life)
 }
 

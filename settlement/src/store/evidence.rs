@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use gridtally_protocol::identity::{Digest, Identity};
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
-use super::{StoreError, programs, refusals};
+use super::{StoreError, corrections, disputes, programs, refusals, settlements};
+use crate::ledger::AccountName;
 use crate::proofs::evidence::{
-    Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
-    SentInstruction,
+    Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
+    RefusedMessage, Resettles, SentInstruction,
 };
 use crate::registry::Enrolment;
 use crate::rules::program::Program;
-use crate::rules::statement::Event;
+use crate::rules::statement::{BeneficiaryId, Event, Occasion, SiteId, Statement};
 
 const DAY: i64 = 86_400;
 
@@ -32,6 +34,8 @@ pub struct Request<'r> {
     pub engine: Identity,
     /// The settlement of the program before this one.
     pub carried_from: Option<Carry>,
+    /// Why the statement before is corrected, by a version after the first.
+    pub occasion: Option<Occasion>,
 }
 
 /// Everything that is known about an event: from the first day that its baseline may look at until it was settled.
@@ -48,8 +52,19 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
     let (from, until) = span(event, &program);
+    let superseded = match &request.occasion {
+        None => None,
+        Some(occasion) => Some(superseded(client, request, &program, occasion)?),
+    };
+    let (resettles, superseded) = superseded.unzip();
+    let mut case = case(client, request)?;
+    case.resettles = resettles;
+    case.owed = owed(client, &program)?;
     Ok(Evidence {
-        case: case(client, request)?,
+        corrections: corrections::corrections(client, &event.program, (from, until), *settled_at)?,
+        disputes: disputes::disputes(client, &event.id, *settled_at)?,
+        superseded,
+        case,
         program: ProgramDocument { document },
         instructions: instructions(client, event, &gateways)?,
         acknowledgements: acknowledgements(client, event, *settled_at)?,
@@ -79,6 +94,7 @@ pub(crate) fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Re
         settled_at,
         engine,
         carried_from,
+        occasion: _,
     } = request;
     let mut others = events::events(client)?;
     others.retain(|other| {
@@ -94,7 +110,68 @@ pub(crate) fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Re
         engine: *engine,
         carried_from: carried_from.clone(),
         other_events: others.iter().map(announced).collect(),
+        resettles: None,
+        owed: Vec::new(),
+        code: CODE.to_owned(),
     })
+}
+
+/// The statement that is corrected, and what its beneficiaries hold.
+fn superseded(
+    client: &mut impl GenericClient,
+    request: &Request<'_>,
+    program: &Program,
+    occasion: &Occasion,
+) -> Result<(Resettles, Statement), StoreError> {
+    let event = &request.event.id;
+    let none = || StoreError::NotFound(format!("event {event} has no statement to be corrected"));
+    let version = request.version.checked_sub(1).ok_or_else(none)?;
+    let before = settlements::find(client, event, version)?.ok_or_else(none)?;
+    let statement = Statement::from_bytes(before.statement.as_bytes()).map_err(corrupt)?;
+    let account = |(_, (who, _)): (&SiteId, (&BeneficiaryId, _))| format!("beneficiary:{who}");
+    let accounts: Vec<String> = statement.paid().into_iter().map(account).collect();
+    let rows = client.query(
+        "SELECT a.name, b.amount::text FROM ledger.balance b JOIN ledger.account a USING (account_id)
+         WHERE a.asset = $1 AND a.name = ANY($2) AND b.amount > 0",
+        &[&program.asset.code(), &accounts],
+    )?;
+    let resettles = Resettles {
+        version,
+        statement: before.statement_hash,
+        occasion: occasion.clone(),
+        held: balances(&rows)?,
+    };
+    Ok((resettles, statement))
+}
+
+/// What is owed to a program.
+pub(crate) fn owed(client: &mut impl GenericClient, program: &Program) -> Result<Vec<Balance>, StoreError> {
+    let rows = client.query(
+        "SELECT a.name, (-b.amount)::text FROM ledger.balance b JOIN ledger.account a USING (account_id)
+         WHERE a.asset = $1 AND starts_with(a.name, $2) AND b.amount < 0",
+        &[&program.asset.code(), &format!("receivable:{}:", program.id)],
+    )?;
+    balances(&rows)
+}
+
+/// Rows of an account's name and an amount, by the account's owner.
+fn balances(rows: &[postgres::Row]) -> Result<Vec<Balance>, StoreError> {
+    let read = |row: &postgres::Row| {
+        let account: AccountName = row.get::<_, &str>(0).parse().map_err(corrupt)?;
+        let owner = match account {
+            AccountName::Beneficiary(owner) => owner,
+            AccountName::Receivable(debt) => debt.owner().clone(),
+            other => return Err(corrupt(format!("{other} is nobody's who is paid"))),
+        };
+        let units: i128 = row.get::<_, &str>(1).parse().map_err(corrupt)?;
+        Ok(Balance {
+            beneficiary: owner.as_str().parse().map_err(corrupt)?,
+            amount: TokenAmount::new(units).map_err(corrupt)?,
+        })
+    };
+    let mut balances = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+    balances.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
+    Ok(balances)
 }
 
 fn announced(event: &StoredEvent) -> Event {

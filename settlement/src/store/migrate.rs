@@ -48,6 +48,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "channel day",
         sql: include_str!("migrations/0007_channel_day.sql"),
     },
+    Migration {
+        number: 9,
+        name: "resettlement",
+        sql: include_str!("migrations/0009_resettlement.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

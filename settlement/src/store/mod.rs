@@ -3,9 +3,11 @@
 //! A [`Store`] is one connection. Work is done in transactions that are tried again when the database goes away
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
-pub mod event_life;
 pub mod bulk;
+pub mod corrections;
 pub mod days;
+pub mod disputes;
+pub mod event_life;
 pub mod events;
 pub mod evidence;
 pub mod ledger;

@@ -35,6 +35,8 @@ pub struct StoredSettlement {
     pub bundle_root: Digest,
     /// The bundle, as the file that `gridtally verify` reads.
     pub bundle: String,
+    /// The name of the run; not known of settlements of before runs had names.
+    pub run: Option<Digest>,
 }
 
 /// The end of a program's chain of settlements.
@@ -94,7 +96,8 @@ pub fn find(
     version: u32,
 ) -> Result<Option<StoredSettlement>, StoreError> {
     let row = client.query_opt(
-        "SELECT s.program_id, s.settled_at, t.key, s.statement_hash, s.statement, s.carry_out, s.bundle_root, s.bundle
+        "SELECT s.program_id, s.settled_at, t.key, s.statement_hash, s.statement, s.carry_out, s.bundle_root, s.bundle,
+             s.run
          FROM ledger.settlement s LEFT JOIN ledger.transaction t USING (transaction_id)
          WHERE s.event_id = $1 AND s.version = $2",
         &[&event.as_str(), &version_column(version)?],
@@ -114,9 +117,30 @@ pub fn find(
             carry_out: i64::from(row.get::<_, i32>(5)),
             bundle_root: digest(row.get(6))?,
             bundle: row.get(7),
+            run: row.get::<_, Option<&[u8]>>(8).map(digest).transpose()?,
         })
     })
     .transpose()
+}
+
+/// The highest version of an event's statement, where it was settled.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn last(
+    client: &mut impl GenericClient,
+    event: &EventId,
+) -> Result<Option<StoredSettlement>, StoreError> {
+    let version: Option<i32> = client
+        .query_one(
+            "SELECT max(version) FROM ledger.settlement WHERE event_id = $1",
+            &[&event.as_str()],
+        )?
+        .get(0);
+    match version {
+        None => Ok(None),
+        Some(version) => find(client, event, u32::try_from(version).map_err(corrupt)?),
+    }
 }
 
 /// Keeps a settlement, in the database transaction in which its payment is posted.
@@ -131,9 +155,9 @@ pub fn insert(
     let carry_out = i32::try_from(settlement.carry_out).map_err(corrupt)?;
     client.execute(
         "INSERT INTO ledger.settlement (event_id, version, program_id, carried_from, carry_out, settled_at,
-             transaction_id, statement_hash, statement, bundle_root, bundle)
+             transaction_id, statement_hash, statement, bundle_root, bundle, run)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT transaction_id FROM ledger.transaction WHERE key = $7),
-             $8, $9, $10, $11)",
+             $8, $9, $10, $11, $12)",
         &[
             &settlement.event.as_str(),
             &version_column(settlement.version)?,
@@ -146,6 +170,7 @@ pub fn insert(
             &settlement.statement,
             &settlement.bundle_root.as_bytes().as_slice(),
             &settlement.bundle,
+            &settlement.run.map(|run| run.as_bytes().to_vec()),
         ],
     )?;
     Ok(())

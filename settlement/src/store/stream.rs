@@ -331,7 +331,8 @@ pub fn answers(
         "SELECT e.number, a.reached_at, CASE WHEN a.stage = 2 THEN a.envelope END
          FROM instruction i JOIN acknowledgement a ON a.instruction = i.digest AND a.gateway = i.gateway
          JOIN enrolment e ON e.gateway = i.gateway
-         WHERE i.event = $1 AND a.stage IN (1, 2) AND a.reached_at < $2 AND a.received_at <= $3",
+         WHERE i.event = $1 AND a.stage IN (1, 2) AND a.reached_at < $2 AND a.received_at <= $3
+             AND NOT EXISTS (SELECT FROM event_farewell f WHERE f.instruction = i.digest)",
         parameters,
     )?;
     let mut answers: BTreeMap<Number, Said> = BTreeMap::new();

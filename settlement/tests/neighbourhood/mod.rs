@@ -100,6 +100,7 @@ pub fn steady(sites: usize) -> SettlementInputs {
         participation: Participation::OptedIn,
         outage_days: Vec::new(),
         readings: readings.clone(),
+        corrections: Vec::new(),
     };
     SettlementInputs {
         event: Event {
@@ -214,5 +215,6 @@ fn site(random: &mut Random, n: i64, intervals: &[Interval], day: NaiveDate) -> 
             .map(|_| day - chrono::TimeDelta::days(random.within(1, 15)))
             .collect(),
         readings,
+        corrections: Vec::new(),
     }
 }

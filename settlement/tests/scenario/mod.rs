@@ -17,7 +17,8 @@ use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 use gridtally_settlement::proofs::evidence::{
-    Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SentInstruction,
+    CODE, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
+    SentInstruction,
 };
 use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
 use gridtally_settlement::rules::statement::Event;
@@ -60,6 +61,7 @@ pub fn gateway(home: u8) -> SigningIdentity {
 
 /// What the neighbourhood does; tests change it before they ask for the evidence.
 pub struct Scenario {
+    pub program: String,
     pub case: Case,
     pub enrolments: Vec<Enrolment>,
     pub instructions: Vec<SentInstruction>,
@@ -85,8 +87,12 @@ impl Scenario {
             engine: engine().identity(),
             carried_from: None,
             other_events: Vec::new(),
+            resettles: None,
+            owed: Vec::new(),
+            code: CODE.to_owned(),
         };
         let mut scenario = Self {
+            program: PROGRAM.to_owned(),
             case,
             enrolments: (1..=3).map(enrolment).collect(),
             instructions: Vec::new(),
@@ -155,13 +161,16 @@ impl Scenario {
         Evidence {
             case: self.case.clone(),
             program: ProgramDocument {
-                document: PROGRAM.to_owned(),
+                document: self.program.clone(),
             },
             enrolments: self.enrolments.clone(),
             instructions: self.instructions.clone(),
             acknowledgements: self.acknowledgements.clone(),
             reports: reports.collect(),
             refusals: Vec::new(),
+            corrections: Vec::new(),
+            disputes: Vec::new(),
+            superseded: None,
         }
     }
 }

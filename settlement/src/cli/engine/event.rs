@@ -8,12 +8,14 @@ use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
 
 use super::{EngineCommandError, Place, event_view};
+use crate::cli::settlement::SettlementCommandError;
 use crate::dispatch::{self, Announced, Announcement, Hand, Terms};
 use crate::engine::engine_key;
 use crate::events::priority::Priority;
 use crate::events::revision::{Actor, Change, Why};
 use crate::events::start::StartBound;
 use crate::events::target::Targets;
+use crate::proofs::settle;
 use crate::registry::{GroupName, ZoneName};
 use crate::rules::program::ProgramId;
 use crate::rules::statement::SiteId;
@@ -29,6 +31,8 @@ pub enum EventCommand {
     Modify(ModifyArgs),
     /// Call an event off that is not over; the homes that were asked are told, and nothing is paid.
     Cancel(CancelArgs),
+    /// Make a settled event final, when nothing can change its statement any more.
+    Finalise(FinaliseArgs),
     /// List all events.
     List {
         /// Print JSON.
@@ -162,6 +166,16 @@ pub struct ModifyArgs {
     pub why: Why,
 }
 
+/// An event to be made final.
+#[derive(Debug, Args)]
+pub struct FinaliseArgs {
+    /// The event's name.
+    pub id: EventId,
+    /// Who does it.
+    #[command(flatten)]
+    pub hand: HandArgs,
+}
+
 /// An event to be called off.
 #[derive(Debug, Args)]
 pub struct CancelArgs {
@@ -185,6 +199,7 @@ pub(super) fn run(
         EventCommand::Announce(args) => announce(place, args, out),
         EventCommand::Modify(args) => modify(place, args, out),
         EventCommand::Cancel(args) => cancel(place, args, out),
+        EventCommand::Finalise(args) => finalise(place, args, out),
         EventCommand::List { json } => event_view::list(&mut place.open()?, place.now(), json, out),
         EventCommand::Show { id, json } => event_view::show(&mut place.open()?, &id, place.now(), json, out),
     }
@@ -348,4 +363,12 @@ fn cancel(place: &Place, args: CancelArgs, out: &mut impl Write) -> Result<(), E
         args.id, changed.told
     )?;
     Ok(())
+}
+
+fn finalise(place: &Place, args: FinaliseArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
+    let hand = hand(args.hand.by, args.hand.why);
+    let store = &mut place.open()?.store;
+    settle::finalise(store, &args.id, (&hand.by, &hand.why), place.now())
+        .map_err(SettlementCommandError::from)?;
+    Ok(writeln!(out, "Event {} is final.", args.id)?)
 }

@@ -17,15 +17,16 @@ use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::{Interval, Timestamp};
 use postgres::GenericClient;
 
+use super::bookings::{self, Bookings};
 use super::derive::{self, DeriveError};
+use super::resettle;
 use crate::days::{Day, slots_of};
-use crate::ledger::Transaction;
 use crate::rules::program::Program;
-use crate::rules::statement::{BeneficiaryId, SettleError, Sheet, Statement, Sum};
+use crate::rules::statement::{BeneficiaryId, Corrected, SettleError, Sheet, SiteId, Statement, Sum};
 use crate::store::evidence::{self, Request};
 use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
 use crate::store::types::corrupt;
-use crate::store::{LostConnection, StoreError, programs};
+use crate::store::{LostConnection, StoreError, corrections, programs};
 
 /// Why sites were not settled.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,11 @@ pub enum StreamError {
     /// The rules.
     #[error(transparent)]
     Rules(#[from] SettleError),
+    /// A statement that corrects another is made from the evidence.
+    #[error(
+        "the first statement of an event is settled from days; one that corrects it is made from the evidence"
+    )]
+    NotFirst,
     /// The statement could not be written.
     #[error("the statement cannot be written: {0}")]
     Write(#[from] io::Error),
@@ -48,7 +54,7 @@ impl LostConnection for StreamError {
     fn is_lost_connection(&self) -> bool {
         match self {
             Self::Store(error) => error.is_lost_connection(),
-            Self::Derive(_) | Self::Rules(_) | Self::Write(_) => false,
+            Self::Derive(_) | Self::Rules(_) | Self::NotFirst | Self::Write(_) => false,
         }
     }
 }
@@ -89,8 +95,8 @@ pub struct Looked {
 pub struct Streamed {
     /// The statement, without its sites: those went to where they were asked for.
     pub statement: Statement,
-    /// What the ledger books; nothing where nothing is paid.
-    pub transaction: Option<Transaction>,
+    /// What the ledger books.
+    pub bookings: Bookings,
     /// How much was looked at.
     pub looked: Looked,
 }
@@ -123,10 +129,10 @@ pub fn stream(
         .map_or(0, |carry| carry.carry_out);
     let statement = sheet.close(&total.sum, carry_in)?;
     let earned = total.earned.iter().map(|(who, amount)| (who, *amount));
-    let transaction = derive::payment(&ground.case, &statement, earned)?;
+    let bookings = bookings::book(&ground.case, &ground.program, &statement, earned)?;
     Ok(Streamed {
         statement,
-        transaction,
+        bookings,
         looked: total.looked,
     })
 }
@@ -157,6 +163,7 @@ struct Ground {
     program: Program,
     case: super::evidence::Case,
     event_days: Vec<NaiveDate>,
+    corrections: BTreeMap<SiteId, Vec<Corrected>>,
 }
 
 impl Ground {
@@ -164,12 +171,20 @@ impl Ground {
         let event = request.event;
         let document = programs::program(client, &event.program, event.program_version)?;
         let program = Program::from_toml("program", &document).map_err(corrupt)?;
-        let case = evidence::case(client, request)?;
+        let mut case = evidence::case(client, request)?;
+        if case.version != 1 {
+            return Err(StreamError::NotFirst);
+        }
+        case.owed = evidence::owed(client, &program)?;
+        let (from, until) = evidence::span(event, &program);
+        let known = corrections::corrections(client, &program.id, (from, until), case.settled_at)?;
+        let corrections = resettle::corrections(&known, &program, case.settled_at)?;
         let event_days = derive::event_days(&case.other_events, &program);
         Ok(Self {
             program,
             case,
             event_days,
+            corrections,
         })
     }
 }
@@ -199,6 +214,7 @@ struct Plan<'p> {
     ruler: Ruler,
     answers: BTreeMap<Number, Said>,
     disputed: HashSet<Number>,
+    corrections: &'p BTreeMap<SiteId, Vec<Corrected>>,
     /// From when until when reports can matter.
     reports: (Timestamp, Timestamp),
     /// Whether the sites' statements are asked for.
@@ -221,6 +237,7 @@ impl<'p> Plan<'p> {
             ruler: Ruler::new(sheet),
             answers: reading::answers(client, &case.event.id, case.event.end, case.settled_at)?,
             disputed: reading::disputed(client, reports.0)?,
+            corrections: &ground.corrections,
             program,
             case,
             reports,

@@ -158,6 +158,11 @@ fn inputs(plan: &Plan<'_>, pending: &Pending<'_>, readings: Vec<Reading>) -> Sit
         participation: answer.map_or(Participation::NoAnswer, |answer| answer.participation()),
         outage_days: Vec::new(),
         readings,
+        corrections: plan
+            .corrections
+            .get(&pending.site.site)
+            .cloned()
+            .unwrap_or_default(),
     }
 }
 

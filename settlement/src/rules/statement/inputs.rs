@@ -122,6 +122,8 @@ pub enum MissingReason {
     Refused(Refusal),
     /// The gateway signed two different values: neither counts.
     Equivocation,
+    /// A correction withdrew it.
+    Withdrawn,
 }
 
 /// An interval's net energy, or why it is not known.
@@ -144,6 +146,18 @@ pub struct Reading {
     pub net: Metered,
 }
 
+/// What stands in the place of a meter's reading, by a correction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corrected {
+    /// The correction's number; of two for one interval the higher counts.
+    pub number: u32,
+    /// The interval.
+    pub interval: Interval,
+    /// What counts.
+    pub net: Metered,
+}
+
 /// One site's part of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +172,9 @@ pub struct SiteInputs {
     pub outage_days: Vec<NaiveDate>,
     /// What its meter counted; an interval without a reading was not received.
     pub readings: Vec<Reading>,
+    /// What counts instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Corrected>,
 }
 
 /// Everything from which one event's statement follows. The order within the lists has no meaning.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::inputs::{BeneficiaryId, Event, MissingReason, Participation, SiteId};
+use super::resettle::Resettled;
 use crate::rules::baseline::Outcome;
 use crate::rules::program::{Clip, Measurement, ProgramId, Rounding};
 
@@ -72,6 +73,9 @@ pub struct Line {
     pub metered: Option<MilliwattHours>,
     /// Why `metered` is not known.
     pub missing: Option<MissingReason>,
+    /// The number of the correction that stands for the meter's reading, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<u32>,
     /// `baseline − metered`: positive is a reduction.
     pub delta: Option<MilliwattHours>,
     /// What is paid for.
@@ -205,7 +209,8 @@ pub struct BaselineRef {
 pub struct RoundingRemainder {
     /// From the last settlement, in millionths of a base unit, from 0 to 999,999.
     pub carry_in: i64,
-    /// Σ (exact − amount) of this one, in millionths of a base unit; negative where more was rounded up.
+    /// Σ (exact − amount) of this one, less that of what it takes back, in millionths of a base unit; negative where
+    /// more was rounded up.
     pub remainder: i64,
     /// To the program's rounding account (from it, where negative), in base units.
     pub posted: TokenAmount,
@@ -231,8 +236,12 @@ pub struct Statement {
     pub totals: Totals,
     /// What rounding left over.
     pub rounding: RoundingRemainder,
-    /// What the escrow pays: all amounts and what is posted to the rounding account.
+    /// What the escrow pays: all amounts, or all differences to the statement before, and what is posted to the
+    /// rounding account.
     pub escrow_debit: TokenAmount,
+    /// How it corrects the statement before, where it is not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resettled: Option<Resettled>,
     /// Every site, in the order of names.
     pub sites: Vec<SiteStatement>,
 }

@@ -19,16 +19,18 @@
 
 mod inputs;
 mod lines;
+mod resettle;
 mod settle;
 mod sheet;
 
 pub use self::inputs::{
-    BeneficiaryId, Event, Metered, MissingReason, NameError, Participation, Reading, SettlementInputs,
-    SiteId, SiteInputs,
+    BeneficiaryId, Corrected, Event, Metered, MissingReason, NameError, Participation, Reading,
+    SettlementInputs, SiteId, SiteInputs,
 };
 pub use self::lines::{
     BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,
     Totals,
 };
+pub use self::resettle::{Cause, Change, Earlier, Occasion, Paid, Resettled, SiteDifference};
 pub use self::settle::{AmountError, SettleError, settle};
 pub use self::sheet::{Sheet, Sum};

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 
-use super::inputs::{Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs};
+use super::inputs::{
+    Corrected, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs,
+};
 use super::lines::{
     BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
 };
@@ -157,7 +159,9 @@ pub(super) fn settle_site(
         error,
     };
     let metered = metered_by_start(site).map_err(readings_error)?;
-    let known = site.readings.iter().filter_map(|r| match r.net {
+    let corrected = corrections_by_start(&site.corrections);
+    let metered = with_corrections(metered, &corrected);
+    let known = metered.iter().filter_map(|r| match r.net {
         Metered::Energy(energy) => Some((r.interval, energy)),
         Metered::Missing(_) => None,
     });
@@ -183,6 +187,7 @@ pub(super) fn settle_site(
             start: interval.start(),
             baseline: baselines.get(i),
             net,
+            correction: corrected.get(&interval.start()).map(|c| c.number),
         };
         let priced = comparison
             .line(&site.participation, program)
@@ -221,6 +226,38 @@ fn metered_by_start(site: &SiteInputs) -> Result<Cow<'_, [Reading]>, SeriesError
     Ok(metered.into_values().collect())
 }
 
+/// Of each interval the correction that counts.
+fn corrections_by_start(corrections: &[Corrected]) -> BTreeMap<Timestamp, Corrected> {
+    let mut by_start: BTreeMap<Timestamp, Corrected> = BTreeMap::new();
+    for correction in corrections {
+        let counts = by_start.entry(correction.interval.start()).or_insert(*correction);
+        if counts.number < correction.number {
+            *counts = *correction;
+        }
+    }
+    by_start
+}
+
+/// Puts corrections in the place of what the meter counted.
+fn with_corrections<'r>(
+    metered: Cow<'r, [Reading]>,
+    corrected: &BTreeMap<Timestamp, Corrected>,
+) -> Cow<'r, [Reading]> {
+    if corrected.is_empty() {
+        return metered;
+    }
+    let mut by_start: BTreeMap<Timestamp, Reading> =
+        metered.iter().map(|r| (r.interval.start(), *r)).collect();
+    for Corrected { interval, net, .. } in corrected.values() {
+        let reading = Reading {
+            interval: *interval,
+            net: *net,
+        };
+        by_start.insert(interval.start(), reading);
+    }
+    Cow::Owned(by_start.into_values().collect())
+}
+
 fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> SiteStatus {
     match (participation, outcome) {
         (Participation::OptedOut { .. }, _) => SiteStatus::OptedOut,
@@ -236,6 +273,7 @@ struct Comparison<'b> {
     start: Timestamp,
     baseline: Option<&'b BaselineInterval>,
     net: Metered,
+    correction: Option<u32>,
 }
 
 struct PricedLine {
@@ -296,6 +334,7 @@ impl Comparison<'_> {
             baseline,
             metered,
             missing,
+            correction: self.correction,
             delta,
             credited,
             amount,

@@ -114,6 +114,7 @@ impl<'p> Sheet<'p> {
             totals: sum.totals,
             rounding,
             escrow_debit: escrow_debit.map_err(|e| total(e.into()))?,
+            resettled: None,
             sites: Vec::new(),
         })
     }
