@@ -2,10 +2,11 @@
 
 mod neighbourhood;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
 use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 use gridtally_settlement::rules::baseline::{
@@ -14,7 +15,8 @@ use gridtally_settlement::rules::baseline::{
 };
 use gridtally_settlement::rules::exact::{ArithmeticError, Ratio};
 use gridtally_settlement::rules::statement::{
-    Metered, MissingReason, Participation, Reason, SettleError, SiteStatus, Statement, settle,
+    Earlier, Metered, MissingReason, Occasion, Participation, Reason, SettleError, SiteStatus, Statement,
+    settle,
 };
 use num_bigint::BigInt;
 use proptest::prelude::*;
@@ -418,6 +420,61 @@ proptest! {
         let paid = BigInt::from(statement.escrow_debit.base_units()) * 1_000_000;
         prop_assert_eq!(exact + rounding.carry_in, paid + rounding.carry_out);
         prop_assert!((0..1_000_000).contains(&rounding.carry_out));
+    }
+
+    #[test]
+    fn statements_that_correct_each_other_come_to_what_the_last_one_says(
+        seed in any::<u64>(), changes in any::<u64>(), materiality in prop_oneof![Just(0_i128), 1..10_000_000_i128]
+    ) {
+        let mut inputs = neighbourhood::random(seed);
+        let carry_in = inputs.carry_in;
+        let materiality = TokenAmount::new(materiality).unwrap();
+        let mut last = settle(&inputs).unwrap();
+        let mut debits = last.escrow_debit;
+        let mut moved: BTreeMap<_, TokenAmount> = BTreeMap::new();
+        let add = |moved: &mut BTreeMap<_, TokenAmount>, statement: &Statement| {
+            for (who, amount) in statement.movements().unwrap() {
+                let sum = moved.entry(who.clone()).or_default();
+                *sum = sum.checked_add(amount).unwrap();
+            }
+        };
+        add(&mut moved, &last);
+        for version in 1..4 {
+            neighbourhood::come_to_light(&mut inputs, changes ^ u64::from(version));
+            inputs.carry_in = last.rounding.carry_out;
+            let earlier = Earlier {
+                statement: &last,
+                version,
+                hash: Digest::of(&last.to_bytes()),
+                occasion: &Occasion::Calendar { after_days: version },
+            };
+            let next = settle(&inputs).unwrap().correcting(&earlier, materiality).unwrap();
+            let resettled = next.resettled.as_ref().unwrap();
+            for site in &resettled.sites {
+                prop_assert_eq!(site.after.amount.checked_sub(site.before.amount), Ok(site.difference));
+                prop_assert_eq!(site.settled, site.difference.base_units().abs() >= materiality.base_units());
+            }
+            debits = debits.checked_add(next.escrow_debit).unwrap();
+            add(&mut moved, &next);
+            prop_assert_eq!(&Statement::from_bytes(&next.to_bytes()).unwrap(), &next);
+            last = next;
+        }
+        let mut kept: BTreeMap<_, TokenAmount> = BTreeMap::new();
+        let mut exact = BigInt::from(0);
+        for (who, paid) in last.paid().into_values() {
+            let sum = kept.entry(who.clone()).or_default();
+            *sum = sum.checked_add(paid.amount).unwrap();
+            exact += BigInt::from(paid.amount.base_units()) * 1_000_000 + paid.remainder;
+        }
+        kept.retain(|_, amount| *amount != TokenAmount::ZERO);
+        moved.retain(|_, amount| *amount != TokenAmount::ZERO);
+        prop_assert_eq!(moved, kept);
+        let paid = BigInt::from(debits.base_units()) * 1_000_000;
+        prop_assert_eq!(exact.clone() + carry_in, paid + last.rounding.carry_out);
+        if materiality == TokenAmount::ZERO {
+            let credited: BigInt = last.sites.iter().flat_map(|s| &s.lines).map(|l| BigInt::from(l.credited.get())).sum();
+            prop_assert_eq!(exact, credited * BigInt::from(last.program.price_per_kwh.base_units()));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gridtally_protocol::time::{Interval, Timestamp};
 use gridtally_settlement::rules::baseline::PRESETS;
 use gridtally_settlement::rules::program::Program;
 use gridtally_settlement::rules::statement::{
-    Event, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteInputs,
+    Corrected, Event, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteInputs,
 };
 
 /// SplitMix64: a seed is enough to make a neighbourhood again.
@@ -40,6 +40,35 @@ impl Random {
 
     fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[usize::try_from(self.within(0, i64::try_from(items.len()).unwrap() - 1)).unwrap()]
+    }
+}
+
+/// Late readings, withdrawn ones, corrected ones, a site that said something else after all.
+pub fn come_to_light(inputs: &mut SettlementInputs, seed: u64) {
+    let mut random = Random::new(seed);
+    for site in &mut inputs.sites {
+        for reading in site.readings.iter_mut().rev().take(60) {
+            match random.within(0, 9) {
+                0 => reading.net = Metered::Energy(MilliwattHours::new(random.within(-1_000_000, 1_000_000))),
+                1 => reading.net = Metered::Missing(MissingReason::NotReceived),
+                2 => site.corrections.push(Corrected {
+                    number: u32::try_from(site.corrections.len()).unwrap() + 1,
+                    interval: reading.interval,
+                    net: Metered::Energy(MilliwattHours::new(random.within(-1_000_000, 1_000_000))),
+                }),
+                3 => site.corrections.push(Corrected {
+                    number: u32::try_from(site.corrections.len()).unwrap() + 1,
+                    interval: reading.interval,
+                    net: Metered::Missing(MissingReason::Withdrawn),
+                }),
+                _ => {}
+            }
+        }
+        if random.one_in(8) {
+            site.participation = random
+                .pick(&[Participation::OptedIn, Participation::NoAnswer])
+                .clone();
+        }
     }
 }
 
