@@ -47,6 +47,7 @@ fn enrolment(home: u8) -> Enrolment {
         program: "evening-flex".parse().unwrap(),
         interval_seconds: IntervalLength::HALF_HOUR,
         membership: Default::default(),
+        offer: Default::default(),
         devices: vec![
             device(1, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, &[Quantity::StateOfCharge]),

@@ -274,6 +274,7 @@ fn a_carry_and_other_events_are_taken_into_account() {
         version: 1,
         statement: Digest::of(b"x"),
         carry_out: 999_999,
+        pool_carry: Default::default(),
     });
     let mut monday = scenario.case.event.clone();
     monday.id = "monday".parse().unwrap();

@@ -415,7 +415,7 @@ proptest! {
         let statement = settle(&neighbourhood::random(seed)).unwrap();
         let lines = statement.sites.iter().flat_map(|s| &s.lines);
         let credited: BigInt = lines.map(|l| BigInt::from(l.credited.get())).sum();
-        let exact = credited * BigInt::from(statement.program.price_per_kwh.base_units());
+        let exact = credited * BigInt::from(statement.program.price_per_kwh.unwrap().base_units());
         let rounding = statement.rounding;
         let paid = BigInt::from(statement.escrow_debit.base_units()) * 1_000_000;
         prop_assert_eq!(exact + rounding.carry_in, paid + rounding.carry_out);
@@ -447,6 +447,7 @@ proptest! {
                 version,
                 hash: Digest::of(&last.to_bytes()),
                 occasion: &Occasion::Calendar { after_days: version },
+                pool_carry: TokenAmount::ZERO,
             };
             let next = settle(&inputs).unwrap().correcting(&earlier, materiality).unwrap();
             let resettled = next.resettled.as_ref().unwrap();
@@ -473,7 +474,7 @@ proptest! {
         prop_assert_eq!(exact.clone() + carry_in, paid + last.rounding.carry_out);
         if materiality == TokenAmount::ZERO {
             let credited: BigInt = last.sites.iter().flat_map(|s| &s.lines).map(|l| BigInt::from(l.credited.get())).sum();
-            prop_assert_eq!(exact, credited * BigInt::from(last.program.price_per_kwh.base_units()));
+            prop_assert_eq!(exact, credited * BigInt::from(last.program.price_per_kwh.unwrap().base_units()));
         }
     }
 

@@ -352,6 +352,7 @@ fn enrolment(
         program: program.id.clone(),
         interval_seconds: scenario.interval,
         membership: Default::default(),
+        offer: Default::default(),
         devices: vec![
             device(
                 1,

@@ -292,6 +292,7 @@ fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchErro
         program: "bench".parse()?,
         interval_seconds: length,
         membership: Default::default(),
+        offer: Default::default(),
         devices: vec![
             device(METER, &[Quantity::GridImport, Quantity::GridExport]),
             device(DeviceNumber(2), &[Quantity::PvProduction]),

@@ -172,6 +172,7 @@ fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
         program: "bench".parse()?,
         interval_seconds: LENGTH,
         membership: Default::default(),
+        offer: Default::default(),
         devices: devices.collect(),
     })
 }

@@ -3,6 +3,7 @@
 mod check;
 mod event;
 mod event_view;
+mod prices;
 mod show;
 mod table;
 
@@ -29,9 +30,9 @@ use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, en
 use crate::events::start::StartBoundError;
 use crate::registry::{EnrolmentFileError, read_enrolments};
 use crate::rules::document::DocumentError;
-use crate::rules::program::Program;
+use crate::rules::program::{Program, ProgramId};
 use crate::rules::statement::SiteId;
-use crate::store::{Store, StoreError, programs, settlements};
+use crate::store::{LostConnection, Store, StoreError, programs, settlements};
 use crate::supervise::SuperviseError;
 
 /// The engine of a neighbourhood, and the operator's commands to it.
@@ -169,6 +170,13 @@ pub enum ProgramCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Publish prices for single intervals, where a program pays by published prices: a CSV file start,per_kwh.
+    Prices {
+        /// The program.
+        id: ProgramId,
+        /// The file: each interval's first instant (2026-04-21T17:00:00Z), and tokens per kWh.
+        file: PathBuf,
+    },
 }
 
 /// A span of time, open at either end if not given.
@@ -229,6 +237,26 @@ pub enum EngineCommandError {
     /// The program's document is wrong.
     #[error(transparent)]
     Program(#[from] DocumentError),
+    /// A version that pays in something else is another program.
+    #[error(
+        "version {version} of program {program} pays in another asset, or has intervals of another length; give this one an id of its own"
+    )]
+    OtherProgram {
+        /// Which program.
+        program: ProgramId,
+        /// The version that is kept.
+        version: u32,
+    },
+    /// A file of prices.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Prices {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
     /// The list of sites is wrong.
     #[error("{}: {error}", path.display())]
     Enrolments {
@@ -273,6 +301,18 @@ pub enum EngineCommandError {
     Output(#[from] io::Error),
 }
 
+impl LostConnection for EngineCommandError {
+    fn is_lost_connection(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_connection())
+    }
+}
+
+impl From<postgres::Error> for EngineCommandError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 /// Does what the operator asked for; what there is to say goes to standard output.
 ///
 /// # Errors
@@ -297,6 +337,9 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         })?),
         EngineCommand::Identity => Ok(writeln!(out, "{}", engine_key(&place.data)?.identity())?),
         EngineCommand::Program(ProgramCommand::Add { file }) => add_program(&place, &file, out),
+        EngineCommand::Program(ProgramCommand::Prices { id, file }) => {
+            prices::publish(&place, &id, &file, out)
+        }
         EngineCommand::Enrol { file } => enrol(&place, &file, out),
         EngineCommand::Event(command) => event::run(&place, command, out),
         EngineCommand::Settle(args) => {
@@ -382,10 +425,22 @@ fn add_program(place: &Place, file: &PathBuf, out: &mut impl Write) -> Result<()
     let document = read(file)?;
     let program = Program::from_toml(&file.display().to_string(), &document)?;
     let now = place.now();
-    place
-        .open()?
-        .store
-        .transact(|t| programs::add_program(t, &program, &document, now))?;
+    place.open()?.store.transact(|t| {
+        let kept = match programs::documents(t, &program.id) {
+            Err(StoreError::NotFound(_)) => Vec::new(),
+            kept => kept?,
+        };
+        for kept in kept {
+            let kept = Program::from_toml(program.id.as_str(), &kept)?;
+            if kept.asset != program.asset || kept.interval != program.interval {
+                return Err(EngineCommandError::OtherProgram {
+                    program: program.id.clone(),
+                    version: kept.version,
+                });
+            }
+        }
+        Ok(programs::add_program(t, &program, &document, now)?)
+    })?;
     writeln!(
         out,
         "Program {} version {}, SHA-256 {}",
@@ -401,11 +456,20 @@ fn enrol(place: &Place, file: &PathBuf, out: &mut impl Write) -> Result<(), Engi
     })?;
     let now = place.now();
     place.open()?.store.transact(|t| {
+        let mut mistakes = Vec::new();
         for site in &sites {
-            programs::newest_program(t, &site.program)?;
+            let document = programs::newest_program(t, &site.program)?;
+            let program = Program::from_toml(site.program.as_str(), &document)?;
+            mistakes.extend(site.fits(&program).err());
             programs::enrol(t, site, now)?;
         }
-        Ok::<_, StoreError>(())
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        Err(EngineCommandError::Enrolments {
+            path: file.clone(),
+            error: EnrolmentFileError::Sites(mistakes),
+        })
     })?;
     for site in &sites {
         writeln!(

@@ -10,6 +10,7 @@ use postgres::GenericClient;
 use super::escrow;
 use super::instruct::Voice;
 use super::plan::{self, Announced, Announcement, DispatchError, Hand, Terms};
+use super::rules;
 use crate::events::life::{Act, Life, Refused, State};
 use crate::events::priority::{Claim, left_to_others};
 use crate::events::revision::{Actor, Revision};
@@ -54,8 +55,9 @@ pub fn announce_with(
         events::lock(client)?;
         let id = &announcement.id;
         let revision = announcement.revision(terms);
-        let program = newest(client, &revision)?;
+        let program = in_force(client, &revision)?;
         plan::check(&revision, &program, now)?;
+        rules::check(client, id, &revision, &program, now)?;
         let life = match event_life::find(client, id)? {
             None => Life::begin(hand.deed(Act::Draft, now, 0), revision)?,
             Some(life) if life.state(now) == State::Draft => {
@@ -87,9 +89,10 @@ pub fn announce_draft(
     store.transact(|client| {
         events::lock(client)?;
         let life = event_life::life(client, event)?;
-        let program = newest(client, life.revision())?;
+        let program = in_force(client, life.revision())?;
         if life.state(now) == State::Draft {
             plan::check(life.revision(), &program, now)?;
+            rules::check(client, event, life.revision(), &program, now)?;
         }
         put_out(client, engine, event, life, &program, reserve, hand, now)
     })
@@ -110,8 +113,9 @@ pub fn draft(
         events::lock(client)?;
         let id = &announcement.id;
         let revision = announcement.revision(terms);
-        let program = newest(client, &revision)?;
+        let program = in_force(client, &revision)?;
         plan::check(&revision, &program, now)?;
+        rules::check(client, id, &revision, &program, now)?;
         if let Some(life) = event_life::find(client, id)? {
             // The same again is a no-op.
             let same = life.state(now) == State::Draft && !is_other(life.revision(), &revision);
@@ -128,9 +132,21 @@ pub fn draft(
     })
 }
 
-pub(super) fn newest(client: &mut impl GenericClient, revision: &Revision) -> Result<Program, DispatchError> {
-    let document = programs::newest_program(client, &revision.program)?;
-    Ok(Program::from_toml(revision.program.as_str(), &document)?)
+/// The highest version of the program that is in force when the event begins.
+pub(super) fn in_force(
+    client: &mut impl GenericClient,
+    revision: &Revision,
+) -> Result<Program, DispatchError> {
+    for document in programs::documents(client, &revision.program)? {
+        let program = Program::from_toml(revision.program.as_str(), &document)?;
+        if program.in_force_from <= revision.window.start {
+            return Ok(program);
+        }
+    }
+    Err(DispatchError::NotInForce {
+        program: revision.program.clone(),
+        start: revision.window.start,
+    })
 }
 
 /// Whether two revisions ask for different things, however often each was modified.
@@ -187,6 +203,7 @@ fn put_out(
     let revision = life.revision();
     let homes = programs::enrolments(client)?;
     let mut asked = revision.targets.asked(&program.id, &homes)?;
+    asked.retain(|home| program.eligibility.admits(&home.membership));
     if asked.is_empty() {
         let is_enrolled = homes.iter().any(|home| home.program == program.id);
         let nobody = if is_enrolled {

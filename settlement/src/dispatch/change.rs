@@ -5,10 +5,11 @@ use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
-use super::announce::newest;
+use super::announce::in_force;
 use super::escrow;
 use super::instruct::{self, Voice};
 use super::plan::{self, DispatchError, Hand};
+use super::rules;
 use crate::events::life::{Act, Life, State};
 use crate::events::revision::{Change, Revision};
 use crate::rules::program::Program;
@@ -45,7 +46,17 @@ pub fn modify(
         let program = program(client, event, &revision, state)?;
         match state {
             State::Active => plan::check_alignment(&revision, &program)?,
-            _ => plan::check(&revision, &program, now)?,
+            _ => {
+                plan::check(&revision, &program, now)?;
+                let moves = change.start.is_some() || state == State::Draft;
+                // What stays where it was announced was announced in time.
+                let told_at = if moves {
+                    now
+                } else {
+                    events::event(client, event)?.announced_at
+                };
+                rules::check(client, event, &revision, &program, told_at)?;
+            }
         }
         if state == State::Draft {
             event_life::keep(client, event, &life)?;
@@ -94,7 +105,7 @@ fn program(
     state: State,
 ) -> Result<Program, DispatchError> {
     if state == State::Draft {
-        return newest(client, revision);
+        return in_force(client, revision);
     }
     let version = events::event(client, event)?.program_version;
     let document = programs::program(client, &revision.program, version)?;

@@ -102,7 +102,9 @@ impl Voice<'_> {
             target,
             program: Some(program.id.clone()),
             // What an instruction cannot say exactly it leaves out; the program's document says it.
-            price: Price::new(program.price_per_kwh.base_units(), program.asset.decimals()).ok(),
+            price: program
+                .price_per_kwh
+                .and_then(|price| Price::new(price.base_units(), program.asset.decimals()).ok()),
         };
         let envelope = instruction.seal(self.engine)?;
         let digest = Digest::of(&envelope);

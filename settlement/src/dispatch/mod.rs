@@ -8,6 +8,7 @@ mod escrow;
 mod instruct;
 mod plan;
 pub mod resend;
+mod rules;
 mod sender;
 pub mod statements;
 

@@ -14,8 +14,8 @@ use crate::events::revision::{Actor, Revision, Why, Window};
 use crate::events::start::StartBound;
 use crate::events::target::{NobodyThere, Targets};
 use crate::rules::document::DocumentError;
-use crate::rules::program::{Program, ProgramId};
-use crate::rules::statement::SiteId;
+use crate::rules::program::{NotAllowed, Program, ProgramId};
+use crate::rules::statement::{SettleError, SiteId};
 use crate::store::events::StoredEvent;
 use crate::store::ledger::LedgerError;
 use crate::store::{LostConnection, StoreError};
@@ -131,6 +131,25 @@ pub enum DispatchError {
         /// The present.
         now: Timestamp,
     },
+    /// No version of the program is in force by then.
+    #[error("no version of program {program} is in force at {start}")]
+    NotInForce {
+        /// Which program.
+        program: ProgramId,
+        /// The event's start.
+        start: Timestamp,
+    },
+    /// The program's rules do not allow it.
+    #[error("program {program} does not allow it: {}", each(.broken))]
+    NotAllowed {
+        /// Which program.
+        program: ProgramId,
+        /// Every rule that is broken.
+        broken: Vec<NotAllowed>,
+    },
+    /// It could not be settled.
+    #[error("it could not be settled under its program: {0}")]
+    NotToBeSettled(#[from] SettleError),
     /// Its window does not fit the program's intervals.
     #[error(
         "the event's start {start} and end {end} are not whole multiples of the program's interval of {seconds} s"
@@ -174,6 +193,11 @@ pub enum DispatchError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
+}
+
+fn each(broken: &[NotAllowed]) -> String {
+    let each: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }
 
 impl LostConnection for DispatchError {

@@ -112,6 +112,7 @@ mod tests {
                 zone: zone.map(|z| z.parse().unwrap()),
                 groups: groups.iter().map(|g| g.parse().unwrap()).collect(),
             },
+            offer: Default::default(),
         }
     }
 

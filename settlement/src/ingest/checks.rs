@@ -196,6 +196,7 @@ mod tests {
             program: "flex".parse().unwrap(),
             interval_seconds: IntervalLength::FIVE_MINUTES,
             membership: Default::default(),
+            offer: Default::default(),
             devices: vec![EnrolledDevice {
                 number: DeviceNumber(1),
                 nameplate_milliwatts: Milliwatts::new(nameplate),

@@ -90,16 +90,30 @@ impl Books<'_> {
         let program = self.program.id.as_str();
         let escrow = AccountName::escrow(program).map_err(at("program"))?;
         let rounding = AccountName::rounding(program).map_err(at("program"))?;
-        let posted = statement.rounding.posted;
-        let debit = TokenAmount::checked_sum(credits.iter().map(|(_, _, amount)| *amount))
-            .and_then(|sum| sum.checked_add(posted))
-            .map_err(at("case"))?;
+        let fees = AccountName::Fee(program.parse().map_err(at("program"))?);
+        let sums = || {
+            // A pool leaves something in the rounding account, and begins with what the last one left there; a
+            // correction leaves that as it is.
+            let left = match (&statement.pool, &statement.resettled) {
+                (Some(pool), None) => pool.left.checked_sub(pool.carry_in)?,
+                _ => TokenAmount::ZERO,
+            };
+            let rounded = statement.rounding.posted.checked_add(left)?;
+            let credited = TokenAmount::checked_sum(credits.iter().map(|(_, _, amount)| *amount))?;
+            let debit = TokenAmount::checked_sum([credited, rounded, statement.fee])?;
+            Ok::<_, gridtally_protocol::quantity::Overflow>((rounded, debit))
+        };
+        let (rounded, debit) = sums().map_err(at("case"))?;
         let credited = credits
             .iter()
             .map(|(_, owner, amount)| (AccountName::Beneficiary(owner.clone()), *amount));
-        let entries = [(escrow, debit.negated()), (rounding, posted)]
-            .into_iter()
-            .chain(credited);
+        let entries = [
+            (escrow, debit.negated()),
+            (rounding, rounded),
+            (fees, statement.fee),
+        ]
+        .into_iter()
+        .chain(credited);
         let entries = entries.map(|(account, amount)| Entry {
             account,
             asset: statement.asset.clone(),
@@ -110,14 +124,10 @@ impl Books<'_> {
     }
 
     fn overpayment(&self, debits: &[Moved<'_>]) -> Result<Option<Transaction>, DeriveError> {
-        let held = self
-            .case
-            .resettles
-            .as_ref()
-            .map(|resettles| by_name(&resettles.held));
+        let held = by_name(&self.case.held);
         let mut entries = Vec::new();
         for (who, owner, amount) in debits {
-            let there = held.as_ref().and_then(|held| held.get(who)).copied();
+            let there = held.get(who).copied();
             let back = overpayment(there.unwrap_or_default(), *amount).map_err(at("case"))?;
             let debt = Debt::new(self.program.id.clone(), owner.clone());
             entries.extend(overpayment_entries(&debt, &self.program.asset, back).map_err(at("program"))?);

@@ -245,7 +245,8 @@ impl Bundle {
         let (mut case, mut program) = (None, None);
         let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
         let (mut reports, mut refusals) = (vec![], vec![]);
-        let (mut corrections, mut disputes, mut superseded) = (vec![], vec![], None);
+        let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
+        let mut superseded = None;
         for (line, record) in (2_usize..).zip(&self.records) {
             let read = Reader { line, record };
             match record.name.split('/').next().unwrap_or_default() {
@@ -261,6 +262,7 @@ impl Bundle {
                 STATEMENT => drop(read.content(|_: &Statement| STATEMENT.to_owned())?),
                 "correction" => corrections.push(read.content(evidence::Correction::name)?),
                 "dispute" => disputes.push(read.content(evidence::Dispute::name)?),
+                "season" => seasons.push(read.content(evidence::SiteSeason::name)?),
                 SUPERSEDED => superseded = Some(read.content(|_| SUPERSEDED.to_owned())?),
                 TRANSACTION => drop(read.content(|_: &Transaction| TRANSACTION.to_owned())?),
                 OVERPAYMENT => drop(read.content(|_: &Transaction| OVERPAYMENT.to_owned())?),
@@ -281,6 +283,7 @@ impl Bundle {
             corrections,
             disputes,
             superseded,
+            seasons,
         };
         self.header.check_case(&evidence)?;
         Ok(evidence)
@@ -312,6 +315,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     let superseded = evidence.superseded.iter();
     records.extend(superseded.map(|s| Record::new(SUPERSEDED.to_owned(), s)));
     records.extend(evidence.corrections.iter().map(|c| Record::new(c.name(), c)));
+    records.extend(evidence.seasons.iter().map(|s| Record::new(s.name(), s)));
     records.extend(evidence.disputes.iter().map(|d| Record::new(d.name(), d)));
     records.extend(
         evidence

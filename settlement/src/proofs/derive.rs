@@ -13,7 +13,7 @@ use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::bookings::{self, Bookings};
-use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage};
+use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
 use super::{netting, resettle};
 use crate::ingest::checks;
@@ -21,10 +21,11 @@ use crate::ledger::{AccountNameError, TransactionError};
 use crate::registry::{Enrolment, EnrolmentError};
 use crate::rules::calendar::LocalSlot;
 use crate::rules::document::DocumentError;
+use crate::rules::payment::Season;
 use crate::rules::program::Program;
 use crate::rules::statement::{
-    Event, Metered, MissingReason, Participation, Reading, SettleError, SettlementInputs, SiteInputs,
-    Statement, settle,
+    Event, Metered, MissingReason, Offer, Participation, Reading, SettleError, SettlementInputs, SiteId,
+    SiteInputs, Statement, settle,
 };
 
 /// What follows from evidence.
@@ -129,6 +130,10 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
     let mut submissions = submissions(evidence, &enrolments);
     let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
+    let mut seasons: BTreeMap<SiteId, Season> = BTreeMap::new();
+    for SiteSeason { site, season } in &evidence.seasons {
+        seasons.insert(site.clone(), season.clone());
+    }
     let mut sites = Vec::with_capacity(enrolments.len());
     for (gateway, enrolment) in &enrolments {
         let judged = judge::judge(
@@ -145,6 +150,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
             outage_days: Vec::new(),
             readings: readings(enrolment, &judged, &case.event),
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
+            offer: offer(enrolment, &program)?,
+            season: seasons.remove(&enrolment.site).unwrap_or_default(),
         });
         counts.signatures = counts.signatures.saturating_add(judged.signatures);
         counts.reports = counts.reports.saturating_add(judged.reports);
@@ -164,6 +171,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         program,
         event: case.event.clone(),
         carry_in: case.carried_from.as_ref().map_or(0, |carry| carry.carry_out),
+        pool_carry: resettle::pool_of(evidence),
+        published: case.published.clone(),
         sites,
     };
     let statement = settle(&inputs).map_err(at("case"))?;
@@ -205,6 +214,15 @@ fn enrolments<'e>(
         }
     }
     Ok(by_gateway)
+}
+
+/// What a site offered, in the program's asset.
+fn offer(enrolment: &Enrolment, program: &Program) -> Result<Offer, DeriveError> {
+    enrolment.offer.in_base_units(&program.asset).map_err(|error| {
+        let problem =
+            DeriveProblem::Mismatch(format!("its bid is no amount of the program's asset: {error}"));
+        at(evidence::enrolment_name(enrolment))(problem)
+    })
 }
 
 /// What a site's meter counted, as judged.

@@ -9,7 +9,10 @@ use gridtally_protocol::time::{Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::Enrolment;
-use crate::rules::statement::{BeneficiaryId, Event, Metered, Occasion, SiteId, Statement};
+use crate::rules::payment::Season;
+use crate::rules::statement::{
+    BeneficiaryId, Event, Metered, Occasion, PublishedPrice, SiteId, Statement, is_nothing,
+};
 
 /// Everything from which one statement follows. The order within the lists has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Evidence {
     pub disputes: Vec<Dispute>,
     /// The statement before, where this one corrects it.
     pub superseded: Option<Statement>,
+    /// What each site did and was paid earlier in the season, where the program pays by that.
+    pub seasons: Vec<SiteSeason>,
 }
 
 /// What is settled, by whom, and with what carried over.
@@ -55,9 +60,18 @@ pub struct Case {
     /// The statement of this event that is corrected; none by the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resettles: Option<Resettles>,
+    /// What beneficiaries hold, where something may have to be taken from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Balance>,
     /// What beneficiaries owe to the program because they were paid too much before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Balance>,
+    /// The prices that were published for the event's intervals, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedPrice>,
+    /// From which statements the sites' seasons follow, in the order of the events' starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub season: Vec<EarlierStatement>,
     /// The program that settled, with its version.
     pub code: String,
 }
@@ -72,8 +86,28 @@ pub struct Resettles {
     pub statement: Digest,
     /// Why it is corrected.
     pub occasion: Occasion,
-    /// What its beneficiaries hold: what was paid too much is taken from there.
-    pub held: Vec<Balance>,
+}
+
+/// A site's season up to the event, as the statements say that the case names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSeason {
+    /// The site.
+    pub site: SiteId,
+    /// What it did, and what it was paid for that.
+    pub season: Season,
+}
+
+/// A statement of an earlier event of the season.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierStatement {
+    /// Of which event.
+    pub event: EventId,
+    /// Which version; all before it are looked at too.
+    pub version: u32,
+    /// SHA-256 of its bytes.
+    pub statement: Digest,
 }
 
 /// What somebody holds or owes, as the ledger has it.
@@ -156,6 +190,9 @@ pub struct Carry {
     pub statement: Digest,
     /// What it left over, in millionths of a base unit, from 0 to 999,999.
     pub carry_out: i64,
+    /// What the program's pools have left, in base units.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub pool_carry: TokenAmount,
 }
 
 /// A program's document.
@@ -305,6 +342,14 @@ impl Correction {
     }
 }
 
+impl SiteSeason {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("season/{}", self.site)
+    }
+}
+
 impl Dispute {
     /// The name of its record.
     #[must_use]
@@ -329,9 +374,9 @@ impl Evidence {
         once_each(&mut self.corrections, Correction::name, |_| ());
         once_each(&mut self.disputes, Dispute::name, |_| ());
         self.case.owed.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
-        if let Some(resettles) = &mut self.case.resettles {
-            resettles.held.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
-        }
+        self.case.held.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
+        self.case.published.sort();
+        once_each(&mut self.seasons, SiteSeason::name, |_| ());
     }
 }
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::identity::Digest;
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 
 use super::derive::{DeriveError, DeriveProblem, at};
-use super::evidence::{Correction, Dispute, Evidence, Resettles};
+use super::evidence::{Case, Correction, Dispute, Evidence, Resettles};
 use crate::rules::program::Program;
 use crate::rules::statement::{
     AmountError, Corrected, Earlier, Metered, MissingReason, Occasion, SettleError, SiteId, Statement,
@@ -98,10 +99,26 @@ pub(super) fn correct(
         version: resettles.version,
         hash,
         occasion: &resettles.occasion,
+        pool_carry: pool_carry(case),
     };
     statement
         .correcting(&earlier, program.resettlement.materiality)
         .map_err(at("case"))
+}
+
+/// What the program's pools left.
+pub(super) fn pool_carry(case: &Case) -> TokenAmount {
+    let carried = case.carried_from.as_ref();
+    carried.map_or(TokenAmount::ZERO, |carry| carry.pool_carry)
+}
+
+/// What the event's pool has beside what it draws: when it is shared out anew, what it had the first time.
+pub(super) fn pool_of(evidence: &Evidence) -> TokenAmount {
+    let before = evidence.superseded.as_ref();
+    match before.and_then(|statement| statement.pool) {
+        Some(pool) => pool.carry_in,
+        None => pool_carry(&evidence.case),
+    }
 }
 
 fn check_occasion(evidence: &Evidence, program: &Program, resettles: &Resettles) -> Result<(), DeriveError> {

@@ -326,6 +326,7 @@ impl Posting<'_> {
             statement_hash: Digest::of(&statement),
             statement: String::from_utf8_lossy(&statement).into_owned(),
             carry_out: derived.statement.rounding.carry_out,
+            pool_carry: derived.statement.rounding.pool_carry,
             bundle_root: bundle.root(),
             bundle: bundle.to_text(),
             run: Some(bundle.run()),

@@ -6,11 +6,12 @@ use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::IntervalLength;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::Membership;
 use super::enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
 use super::membership::{GroupName, ZoneName};
+use super::{Membership, Offer};
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
 
@@ -43,6 +44,10 @@ struct Site {
     zone: Option<ZoneName>,
     #[serde(default)]
     groups: BTreeSet<GroupName>,
+    /// The power that it nominates for capacity payments.
+    nominated_watts: Option<u32>,
+    /// What it asks for a kWh, in whole tokens: a decimal in quotes.
+    bid_per_kwh: Option<Decimal>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +112,12 @@ impl From<Site> for Enrolment {
                 zone: site.zone,
                 groups: site.groups,
             },
+            offer: Offer {
+                nominated_milliwatts: site
+                    .nominated_watts
+                    .map(|w| Milliwatts::new(i64::from(w) * 1_000)),
+                bid_per_kwh: site.bid_per_kwh,
+            },
         }
     }
 }
@@ -160,6 +171,12 @@ mod tests {
             }
             let groups: Vec<String> = e.membership.groups.iter().map(|g| format!("\"{g}\"")).collect();
             writeln!(text, "groups = [{}]", groups.join(", ")).unwrap();
+            if let Some(power) = e.offer.nominated_milliwatts {
+                writeln!(text, "nominated_watts = {}", power.get() / 1_000).unwrap();
+            }
+            if let Some(bid) = e.offer.bid_per_kwh {
+                writeln!(text, "bid_per_kwh = \"{bid}\"").unwrap();
+            }
             for device in &e.devices {
                 let kind = match device.quantities[0] {
                     Quantity::GridImport => "grid_meter",
@@ -190,6 +207,7 @@ mod tests {
         fn any_enrolment()(
             number in 0_u32..1_000, secret in 1_u8.., minutes in proptest::sample::select(&[1_u32, 5, 15, 30, 60][..]),
             watts in proptest::collection::vec(1_u32.., 1..8), kinds in proptest::collection::vec(any::<bool>(), 8),
+            offer in proptest::option::of((0_u32..9_000, 0_u32..9_000)),
             zone in proptest::option::of(0_u8..3), groups in proptest::collection::btree_set(0_u8..3, 0..3),
         ) -> Enrolment {
             let gateway = SigningIdentity::from_secret(&[secret; 32]).unwrap().identity();
@@ -208,6 +226,10 @@ mod tests {
                 membership: Membership {
                     zone: zone.map(|z| format!("zone-{z}").parse().unwrap()),
                     groups: groups.iter().map(|g| format!("group-{g}").parse().unwrap()).collect(),
+                },
+                offer: Offer {
+                    nominated_milliwatts: offer.map(|(watts, _)| Milliwatts::new(i64::from(watts) * 1_000)),
+                    bid_per_kwh: offer.map(|(_, cents)| Decimal::new(i64::from(cents), 2)),
                 },
             }
         }

@@ -2,13 +2,15 @@
 
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{Asset, Milliwatts, ParseQuantityError};
 use gridtally_protocol::time::IntervalLength;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Membership;
-use crate::rules::program::ProgramId;
-use crate::rules::statement::{BeneficiaryId, SiteId};
+use crate::ledger::{AccountName, AccountNameError};
+use crate::rules::program::{Program, ProgramId};
+use crate::rules::statement::{self as rules, BeneficiaryId, SiteId};
 
 const DEVICES_MAX: usize = 32;
 
@@ -31,6 +33,43 @@ pub struct Enrolment {
     /// What it belongs to, where events ask for it.
     #[serde(default, skip_serializing_if = "Membership::is_none")]
     pub membership: Membership,
+    /// What it offered, where its program pays by that.
+    #[serde(default, skip_serializing_if = "Offer::is_none")]
+    pub offer: Offer,
+}
+
+/// What a site offers, as its owner writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The power that it nominates for capacity payments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nominated_milliwatts: Option<Milliwatts>,
+    /// What it asks for a kilowatt-hour, in whole tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid_per_kwh: Option<Decimal>,
+}
+
+impl Offer {
+    /// Whether it offers nothing in particular.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same in the base units of an asset.
+    ///
+    /// # Errors
+    /// [`ParseQuantityError`] where the bid is finer than the asset, or too large.
+    pub fn in_base_units(&self, asset: &Asset) -> Result<rules::Offer, ParseQuantityError> {
+        let bid = self
+            .bid_per_kwh
+            .map(|bid| asset.parse(&bid.normalize().to_string()));
+        Ok(rules::Offer {
+            nominated_milliwatts: self.nominated_milliwatts,
+            bid_per_kwh: bid.transpose()?,
+        })
+    }
 }
 
 /// A device of a site.
@@ -61,6 +100,40 @@ pub enum EnrolmentError {
         site: SiteId,
         /// Which device.
         device: DeviceNumber,
+    },
+    /// A power or a price below nothing.
+    #[error("site {site}: what it offers is not below nothing")]
+    Offer {
+        /// Which site.
+        site: SiteId,
+    },
+    /// Its intervals are others than the program's.
+    #[error("site {site}: its intervals last {found} s, and those of program {program} {wanted} s")]
+    Interval {
+        /// Which site.
+        site: SiteId,
+        /// Its own, in seconds.
+        found: u32,
+        /// Which program.
+        program: ProgramId,
+        /// The program's, in seconds.
+        wanted: u32,
+    },
+    /// Who cannot be paid.
+    #[error("site {site}: its beneficiary cannot be paid: {error}")]
+    Beneficiary {
+        /// Which site.
+        site: SiteId,
+        /// Why.
+        error: AccountNameError,
+    },
+    /// A bid that is no amount of the program's asset.
+    #[error("site {site}: bid_per_kwh: {error}")]
+    Bid {
+        /// Which site.
+        site: SiteId,
+        /// Why.
+        error: ParseQuantityError,
     },
     /// None, or more than one, device measures the exchange with the grid.
     #[error("site {site}: exactly one device measures grid_import and grid_export; {found} do")]
@@ -93,11 +166,41 @@ impl Enrolment {
                 device: device.number,
             });
         }
+        let power = self
+            .offer
+            .nominated_milliwatts
+            .is_some_and(|power| power < Milliwatts::ZERO);
+        if power || self.offer.bid_per_kwh.is_some_and(|bid| bid < Decimal::ZERO) {
+            return Err(EnrolmentError::Offer { site: site() });
+        }
         let found = self.devices.iter().filter(|d| d.measures_the_grid()).count();
         if found != 1 {
             return Err(EnrolmentError::GridMeter { site: site(), found });
         }
         Ok(())
+    }
+
+    /// Checks that it can be settled under its program.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn fits(&self, program: &Program) -> Result<(), EnrolmentError> {
+        let site = || self.site.clone();
+        if self.interval_seconds != program.interval {
+            return Err(EnrolmentError::Interval {
+                site: site(),
+                found: self.interval_seconds.seconds(),
+                program: program.id.clone(),
+                wanted: program.interval.seconds(),
+            });
+        }
+        if let Err(error) = AccountName::beneficiary(self.beneficiary.as_str()) {
+            return Err(EnrolmentError::Beneficiary { site: site(), error });
+        }
+        match self.offer.in_base_units(&program.asset) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(EnrolmentError::Bid { site: site(), error }),
+        }
     }
 
     /// The device that measures the exchange with the grid.

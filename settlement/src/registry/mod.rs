@@ -5,5 +5,5 @@ mod enrolment;
 mod membership;
 
 pub use document::{EnrolmentFileError, read_enrolments};
-pub use enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
+pub use enrolment::{EnrolledDevice, Enrolment, EnrolmentError, Offer};
 pub use membership::{GroupName, Membership, MembershipNameError, ZoneName};

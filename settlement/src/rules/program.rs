@@ -3,6 +3,7 @@
 //! A program is a TOML file with a version. Its hash is the SHA-256 of the file's bytes, so that
 //! `sha256sum` shows the same; a statement names the hash of the program and of the baseline rule it used.
 
+mod dispatching;
 mod resettlement;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
-use gridtally_protocol::time::IntervalLength;
+use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,9 @@ use super::baseline::{BaselineRule, Need};
 use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
 use super::holidays::{Holidays, read_listed};
+use super::payment::{BelowZero, Energy, Formula, Netting, Price, RoundPer, Rounding, Terms};
 
+pub use self::dispatching::{DispatchDays, DispatchRules, Eligibility, NotAllowed, Planned, SeasonDates};
 pub use self::resettlement::Resettlement;
 pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
@@ -28,24 +31,6 @@ pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 pub enum Measurement {
     /// Import − export at the site's meter.
     SiteMeterNet,
-}
-
-/// How differences between baseline and meter are netted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Clip {
-    /// Each interval by itself: use above the baseline in one does not reduce what another earned.
-    Interval,
-}
-
-/// How an amount becomes whole base units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rounding {
-    /// To the nearest; of two equally near ones the even one.
-    HalfEven,
-    /// Down. Nobody is ever paid more than exact; what is left goes to the rounding account.
-    Down,
 }
 
 /// A program, read and checked.
@@ -67,11 +52,14 @@ pub struct Program {
     pub measurement: Measurement,
     /// What is paid in.
     pub asset: Asset,
-    /// The price of a kilowatt-hour, in base units of the asset.
-    pub price_per_kwh: TokenAmount,
+    /// The price of a kilowatt-hour, in base units of the asset, where that is all that is paid for: each interval at
+    /// this price, rounded once.
+    pub price_per_kwh: Option<TokenAmount>,
+    /// What is paid for; with `price_per_kwh` one formula that says the same.
+    pub payment: Terms,
     /// How differences are netted.
-    pub clip: Clip,
-    /// How amounts are rounded.
+    pub clip: Netting,
+    /// How amounts are rounded, where a formula does not say so itself.
     pub rounding: Rounding,
     /// Holidays.
     pub holidays: BTreeSet<NaiveDate>,
@@ -80,6 +68,12 @@ pub struct Program {
     /// What stands in for a site that has no baseline under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_fallback: Option<BaselineRule>,
+    /// From when on: an event is of the highest version that is in force at its start.
+    pub in_force_from: Timestamp,
+    /// When its events may be.
+    pub dispatch: DispatchRules,
+    /// Who may be asked.
+    pub eligibility: Eligibility,
     /// When an event is settled anew, and what becomes of the differences.
     pub resettlement: Resettlement,
     /// How many persons have to approve of a statement before it is posted, from 1 on.
@@ -116,17 +110,22 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         .required("measurement")
         .and_then(|v| v.one_of(&[("site_meter_net", Measurement::SiteMeterNet)]));
     let asset = s.required("asset").and_then(|v| v.section()).and_then(read_asset);
-    // The price can only be judged by the asset's decimals; without an asset at least its form is.
+    // Amounts can only be judged by the asset's decimals; without an asset at least their form is.
     let asset_or_fine = asset.clone().or_else(|| Asset::new("ANY", 18).ok());
-    let price = s.required("price_per_kwh").zip(asset_or_fine);
-    let price_per_kwh = price.and_then(|(v, asset)| v.read_with(|text| read_price(text, &asset)));
-    let clip = s
-        .required("clip")
-        .and_then(|v| v.one_of(&[("interval", Clip::Interval)]));
-    let rounding = match s.optional("rounding") {
-        None => Some(Rounding::HalfEven),
-        Some(v) => v.one_of(&[("half_even", Rounding::HalfEven), ("down", Rounding::Down)]),
-    };
+    let paid = asset_or_fine.and_then(|asset| read_payment(s, &asset));
+    let clip = s.required("clip").and_then(|v| {
+        v.one_of(&[
+            ("interval", Netting::Interval),
+            ("event", Netting::Event),
+            ("none", Netting::None),
+        ])
+    });
+    if let (Some((Some(_), _)), Some(Netting::Event | Netting::None)) = (&paid, clip) {
+        s.mistake(
+            "clip",
+            "is not of single intervals, and price_per_kwh pays these; write a [[payment]] of kind energy instead",
+        );
+    }
     let holidays = match s.optional("holidays") {
         None => Some(BTreeSet::new()),
         Some(v) => read_holidays(&v),
@@ -145,6 +144,19 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(1),
         Some(v) => v.whole(1..=APPROVALS_MAX),
     };
+    let in_force_from = match s.optional("in_force_from") {
+        None => Some(Timestamp::EPOCH),
+        Some(v) => v.parsed(),
+    };
+    let dispatch = match s.optional("dispatch") {
+        None => Some(DispatchRules::default()),
+        Some(v) => DispatchRules::read(&v),
+    };
+    let eligibility = match s.optional("eligibility") {
+        None => Some(Eligibility::default()),
+        Some(v) => Eligibility::read(&v),
+    };
+    let (price_per_kwh, payment) = paid?;
     Some(Program {
         id: id?,
         version: version?,
@@ -153,15 +165,52 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         interval: interval?,
         measurement: measurement?,
         asset: asset?,
-        price_per_kwh: price_per_kwh?,
+        price_per_kwh,
+        rounding: payment.rounding,
+        payment,
         clip: clip?,
-        rounding: rounding?,
         holidays: holidays?,
         baseline: baseline?,
         baseline_fallback: baseline_fallback?,
+        in_force_from: in_force_from?,
+        dispatch: dispatch?,
+        eligibility: eligibility?,
         resettlement: resettlement?,
         approvals: approvals?,
     })
+}
+
+/// Either one price for all, or formulas.
+fn read_payment(s: &mut Section<'_, '_>, asset: &Asset) -> Option<(Option<TokenAmount>, Terms)> {
+    let Some(price) = s.optional("price_per_kwh") else {
+        if s.optional("payment").is_none() {
+            s.mistake(
+                "price_per_kwh",
+                "is missing: say what a kWh earns, or write [[payment]] sections",
+            );
+            return None;
+        }
+        return Terms::read(s, asset).map(|terms| (None, terms));
+    };
+    if s.optional("payment").is_some() {
+        s.mistake(
+            "payment",
+            "stands beside price_per_kwh; a program has one of the two",
+        );
+    }
+    let rounding = Terms::read_rounding(s);
+    let price = price.read_with(|text| read_price(text, asset))?;
+    let energy = Energy {
+        price: Price::Flat(price),
+        round_per: RoundPer::Interval,
+        below_zero: BelowZero::Nothing,
+    };
+    let terms = Terms {
+        rounding: rounding?,
+        formulas: vec![Formula::Energy(energy)],
+        fee: None,
+    };
+    Some((Some(price), terms))
 }
 
 fn read_interval(found: &Found<'_, '_>) -> Option<IntervalLength> {
@@ -262,7 +311,7 @@ mod tests {
     fn the_demo_program_reads() {
         let program = Program::from_toml("evening-flex.toml", EVENING_FLEX).unwrap();
         assert_eq!(program.id.as_str(), "evening-flex");
-        assert_eq!(program.price_per_kwh.base_units(), 850_000);
+        assert_eq!(program.price_per_kwh.unwrap().base_units(), 850_000);
         assert_eq!(program.baseline.id, "caiso_style_10_10");
         assert_eq!(program.zone, chrono_tz::Europe::London);
     }
@@ -313,7 +362,7 @@ version = 0
 zone = "Europe/Londn"
 interval_minutes = 7
 price_per_kwh = "0.8500001"
-clip = "event"
+clip = "day"
 baseline = "caiso"
 holidays = ["2026-02-30", 2026-12-25]
 pirce = 1

@@ -9,7 +9,7 @@ use postgres::GenericClient;
 
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
-use super::{StoreError, corrections, disputes, programs, refusals, settlements};
+use super::{StoreError, corrections, disputes, prices, programs, refusals, seasons, settlements};
 use crate::ledger::AccountName;
 use crate::proofs::evidence::{
     Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
@@ -17,7 +17,7 @@ use crate::proofs::evidence::{
 };
 use crate::registry::Enrolment;
 use crate::rules::program::Program;
-use crate::rules::statement::{BeneficiaryId, Event, Occasion, SiteId, Statement};
+use crate::rules::statement::{BeneficiaryId, Event, Occasion, Statement};
 
 const DAY: i64 = 86_400;
 
@@ -52,18 +52,37 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
     let (from, until) = span(event, &program);
+    let mut case = case(client, request)?;
     let superseded = match &request.occasion {
         None => None,
-        Some(occasion) => Some(superseded(client, request, &program, occasion)?),
+        Some(occasion) => {
+            let (resettles, statement) = superseded(client, request, occasion)?;
+            case.resettles = Some(resettles);
+            Some(statement)
+        }
     };
-    let (resettles, superseded) = superseded.unzip();
-    let mut case = case(client, request)?;
-    case.resettles = resettles;
     case.owed = owed(client, &program)?;
+    if superseded.is_some() || program.payment.may_charge() {
+        let paid = superseded
+            .iter()
+            .flat_map(|statement| statement.paid().into_values());
+        let who = paid
+            .map(|(who, _)| who)
+            .chain(enrolments.iter().map(|e| &e.beneficiary));
+        case.held = held(client, &program, who)?;
+    }
+    if program.payment.wants_published_prices() {
+        case.published = prices::published(client, &program, (event.start, event.end), *settled_at)?;
+    }
+    let mut seasons = Vec::new();
+    if program.payment.looks_back() {
+        (case.season, seasons) = seasons::before(client, event, &program)?;
+    }
     Ok(Evidence {
         corrections: corrections::corrections(client, &event.program, (from, until), *settled_at)?,
         disputes: disputes::disputes(client, &event.id, *settled_at)?,
         superseded,
+        seasons,
         case,
         program: ProgramDocument { document },
         instructions: instructions(client, event, &gateways)?,
@@ -111,16 +130,18 @@ pub(crate) fn case(client: &mut impl GenericClient, request: &Request<'_>) -> Re
         carried_from: carried_from.clone(),
         other_events: others.iter().map(announced).collect(),
         resettles: None,
+        held: Vec::new(),
         owed: Vec::new(),
+        published: Vec::new(),
+        season: Vec::new(),
         code: CODE.to_owned(),
     })
 }
 
-/// The statement that is corrected, and what its beneficiaries hold.
+/// The statement that is corrected.
 fn superseded(
     client: &mut impl GenericClient,
     request: &Request<'_>,
-    program: &Program,
     occasion: &Occasion,
 ) -> Result<(Resettles, Statement), StoreError> {
     let event = &request.event.id;
@@ -128,20 +149,28 @@ fn superseded(
     let version = request.version.checked_sub(1).ok_or_else(none)?;
     let before = settlements::find(client, event, version)?.ok_or_else(none)?;
     let statement = Statement::from_bytes(before.statement.as_bytes()).map_err(corrupt)?;
-    let account = |(_, (who, _)): (&SiteId, (&BeneficiaryId, _))| format!("beneficiary:{who}");
-    let accounts: Vec<String> = statement.paid().into_iter().map(account).collect();
+    let resettles = Resettles {
+        version,
+        statement: before.statement_hash,
+        occasion: occasion.clone(),
+    };
+    Ok((resettles, statement))
+}
+
+/// What beneficiaries hold.
+fn held<'b>(
+    client: &mut impl GenericClient,
+    program: &Program,
+    who: impl Iterator<Item = &'b BeneficiaryId>,
+) -> Result<Vec<Balance>, StoreError> {
+    let accounts: BTreeSet<String> = who.map(|who| format!("beneficiary:{who}")).collect();
+    let accounts: Vec<String> = accounts.into_iter().collect();
     let rows = client.query(
         "SELECT a.name, b.amount::text FROM ledger.balance b JOIN ledger.account a USING (account_id)
          WHERE a.asset = $1 AND a.name = ANY($2) AND b.amount > 0",
         &[&program.asset.code(), &accounts],
     )?;
-    let resettles = Resettles {
-        version,
-        statement: before.statement_hash,
-        occasion: occasion.clone(),
-        held: balances(&rows)?,
-    };
-    Ok((resettles, statement))
+    balances(&rows)
 }
 
 /// What is owed to a program.

@@ -62,6 +62,21 @@ pub fn newest_program(client: &mut impl GenericClient, id: &ProgramId) -> Result
         })
 }
 
+/// The documents of all versions of a program, the highest first.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where there is none.
+pub fn documents(client: &mut impl GenericClient, id: &ProgramId) -> Result<Vec<String>, StoreError> {
+    let rows = client.query(
+        "SELECT document FROM program WHERE id = $1 ORDER BY version DESC",
+        &[&id.as_str()],
+    )?;
+    if rows.is_empty() {
+        newest_program(client, id)?;
+    }
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// The document of one version of a program.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
@@ -31,6 +32,8 @@ pub struct StoredSettlement {
     pub statement: String,
     /// What rounding left over, in millionths of a base unit, from 0 to 999,999.
     pub carry_out: i64,
+    /// What the program's pools have left, in base units.
+    pub pool_carry: TokenAmount,
     /// The Merkle root of the bundle.
     pub bundle_root: Digest,
     /// The bundle, as the file that `gridtally verify` reads.
@@ -66,7 +69,7 @@ pub fn chain_end(
     program: &ProgramId,
 ) -> Result<Option<ChainEnd>, StoreError> {
     let row = client.query_opt(
-        "SELECT settlement_id, event_id, version, statement_hash, carry_out FROM ledger.settlement s
+        "SELECT settlement_id, event_id, version, statement_hash, carry_out, pool_carry::text FROM ledger.settlement s
          WHERE program_id = $1
              AND NOT EXISTS (SELECT FROM ledger.settlement next WHERE next.carried_from = s.settlement_id)",
         &[&program.as_str()],
@@ -77,6 +80,7 @@ pub fn chain_end(
             version: u32::try_from(row.get::<_, i32>(2)).map_err(corrupt)?,
             statement: digest(row.get(3))?,
             carry_out: i64::from(row.get::<_, i32>(4)),
+            pool_carry: units(row.get(5))?,
         };
         Ok(ChainEnd {
             number: row.get(0),
@@ -97,7 +101,7 @@ pub fn find(
 ) -> Result<Option<StoredSettlement>, StoreError> {
     let row = client.query_opt(
         "SELECT s.program_id, s.settled_at, t.key, s.statement_hash, s.statement, s.carry_out, s.bundle_root, s.bundle,
-             s.run
+             s.run, s.pool_carry::text
          FROM ledger.settlement s LEFT JOIN ledger.transaction t USING (transaction_id)
          WHERE s.event_id = $1 AND s.version = $2",
         &[&event.as_str(), &version_column(version)?],
@@ -118,6 +122,7 @@ pub fn find(
             bundle_root: digest(row.get(6))?,
             bundle: row.get(7),
             run: row.get::<_, Option<&[u8]>>(8).map(digest).transpose()?,
+            pool_carry: units(row.get(9))?,
         })
     })
     .transpose()
@@ -143,6 +148,10 @@ pub fn last(
     }
 }
 
+fn units(text: &str) -> Result<TokenAmount, StoreError> {
+    TokenAmount::new(text.parse().map_err(corrupt)?).map_err(corrupt)
+}
+
 /// Keeps a settlement, in the database transaction in which its payment is posted.
 ///
 /// # Errors
@@ -155,9 +164,9 @@ pub fn insert(
     let carry_out = i32::try_from(settlement.carry_out).map_err(corrupt)?;
     client.execute(
         "INSERT INTO ledger.settlement (event_id, version, program_id, carried_from, carry_out, settled_at,
-             transaction_id, statement_hash, statement, bundle_root, bundle, run)
+             transaction_id, statement_hash, statement, bundle_root, bundle, run, pool_carry)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT transaction_id FROM ledger.transaction WHERE key = $7),
-             $8, $9, $10, $11, $12)",
+             $8, $9, $10, $11, $12, $13::text::numeric)",
         &[
             &settlement.event.as_str(),
             &version_column(settlement.version)?,
@@ -171,6 +180,7 @@ pub fn insert(
             &settlement.bundle_root.as_bytes().as_slice(),
             &settlement.bundle,
             &settlement.run.map(|run| run.as_bytes().to_vec()),
+            &settlement.pool_carry.base_units().to_string(),
         ],
     )?;
     Ok(())

@@ -130,6 +130,8 @@ pub fn steady(sites: usize) -> SettlementInputs {
         outage_days: Vec::new(),
         readings: readings.clone(),
         corrections: Vec::new(),
+        offer: Default::default(),
+        season: Default::default(),
     };
     SettlementInputs {
         event: Event {
@@ -142,6 +144,8 @@ pub fn steady(sites: usize) -> SettlementInputs {
         program,
         event_days: Vec::new(),
         carry_in: 0,
+        pool_carry: Default::default(),
+        published: Vec::new(),
         sites: (0..sites).map(site).collect(),
     }
 }
@@ -199,6 +203,8 @@ pub fn random(seed: u64) -> SettlementInputs {
         program,
         event_days,
         carry_in: random.within(0, 999_999),
+        pool_carry: Default::default(),
+        published: Vec::new(),
         sites,
     }
 }
@@ -245,5 +251,7 @@ fn site(random: &mut Random, n: i64, intervals: &[Interval], day: NaiveDate) -> 
             .collect(),
         readings,
         corrections: Vec::new(),
+        offer: Default::default(),
+        season: Default::default(),
     }
 }

@@ -265,6 +265,7 @@ impl Home {
             program: "evening-flex".parse().unwrap(),
             interval_seconds: IntervalLength::FIVE_MINUTES,
             membership: Default::default(),
+            offer: Default::default(),
             devices: vec![
                 device(1, 12_000, &[Quantity::GridImport, Quantity::GridExport]),
                 device(2, 6_000, &[Quantity::PvProduction]),

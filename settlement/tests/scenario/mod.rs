@@ -88,7 +88,10 @@ impl Scenario {
             carried_from: None,
             other_events: Vec::new(),
             resettles: None,
+            held: Vec::new(),
             owed: Vec::new(),
+            published: Vec::new(),
+            season: Vec::new(),
             code: CODE.to_owned(),
         };
         let mut scenario = Self {
@@ -171,6 +174,7 @@ impl Scenario {
             corrections: Vec::new(),
             disputes: Vec::new(),
             superseded: None,
+            seasons: Vec::new(),
         }
     }
 }
@@ -198,6 +202,7 @@ fn enrolment(home: u8) -> Enrolment {
         program: "evening-flex".parse().unwrap(),
         interval_seconds: IntervalLength::HALF_HOUR,
         membership: Default::default(),
+        offer: Default::default(),
         devices: vec![
             device(1, 20_000, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, 6_000, &[Quantity::PvProduction]),

@@ -33,6 +33,9 @@ pub enum PartError {
     /// The program's hash is none.
     #[error(transparent)]
     Hash(#[from] DigestError),
+    /// The message has no place for them yet.
+    #[error("the program pays by formulas, and a home can only be told amounts of intervals")]
+    Formulas,
     /// A rule of the message.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -88,6 +91,9 @@ pub fn part(
     settled: Settled,
     gateway: Identity,
 ) -> Result<Part, PartError> {
+    if site.payment.is_some() {
+        return Err(PartError::Formulas);
+    }
     let mut lines: Vec<StatementLine> = site.lines.iter().map(line).collect();
     let totals = StatementTotals::of(&lines)?;
     let reason = (totals.amount == TokenAmount::ZERO)
@@ -136,6 +142,7 @@ const fn reason(reason: Reason) -> ZeroReason {
         Reason::NotReduced => ZeroReason::NotReduced,
         Reason::ZeroPrice => ZeroReason::ZeroPrice,
         Reason::RoundedToZero => ZeroReason::RoundedToZero,
+        Reason::PaidAsAWhole | Reason::NoPrice | Reason::NoBid => ZeroReason::RoundedToZero,
     }
 }
 

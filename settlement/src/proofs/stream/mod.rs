@@ -127,7 +127,7 @@ pub fn stream(
         .carried_from
         .as_ref()
         .map_or(0, |carry| carry.carry_out);
-    let statement = sheet.close(&total.sum, carry_in)?;
+    let statement = sheet.close(&total.sum, carry_in, None, resettle::pool_carry(&ground.case))?;
     let earned = total.earned.iter().map(|(who, amount)| (who, *amount));
     let bookings = bookings::book(&ground.case, &ground.program, &statement, earned)?;
     Ok(Streamed {

@@ -158,6 +158,8 @@ fn inputs(plan: &Plan<'_>, pending: &Pending<'_>, readings: Vec<Reading>) -> Sit
         participation: answer.map_or(Participation::NoAnswer, |answer| answer.participation()),
         outage_days: Vec::new(),
         readings,
+        offer: Default::default(),
+        season: Default::default(),
         corrections: plan
             .corrections
             .get(&pending.site.site)

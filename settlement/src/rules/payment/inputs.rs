@@ -49,7 +49,8 @@ pub struct Before {
 }
 
 /// What a site did in an earlier event of the season.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SeasonEvent {
     /// It took part.
     Delivered {
@@ -69,7 +70,8 @@ pub enum SeasonEvent {
 }
 
 /// A site's season up to this event.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Season {
     /// Its earlier events; their order has no meaning.
     pub events: Vec<SeasonEvent>,
@@ -77,6 +79,14 @@ pub struct Season {
     pub average: Before,
     /// What `points` has paid for them.
     pub points: TokenAmount,
+}
+
+impl Season {
+    /// Whether nothing has happened in it yet.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One site's part of an event.

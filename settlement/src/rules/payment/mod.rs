@@ -42,6 +42,8 @@ pub use self::payments::{
     Ceiling, Component, Due, EnergyLine, Explanation, FeeTaken, Payments, PoolTotals, SitePayment, Zero,
 };
 pub use self::pool::{LeftOver, PoolPart, Share, Shares, share_out};
+pub(in crate::rules) use self::read::read_clock;
+pub(in crate::rules) use self::round::divide;
 pub use self::round::{Bearer, Rounding, Step};
 pub use self::terms::{
     Band, BelowZero, Capacity, DataBonus, Energy, Fee, FeePayer, FeeRounding, Formula, Points, Pool, Price,

@@ -112,10 +112,7 @@ impl<'e> EventPricing<'e> {
     }
 
     fn pool(&self) -> Option<&'e Pool> {
-        self.terms.formulas.iter().find_map(|f| match f {
-            Formula::Pool(pool) => Some(pool),
-            _ => None,
-        })
+        self.terms.pool()
     }
 
     /// What a site's share of the pool is measured by; `None` where there is no pool.

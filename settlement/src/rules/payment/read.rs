@@ -4,6 +4,8 @@ mod formula;
 mod price;
 mod value;
 
+pub(in crate::rules) use self::value::read_clock;
+
 use gridtally_protocol::quantity::Asset;
 
 use self::formula::Reader;
@@ -26,14 +28,7 @@ impl Terms {
 
     /// Takes `rounding` and `payment` from a program's document.
     pub(in crate::rules) fn read(s: &mut Section<'_, '_>, asset: &Asset) -> Option<Self> {
-        let rounding = match s.optional("rounding") {
-            None => Some(Rounding::HalfEven),
-            Some(v) => v.one_of(&[
-                ("half_even", Rounding::HalfEven),
-                ("half_up", Rounding::HalfUp),
-                ("down", Rounding::Down),
-            ]),
-        };
+        let rounding = Self::read_rounding(s);
         let payment = s.required("payment")?;
         let (formulas, fee) = read_payment(&payment, asset)?;
         Some(Self {
@@ -41,6 +36,18 @@ impl Terms {
             formulas,
             fee,
         })
+    }
+
+    /// Takes `rounding` alone.
+    pub(in crate::rules) fn read_rounding(s: &mut Section<'_, '_>) -> Option<Rounding> {
+        match s.optional("rounding") {
+            None => Some(Rounding::HalfEven),
+            Some(v) => v.one_of(&[
+                ("half_even", Rounding::HalfEven),
+                ("half_up", Rounding::HalfUp),
+                ("down", Rounding::Down),
+            ]),
+        }
     }
 }
 

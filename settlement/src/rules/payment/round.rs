@@ -49,7 +49,7 @@ pub(super) fn overflow(operation: &'static str) -> ArithmeticError {
 }
 
 /// `numerator / denominator` as a whole number; the denominator is above zero.
-pub(super) fn divide(
+pub(in crate::rules) fn divide(
     numerator: i128,
     denominator: i128,
     rounding: Rounding,

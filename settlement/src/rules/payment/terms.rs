@@ -232,3 +232,50 @@ pub enum FeeRounding {
     /// Who pays the fee: it is rounded up.
     Payer,
 }
+
+impl Terms {
+    /// What is shared out at each event, where something is.
+    #[must_use]
+    pub fn pool(&self) -> Option<&Pool> {
+        self.formulas.iter().find_map(|formula| match formula {
+            Formula::Pool(pool) => Some(pool),
+            _ => None,
+        })
+    }
+
+    /// Whether what was paid earlier in the season matters.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        self.formulas.iter().any(|formula| match formula {
+            Formula::SeasonAverage(_) => true,
+            Formula::Points(points) => points.season_ceiling.is_some(),
+            _ => false,
+        })
+    }
+
+    /// Whether prices are published for single intervals.
+    #[must_use]
+    pub fn wants_published_prices(&self) -> bool {
+        let published = |formula: &Formula| {
+            matches!(
+                formula,
+                Formula::Energy(Energy {
+                    price: Price::Published,
+                    ..
+                })
+            )
+        };
+        self.formulas.iter().any(published)
+    }
+
+    /// Whether a site may come out below nothing.
+    #[must_use]
+    pub fn may_charge(&self) -> bool {
+        self.formulas.iter().any(|formula| match formula {
+            Formula::Energy(energy) => energy.below_zero == BelowZero::Owed,
+            Formula::Capacity(capacity) => matches!(capacity.shortfall, Shortfall::ClawBack(_)),
+            Formula::SeasonAverage(_) => true,
+            Formula::Points(_) | Formula::Pool(_) | Formula::DataBonus(_) => false,
+        })
+    }
+}

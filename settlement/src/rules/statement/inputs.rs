@@ -6,11 +6,12 @@ use core::str::FromStr;
 use chrono::NaiveDate;
 use gridtally_protocol::channel::Missing;
 use gridtally_protocol::instruction::EventId;
-use gridtally_protocol::quantity::MilliwattHours;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TokenAmount};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::{Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::rules::payment::Season;
 use crate::rules::program::{Program, ProgramId};
 
 const NAME_LEN_MAX: usize = 128;
@@ -175,6 +176,32 @@ pub struct SiteInputs {
     /// What counts instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<Corrected>,
+    /// What it offered.
+    #[serde(default, skip_serializing_if = "Offer::is_none")]
+    pub offer: Offer,
+    /// Its season up to this event, where the program's formulas look at that.
+    #[serde(default, skip_serializing_if = "Season::is_none")]
+    pub season: Season,
+}
+
+/// What a site offered when it enrolled, where the program pays by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The power that it nominates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nominated_milliwatts: Option<Milliwatts>,
+    /// What it asks for a kilowatt-hour, in base units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid_per_kwh: Option<TokenAmount>,
+}
+
+impl Offer {
+    /// Whether it offered nothing in particular.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Everything from which one event's statement follows. The order within the lists has no meaning.
@@ -190,6 +217,26 @@ pub struct SettlementInputs {
     pub event_days: Vec<NaiveDate>,
     /// What the program's last settlement left over, in millionths of a base unit, from 0 to 999,999.
     pub carry_in: i64,
+    /// What the program's pools left, in base units.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub pool_carry: TokenAmount,
+    /// The prices that were published for intervals of the event, in base units per kWh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedPrice>,
     /// The sites.
     pub sites: Vec<SiteInputs>,
+}
+
+/// A price that was published for an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedPrice {
+    /// The interval's first instant.
+    pub start: Timestamp,
+    /// Base units per kWh.
+    pub per_kwh: TokenAmount,
+}
+
+pub(crate) fn is_nothing(amount: &TokenAmount) -> bool {
+    *amount == TokenAmount::ZERO
 }

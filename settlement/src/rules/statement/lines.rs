@@ -8,13 +8,14 @@ use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::inputs::{BeneficiaryId, Event, MissingReason, Participation, SiteId};
+use super::inputs::{BeneficiaryId, Event, MissingReason, Participation, SiteId, is_nothing};
 use super::resettle::Resettled;
 use crate::rules::baseline::Outcome;
-use crate::rules::program::{Clip, Measurement, ProgramId, Rounding};
+use crate::rules::payment::{Netting, PoolTotals, Rounding, SitePayment, Terms};
+use crate::rules::program::{Measurement, ProgramId};
 
 /// The version of the statement's layout.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Why a line earns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub enum Reason {
     ZeroPrice,
     /// What it earned is less than a base unit, and was rounded to nothing.
     RoundedToZero,
+    /// It is paid for, but by the event as a whole and not by intervals.
+    PaidAsAWhole,
+    /// There is no price yet; that is not a price of nothing.
+    NoPrice,
+    /// The home never said what it asks for.
+    NoBid,
 }
 
 impl Reason {
@@ -51,6 +58,9 @@ impl Reason {
             Self::NotReduced => "not_reduced",
             Self::ZeroPrice => "zero_price",
             Self::RoundedToZero => "rounded_to_zero",
+            Self::PaidAsAWhole => "paid_as_a_whole",
+            Self::NoPrice => "no_price",
+            Self::NoBid => "no_bid",
         }
     }
 }
@@ -114,6 +124,8 @@ pub struct Totals {
 pub enum SiteStatus {
     /// It earned something.
     Paid,
+    /// It came out below nothing, and owes that.
+    Owes,
     /// It took part; each line says why it earned nothing.
     NothingEarned,
     /// It took part, but there is nothing to compare with.
@@ -130,6 +142,7 @@ impl SiteStatus {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Paid => "paid",
+            Self::Owes => "owes",
             Self::NothingEarned => "nothing_earned",
             Self::NoBaseline => "no_baseline",
             Self::OptedOut => "opted_out",
@@ -160,8 +173,21 @@ pub struct SiteStatement {
     pub totals: Totals,
     /// Its lines in the order of time.
     pub lines: Vec<Line>,
+    /// What it is paid for and how that comes about, where the program pays by formulas: then the amount of the
+    /// totals is what is left of these, and lines have an amount where intervals are paid by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<SitePayment>,
     /// What it would have used, and how that is known; given for every site, also where nothing is paid.
     pub baseline: Outcome,
+}
+
+impl SiteStatement {
+    /// What the fee account gets for it.
+    #[must_use]
+    pub fn fee(&self) -> TokenAmount {
+        let fee = self.payment.as_ref().and_then(|payment| payment.fee);
+        fee.map_or(TokenAmount::ZERO, |fee| fee.amount)
+    }
 }
 
 /// The program under which was settled.
@@ -180,10 +206,14 @@ pub struct ProgramRef {
     pub interval_seconds: IntervalLength,
     /// What is measured.
     pub measurement: Measurement,
-    /// The price of a kilowatt-hour, in base units.
-    pub price_per_kwh: TokenAmount,
+    /// The price of a kilowatt-hour, in base units, where that is all that is paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_per_kwh: Option<TokenAmount>,
+    /// What is paid for, where it is more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Terms>,
     /// How differences are netted.
-    pub clip: Clip,
+    pub clip: Netting,
     /// How amounts are rounded.
     pub rounding: Rounding,
     /// The baseline rule.
@@ -216,6 +246,9 @@ pub struct RoundingRemainder {
     pub posted: TokenAmount,
     /// Into the next settlement, in millionths of a base unit, from 0 to 999,999.
     pub carry_out: i64,
+    /// What the program's pools left in the rounding account, for the next one, in base units.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub pool_carry: TokenAmount,
 }
 
 /// The settlement of one event.
@@ -236,9 +269,15 @@ pub struct Statement {
     pub totals: Totals,
     /// What rounding left over.
     pub rounding: RoundingRemainder,
-    /// What the escrow pays: all amounts, or all differences to the statement before, and what is posted to the
-    /// rounding account.
+    /// What the escrow pays: all amounts, or all differences to the statement before, the fees, and what is posted
+    /// to the rounding account.
     pub escrow_debit: TokenAmount,
+    /// What the fee account gets of it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub fee: TokenAmount,
+    /// The pool that was shared out, where the program has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolTotals>,
     /// How it corrects the statement before, where it is not the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resettled: Option<Resettled>,

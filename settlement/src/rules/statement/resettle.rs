@@ -5,8 +5,10 @@
 //! difference  = after − before                       of each site; before is what it was paid in all so far
 //! settled     where |difference| ≥ materiality       else the site keeps what it has
 //! carry_in + Σ (after.remainder − before.remainder) = posted × 1,000,000 + carry_out     over the settled ones
-//! escrow debit = Σ difference + posted               over the settled ones; below zero where the escrow gets back
+//! escrow debit = Σ difference + Σ fee + posted       over the settled ones; below zero where the escrow gets back
 //! ```
+//!
+//! Fees are not given back. A pool is shared out anew, with what it had; what it left the first time stays where it is.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::TokenAmount;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{BeneficiaryId, SiteId};
+use super::inputs::{BeneficiaryId, SiteId, is_nothing};
 use super::lines::{Line, SiteStatement, Statement};
 use super::settle::{AmountError, SettleError, carry, overflow};
 
@@ -42,6 +44,9 @@ pub struct Paid {
     pub amount: TokenAmount,
     /// Exact less paid, in millionths of a base unit.
     pub remainder: i64,
+    /// What the fee account got for it, in base units. It never gives a fee back.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub fee: TokenAmount,
 }
 
 /// What has changed, seen from one site.
@@ -141,6 +146,8 @@ pub struct Earlier<'s> {
     pub hash: Digest,
     /// Why it is corrected.
     pub occasion: &'s Occasion,
+    /// What the program's pools have left meanwhile: a correction leaves it as it is.
+    pub pool_carry: TokenAmount,
 }
 
 impl Statement {
@@ -219,9 +226,12 @@ impl Statement {
             sums.add(site).map_err(total)?;
         }
         let before = TokenAmount::checked_sum(paid.values().map(|(_, paid)| paid.amount));
+        let pool_carry = earlier.pool_carry;
         self.rounding = carry(self.rounding.carry_in, sums.remainder).map_err(total)?;
-        let debit = sums.difference.checked_add(self.rounding.posted);
-        self.escrow_debit = debit.map_err(|e| total(e.into()))?;
+        self.rounding.pool_carry = pool_carry;
+        let parts = [sums.difference, sums.fee, self.rounding.posted];
+        self.escrow_debit = TokenAmount::checked_sum(parts).map_err(|e| total(e.into()))?;
+        self.fee = sums.fee;
         self.resettled = Some(Resettled {
             version: earlier.version,
             statement: earlier.hash,
@@ -238,12 +248,15 @@ impl Statement {
 #[derive(Default)]
 struct Sums {
     difference: TokenAmount,
+    fee: TokenAmount,
     remainder: i64,
 }
 
 impl Sums {
     fn add(&mut self, site: &SiteDifference) -> Result<(), AmountError> {
         self.difference = self.difference.checked_add(site.difference)?;
+        let fee = site.after.fee.checked_sub(site.before.fee)?;
+        self.fee = self.fee.checked_add(fee)?;
         let moved = site.after.remainder.checked_sub(site.before.remainder);
         let sum = moved.and_then(|moved| self.remainder.checked_add(moved));
         self.remainder = sum.ok_or(overflow("remainder"))?;
@@ -252,10 +265,11 @@ impl Sums {
 }
 
 impl SiteStatement {
-    const fn paid(&self) -> Paid {
+    fn paid(&self) -> Paid {
         Paid {
             amount: self.totals.amount,
             remainder: self.totals.remainder,
+            fee: self.fee(),
         }
     }
 }
@@ -277,7 +291,8 @@ impl Pair<'_> {
         };
         let (beneficiary, before) =
             (paid.get(&any.site).copied()).unwrap_or((&any.beneficiary, Paid::default()));
-        let after = self.after.map(SiteStatement::paid).unwrap_or_default();
+        let mut after = self.after.map(SiteStatement::paid).unwrap_or_default();
+        after.fee = after.fee.max(before.fee);
         let causes = self.causes();
         // What was below the threshold before is not of this statement's causes, and still is to be seen.
         if causes.is_empty() && before == after {

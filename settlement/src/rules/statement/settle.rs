@@ -1,23 +1,16 @@
 //! From inputs to a statement.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gridtally_protocol::quantity::{MilliwattHours, Overflow, TokenAmount};
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::quantity::{Overflow, TokenAmount};
 
-use super::inputs::{
-    Corrected, Metered, MissingReason, Participation, Reading, SettlementInputs, SiteId, SiteInputs,
-};
-use super::lines::{
-    BaselineRef, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement, Totals,
-};
+use super::inputs::{SettlementInputs, SiteId};
+use super::lines::{BaselineRef, ProgramRef, RoundingRemainder, Statement, Totals};
 use super::sheet::{Sheet, Sum};
-use crate::rules::baseline::{
-    BaselineInterval, BaselineRule, Frame, FrameError, Outcome, Series, SeriesError, baseline,
-};
-use crate::rules::exact::{ArithmeticError, Ratio};
-use crate::rules::program::{Clip, Program, ProgramId, Rounding};
+use crate::rules::baseline::{BaselineRule, FrameError, SeriesError};
+use crate::rules::exact::ArithmeticError;
+use crate::rules::payment::PaymentError;
+use crate::rules::program::{Program, ProgramId};
 
 const MILLIONTHS: i128 = 1_000_000;
 
@@ -48,6 +41,15 @@ pub enum SettleError {
         site: SiteId,
         /// What is wrong.
         error: SeriesError,
+    },
+    /// The formulas.
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    /// Sites are settled one by one only where each interval has its price.
+    #[error("program {program} pays by formulas, and these are reckoned for all sites together")]
+    ByFormulas {
+        /// The program.
+        program: ProgramId,
     },
     /// The carry is not a part of a base unit.
     #[error("a carry of {carry_in} millionths is not within 0 to 999999")]
@@ -95,14 +97,17 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
             });
         }
     }
-    let mut sites = Vec::with_capacity(by_name.len());
+    let (sites, pool) = if inputs.program.price_per_kwh.is_some() {
+        let sites = by_name.into_values().map(|site| sheet.site(site));
+        (sites.collect::<Result<Vec<_>, _>>()?, None)
+    } else {
+        sheet.by_formulas(by_name.into_values(), inputs)?
+    };
     let mut sum = Sum::default();
-    for site in by_name.into_values() {
-        let settled = sheet.site(site)?;
-        sum.add(&settled)?;
-        sites.push(settled);
+    for site in &sites {
+        sum.add(site)?;
     }
-    let mut statement = sheet.close(&sum, inputs.carry_in)?;
+    let mut statement = sheet.close(&sum, inputs.carry_in, pool, inputs.pool_carry)?;
     statement.sites = sites;
     Ok(statement)
 }
@@ -116,6 +121,7 @@ pub(super) fn reference(program: &Program) -> ProgramRef {
         interval_seconds: program.interval,
         measurement: program.measurement,
         price_per_kwh: program.price_per_kwh,
+        payment: program.price_per_kwh.is_none().then(|| program.payment.clone()),
         clip: program.clip,
         rounding: program.rounding,
         baseline: rule_reference(&program.baseline),
@@ -141,241 +147,8 @@ pub(super) fn carry(carry_in: i64, remainder: i64) -> Result<RoundingRemainder, 
         remainder,
         posted: TokenAmount::new(posted)?,
         carry_out: i64::try_from(carry_out).map_err(|_| overflow("remainder"))?,
+        pool_carry: TokenAmount::ZERO,
     })
-}
-
-pub(super) fn settle_site(
-    site: &SiteInputs,
-    program: &Program,
-    frame: &Frame,
-    fallback: Option<&Frame>,
-) -> Result<SiteStatement, SettleError> {
-    let readings_error = |error| SettleError::Readings {
-        site: site.site.clone(),
-        error,
-    };
-    let arithmetic = |error| SettleError::Arithmetic {
-        site: Some(site.site.clone()),
-        error,
-    };
-    let metered = metered_by_start(site).map_err(readings_error)?;
-    let corrected = corrections_by_start(&site.corrections);
-    let metered = with_corrections(metered, &corrected);
-    let known = metered.iter().filter_map(|r| match r.net {
-        Metered::Energy(energy) => Some((r.interval, energy)),
-        Metered::Missing(_) => None,
-    });
-    let outage_days = site.outage_days.iter().copied().collect();
-    let under = |frame: &Frame| {
-        let series = Series::new(frame, known.clone()).map_err(readings_error)?;
-        baseline(frame, &series, &outage_days).map_err(|e| arithmetic(e.into()))
-    };
-    let mut outcome = under(frame)?;
-    if let (Outcome::NoBaseline(_), Some(fallback)) = (&outcome, fallback) {
-        let other = under(fallback)?;
-        outcome = outcome.or_else(|| Ok(other)).map_err(|e| arithmetic(e.into()))?;
-    }
-    let baselines = outcome.explanation().map_or(&[][..], |e| e.intervals.as_slice());
-    let mut lines = Vec::new();
-    let mut totals = Totals::default();
-    for (i, interval) in frame.event_intervals().enumerate() {
-        let not_received = Metered::Missing(MissingReason::NotReceived);
-        let place = metered.binary_search_by_key(&interval.start(), |r| r.interval.start());
-        let net = place.ok().and_then(|place| metered.get(place));
-        let net = net.map_or(not_received, |reading| reading.net);
-        let comparison = Comparison {
-            start: interval.start(),
-            baseline: baselines.get(i),
-            net,
-            correction: corrected.get(&interval.start()).map(|c| c.number),
-        };
-        let priced = comparison
-            .line(&site.participation, program)
-            .map_err(arithmetic)?;
-        totals = totals.with(&priced.totals()).map_err(arithmetic)?;
-        lines.push(priced.line);
-    }
-    Ok(SiteStatement {
-        site: site.site.clone(),
-        beneficiary: site.beneficiary.clone(),
-        status: status(&site.participation, &outcome, &totals),
-        participation: site.participation.clone(),
-        totals,
-        lines,
-        baseline: outcome,
-    })
-}
-
-/// What is said about each interval, in the order of time; two different things about one are refused.
-fn metered_by_start(site: &SiteInputs) -> Result<Cow<'_, [Reading]>, SeriesError> {
-    let start = |reading: &Reading| reading.interval.start();
-    if site.readings.is_sorted_by(|a, b| start(a) < start(b)) {
-        return Ok(Cow::Borrowed(&site.readings));
-    }
-    let mut metered = BTreeMap::new();
-    for reading in &site.readings {
-        match metered.insert(start(reading), *reading) {
-            Some(earlier) if earlier.net != reading.net => {
-                return Err(SeriesError::Conflict {
-                    start: start(reading),
-                });
-            }
-            _ => {}
-        }
-    }
-    Ok(metered.into_values().collect())
-}
-
-/// Of each interval the correction that counts.
-fn corrections_by_start(corrections: &[Corrected]) -> BTreeMap<Timestamp, Corrected> {
-    let mut by_start: BTreeMap<Timestamp, Corrected> = BTreeMap::new();
-    for correction in corrections {
-        let counts = by_start.entry(correction.interval.start()).or_insert(*correction);
-        if counts.number < correction.number {
-            *counts = *correction;
-        }
-    }
-    by_start
-}
-
-/// Puts corrections in the place of what the meter counted.
-fn with_corrections<'r>(
-    metered: Cow<'r, [Reading]>,
-    corrected: &BTreeMap<Timestamp, Corrected>,
-) -> Cow<'r, [Reading]> {
-    if corrected.is_empty() {
-        return metered;
-    }
-    let mut by_start: BTreeMap<Timestamp, Reading> =
-        metered.iter().map(|r| (r.interval.start(), *r)).collect();
-    for Corrected { interval, net, .. } in corrected.values() {
-        let reading = Reading {
-            interval: *interval,
-            net: *net,
-        };
-        by_start.insert(interval.start(), reading);
-    }
-    Cow::Owned(by_start.into_values().collect())
-}
-
-fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> SiteStatus {
-    match (participation, outcome) {
-        (Participation::OptedOut { .. }, _) => SiteStatus::OptedOut,
-        (Participation::NoAnswer, _) => SiteStatus::NoAnswer,
-        (Participation::OptedIn, Outcome::NoBaseline(_)) => SiteStatus::NoBaseline,
-        (Participation::OptedIn, _) if totals.amount > TokenAmount::ZERO => SiteStatus::Paid,
-        (Participation::OptedIn, _) => SiteStatus::NothingEarned,
-    }
-}
-
-/// An interval before it is priced.
-struct Comparison<'b> {
-    start: Timestamp,
-    baseline: Option<&'b BaselineInterval>,
-    net: Metered,
-    correction: Option<u32>,
-}
-
-struct PricedLine {
-    line: Line,
-    /// exact − amount, in millionths of a base unit.
-    remainder: i64,
-}
-
-impl PricedLine {
-    fn totals(&self) -> Totals {
-        let line = &self.line;
-        let totals = Totals {
-            lines: 1,
-            credited: line.credited,
-            amount: line.amount,
-            remainder: self.remainder,
-            ..Totals::default()
-        };
-        match (line.baseline, line.metered, line.delta) {
-            (Some(baseline), Some(metered), Some(delta)) => Totals {
-                compared: 1,
-                baseline,
-                metered,
-                delta,
-                ..totals
-            },
-            _ => totals,
-        }
-    }
-}
-
-impl Comparison<'_> {
-    fn line(&self, participation: &Participation, program: &Program) -> Result<PricedLine, AmountError> {
-        let baseline = self.baseline.map(|b| b.rounded);
-        let (metered, missing) = match self.net {
-            Metered::Energy(energy) => (Some(energy), None),
-            Metered::Missing(reason) => (None, Some(reason)),
-        };
-        let delta = match (baseline, metered) {
-            (Some(baseline), Some(metered)) => Some(baseline.checked_sub(metered)?),
-            _ => None,
-        };
-        let earned = match participation {
-            Participation::OptedOut { .. } => Err(Reason::OptedOut),
-            Participation::NoAnswer => Err(Reason::NoAnswer),
-            Participation::OptedIn => credit(program.clip, baseline, missing, delta),
-        };
-        let credited = earned.unwrap_or(MilliwattHours::ZERO);
-        let (amount, remainder) = price(credited, program)?;
-        let reason = match earned {
-            Err(reason) => Some(reason),
-            Ok(_) if amount > TokenAmount::ZERO => None,
-            Ok(_) if program.price_per_kwh == TokenAmount::ZERO => Some(Reason::ZeroPrice),
-            Ok(_) => Some(Reason::RoundedToZero),
-        };
-        let line = Line {
-            start: self.start,
-            baseline,
-            metered,
-            missing,
-            correction: self.correction,
-            delta,
-            credited,
-            amount,
-            reason,
-        };
-        Ok(PricedLine { line, remainder })
-    }
-}
-
-/// What is paid for in an interval, or why nothing is.
-fn credit(
-    clip: Clip,
-    baseline: Option<MilliwattHours>,
-    missing: Option<MissingReason>,
-    delta: Option<MilliwattHours>,
-) -> Result<MilliwattHours, Reason> {
-    if missing == Some(MissingReason::Equivocation) {
-        return Err(Reason::Equivocation);
-    }
-    if baseline.is_none() {
-        return Err(Reason::NoBaseline);
-    }
-    let delta = delta.ok_or(Reason::MissingReading)?;
-    match clip {
-        Clip::Interval if delta > MilliwattHours::ZERO => Ok(delta),
-        Clip::Interval => Err(Reason::NotReduced),
-    }
-}
-
-/// The amount for an energy, and what rounding took from it in millionths of a base unit.
-fn price(credited: MilliwattHours, program: &Program) -> Result<(TokenAmount, i64), AmountError> {
-    let exact = i128::from(credited.get()).checked_mul(program.price_per_kwh.base_units());
-    let exact = exact.ok_or(overflow("product"))?;
-    let amount = match program.rounding {
-        Rounding::HalfEven => Ratio::new(exact, MILLIONTHS)?.round_half_even()?,
-        Rounding::Down => exact.checked_div_euclid(MILLIONTHS).ok_or(overflow("quotient"))?,
-    };
-    let back = amount.checked_mul(MILLIONTHS).ok_or(overflow("product"))?;
-    let remainder = exact.checked_sub(back).ok_or(overflow("difference"))?;
-    let remainder = i64::try_from(remainder).map_err(|_| overflow("remainder"))?;
-    Ok((TokenAmount::new(amount)?, remainder))
 }
 
 impl Totals {

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 
-use super::inputs::{Event, SiteInputs};
+use super::compare::{Compared, compare};
+use super::inputs::{Event, SettlementInputs, SiteInputs};
 use super::lines::{FORMAT, SiteStatement, Statement, Totals};
-use super::settle::{SettleError, carry, reference, settle_site};
+use super::price::{by_formulas, by_interval, work};
+use super::settle::{AmountError, SettleError, carry, reference};
 use crate::rules::baseline::{EventCalendar, Frame};
+use crate::rules::calendar::LocalSlot;
+use crate::rules::payment::{EventWork, Payments, PoolTotals, pay};
 use crate::rules::program::Program;
 
 /// A program's rules, laid out for one event: every site is settled on its own, and summed.
@@ -86,25 +91,91 @@ impl<'p> Sheet<'p> {
         self.event.announced_at
     }
 
-    /// Settles a site.
+    /// Settles a site of a program that pays each interval at one price.
+    ///
+    /// # Errors
+    /// As [`settle`]; [`SettleError::ByFormulas`] where the program pays otherwise.
+    pub fn site(&self, site: &SiteInputs) -> Result<SiteStatement, SettleError> {
+        let Some(price) = self.program.price_per_kwh else {
+            let program = self.program.id.clone();
+            return Err(SettleError::ByFormulas { program });
+        };
+        let compared = self.compare(site)?;
+        by_interval(site, compared, price, self.program.rounding).map_err(of_site(site))
+    }
+
+    fn compare(&self, site: &SiteInputs) -> Result<Compared, SettleError> {
+        compare(site, self.program.clip, &self.frame, self.fallback.as_ref())
+    }
+
+    /// Settles all sites of a program that pays by formulas.
     ///
     /// # Errors
     /// As [`settle`].
-    pub fn site(&self, site: &SiteInputs) -> Result<SiteStatement, SettleError> {
-        settle_site(site, self.program, &self.frame, self.fallback.as_ref())
+    pub(super) fn by_formulas<'s>(
+        &self,
+        sites: impl Iterator<Item = &'s SiteInputs>,
+        inputs: &SettlementInputs,
+    ) -> Result<(Vec<SiteStatement>, Option<PoolTotals>), SettleError> {
+        let event = EventWork {
+            zone: self.program.zone,
+            length: self.program.interval,
+            starts: self
+                .frame
+                .event_intervals()
+                .map(|interval| interval.start())
+                .collect(),
+            published: inputs
+                .published
+                .iter()
+                .map(|price| (price.start, price.per_kwh))
+                .collect(),
+            pool_carry: inputs.pool_carry,
+        };
+        let day = LocalSlot::of(self.event.start, self.program.zone).map(|slot| slot.day);
+        let mut works = Vec::new();
+        let mut compared = Vec::new();
+        for site in sites {
+            let one = self.compare(site)?;
+            let excused = day.is_some_and(|day| site.outage_days.contains(&day));
+            works.push(work(site, &one, excused).map_err(of_site(site))?);
+            compared.push((site, one));
+        }
+        let Payments {
+            sites: paid, pool, ..
+        } = pay(&self.program.payment, &event, &works)?;
+        let settled = compared.into_iter().zip(paid);
+        let settled = settled
+            .map(|((site, compared), payment)| by_formulas(site, compared, payment).map_err(of_site(site)));
+        Ok((settled.collect::<Result<Vec<_>, _>>()?, pool))
     }
 
     /// The statement of all sites that were summed, without their own statements.
     ///
     /// # Errors
     /// As [`settle`].
-    pub fn close(&self, sum: &Sum, carry_in: i64) -> Result<Statement, SettleError> {
+    pub fn close(
+        &self,
+        sum: &Sum,
+        carry_in: i64,
+        pool: Option<PoolTotals>,
+        pool_carry: TokenAmount,
+    ) -> Result<Statement, SettleError> {
         if !(0..1_000_000).contains(&carry_in) {
             return Err(SettleError::CarryIn { carry_in });
         }
         let total = |error| SettleError::Arithmetic { site: None, error };
-        let rounding = carry(carry_in, sum.totals.remainder).map_err(total)?;
-        let escrow_debit = sum.totals.amount.checked_add(rounding.posted);
+        let mut rounding = carry(carry_in, sum.totals.remainder).map_err(total)?;
+        rounding.pool_carry = pool.map_or(pool_carry, |pool| pool.left);
+        // The shares are among the amounts, and partly paid by what the last pool left.
+        let pooled = pool.map_or(Ok(TokenAmount::ZERO), |pool| pool.left.checked_sub(pool.carry_in));
+        let parts = [
+            sum.totals.amount,
+            sum.fee,
+            rounding.posted,
+            pooled.map_err(|e| total(e.into()))?,
+        ];
+        let escrow_debit = TokenAmount::checked_sum(parts).map_err(|e| total(e.into()))?;
         Ok(Statement {
             format: FORMAT,
             program: reference(self.program),
@@ -113,10 +184,19 @@ impl<'p> Sheet<'p> {
             asset: self.program.asset.clone(),
             totals: sum.totals,
             rounding,
-            escrow_debit: escrow_debit.map_err(|e| total(e.into()))?,
+            escrow_debit,
+            fee: sum.fee,
+            pool,
             resettled: None,
             sites: Vec::new(),
         })
+    }
+}
+
+fn of_site(site: &SiteInputs) -> impl Fn(AmountError) -> SettleError + '_ {
+    |error| SettleError::Arithmetic {
+        site: Some(site.site.clone()),
+        error,
     }
 }
 
@@ -124,6 +204,7 @@ impl<'p> Sheet<'p> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     totals: Totals,
+    fee: TokenAmount,
 }
 
 impl Sum {
@@ -132,7 +213,10 @@ impl Sum {
     /// # Errors
     /// [`SettleError::Arithmetic`] where a sum does not fit.
     pub fn add(&mut self, site: &SiteStatement) -> Result<(), SettleError> {
-        self.join(&Self { totals: site.totals })
+        self.join(&Self {
+            totals: site.totals,
+            fee: site.fee(),
+        })
     }
 
     /// Adds what others have earned together.
@@ -142,6 +226,7 @@ impl Sum {
     pub fn join(&mut self, other: &Self) -> Result<(), SettleError> {
         let total = |error| SettleError::Arithmetic { site: None, error };
         self.totals = self.totals.with(&other.totals).map_err(total)?;
+        self.fee = self.fee.checked_add(other.fee).map_err(|e| total(e.into()))?;
         Ok(())
     }
 }

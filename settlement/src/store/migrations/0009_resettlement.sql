@@ -56,13 +56,25 @@ COMMENT ON COLUMN statement_approval.settled_at IS 'Up to when that run took evi
 ALTER TABLE ledger.settlement ADD COLUMN run bytea CHECK (octet_length(run) = 32);
 COMMENT ON COLUMN ledger.settlement.run IS 'The name of the run: the Merkle root over everything that the statement was made from. Not known of settlements of before.';
 
+ALTER TABLE ledger.settlement ADD COLUMN pool_carry numeric NOT NULL DEFAULT 0 CHECK (pool_carry >= 0 AND pool_carry = trunc(pool_carry));
+COMMENT ON COLUMN ledger.settlement.pool_carry IS 'What the program''s pools have left in its rounding account, for the next, in base units.';
+
+CREATE TABLE published_price (
+    program text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    base_units_per_kwh numeric NOT NULL CHECK (base_units_per_kwh >= 0 AND base_units_per_kwh = trunc(base_units_per_kwh)),
+    published_at timestamptz NOT NULL,
+    PRIMARY KEY (program, starts_at)
+);
+COMMENT ON TABLE published_price IS 'The price of an interval, where a program pays by published prices. An interval without a row has no price yet.';
+
 DO $$
 DECLARE guarded text;
 BEGIN
-    FOREACH guarded IN ARRAY ARRAY['reading_correction', 'statement_dispute', 'statement_decision', 'statement_approval'] LOOP
+    FOREACH guarded IN ARRAY ARRAY['reading_correction', 'statement_dispute', 'statement_decision', 'statement_approval', 'published_price'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION refuse_change()', guarded);
         EXECUTE format('CREATE TRIGGER append_only_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', guarded);
         EXECUTE format('GRANT SELECT, INSERT ON %I TO %I', guarded, ledger.app_role());
     END LOOP;
-    EXECUTE format('GRANT INSERT (run) ON ledger.settlement TO %I', ledger.app_role());
+    EXECUTE format('GRANT INSERT (run, pool_carry) ON ledger.settlement TO %I', ledger.app_role());
 END $$;

@@ -42,7 +42,7 @@ pub(super) fn read_ratio(text: &str, max: Ratio) -> Result<Ratio, String> {
 }
 
 /// `HH:MM` from 00:00 to 24:00, in seconds.
-pub(super) fn read_clock(text: &str) -> Result<u32, String> {
+pub(in crate::rules) fn read_clock(text: &str) -> Result<u32, String> {
     let digits = |part: &str| {
         let plain = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
         plain.then(|| part.parse::<u32>().ok()).flatten()
