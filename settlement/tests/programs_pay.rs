@@ -5,12 +5,17 @@ mod cluster;
 mod scenario;
 mod shelf;
 
+use chrono::NaiveDate;
 use cluster::Database;
+use gridtally_protocol::channel::{DeviceNumber, Quantity};
+use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::EventId;
+use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::{Milliwatts, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::events::revision::{Actor, Why};
 use gridtally_settlement::proofs::derive::{Derived, derive};
+use gridtally_settlement::proofs::evidence::Outage;
 use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{
     Order, SettlementOutcome, Which, carry_out, decide_dispute, raise_dispute, settle,
@@ -328,4 +333,73 @@ fn the_next_pool_has_what_the_last_one_left() {
         (0, 1, 1)
     );
     assert_eq!(next.derived.statement.rounding.pool_carry.base_units(), 1);
+}
+
+#[test]
+fn a_battery_is_settled_by_its_own_meter() {
+    let mut scenario = Scenario::new();
+    scenario.program = PROGRAM.replace("site_meter_net", "battery_net");
+    let program = Program::from_toml("p", &scenario.program).unwrap();
+    let none = scenario.enrolments[0].fits(&program).unwrap_err().to_string();
+    assert!(none.contains("measures batteries"), "{none}");
+    // The same counters, of a battery: what was grid import is charge, what was export discharge.
+    for enrolment in &mut scenario.enrolments {
+        enrolment.devices[0].number = DeviceNumber(0);
+        let mut battery = enrolment.devices[0].clone();
+        battery.number = DeviceNumber(1);
+        battery.quantities = vec![Quantity::BatteryCharge, Quantity::BatteryDischarge];
+        enrolment.devices.insert(1, battery);
+        assert!(enrolment.fits(&program).is_ok());
+    }
+    for (home, reports) in &mut scenario.reports {
+        let mut before = None;
+        for report in reports.iter_mut() {
+            for series in &mut report.series {
+                series.channel.quantity = match series.channel.quantity {
+                    Quantity::GridImport => Quantity::BatteryCharge,
+                    _ => Quantity::BatteryDischarge,
+                };
+            }
+            report.series.sort_by_key(|series| series.channel);
+            report.previous = before.map_or(Digest::NONE, |bytes: Vec<u8>| Digest::of(&bytes));
+            before = Some(report.seal(&scenario::gateway(*home)).unwrap());
+        }
+    }
+    let derived = derive(&scenario.evidence()).unwrap();
+    assert_eq!(paid(&derived.statement), [2_550_000, 0, 3 * 2_550_000]);
+}
+
+#[test]
+fn a_day_of_an_outage_is_not_compared() {
+    let mut scenario = Scenario::new();
+    let day = NaiveDate::from_ymd_opt(2026, 4, 17).unwrap();
+    let of_home_1 = |scenario: &Scenario| {
+        let statement = derive(&scenario.evidence()).unwrap().statement;
+        let candidates = statement.sites[0].baseline.candidates().iter();
+        let mut of_day = candidates.filter(|candidate| candidate.date == day);
+        serde_json::to_string(of_day.next().unwrap()).unwrap()
+    };
+    assert!(
+        of_home_1(&scenario).contains("chosen"),
+        "{}",
+        of_home_1(&scenario)
+    );
+    scenario.outages.push(Outage {
+        site: "home-1".parse().unwrap(),
+        day,
+        by: "Ann".to_owned(),
+        why: "the street was dug up".to_owned(),
+        declared_at: at("2026-04-18T00:00:00Z"),
+    });
+    assert!(
+        of_home_1(&scenario).contains("outage"),
+        "{}",
+        of_home_1(&scenario)
+    );
+    scenario.outages[0].declared_at = at("2026-05-01T00:00:00Z");
+    let error = derive(&scenario.evidence()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "record outage/home-1/2026-04-17: it was declared after the settlement"
+    );
 }

@@ -18,7 +18,7 @@ use gridtally_protocol::time::Timestamp;
 
 use super::ledger::{self, LedgerCommand, LedgerCommandError};
 use super::settlement::{
-    self, CorrectArgs, DisputeCommand, ResettleArgs, SettleArgs, SettlementCommandError,
+    self, CorrectArgs, DisputeCommand, OutageArgs, ResettleArgs, SettleArgs, SettlementCommandError,
 };
 use crate::clock::Clock;
 pub use event::{
@@ -111,6 +111,8 @@ pub enum EngineCommand {
     /// Disputes: what somebody holds to be wrong in a statement.
     #[command(subcommand)]
     Dispute(DisputeCommand),
+    /// Write down that a site had an outage on a local day: it is not compared, and not held against the site.
+    Outage(OutageArgs),
     /// Put other values in the place of what a site's meter counted, or withdraw what it counted.
     Correct(CorrectArgs),
     /// The ledger: pay into an escrow, look at balances, transactions and accounts.
@@ -359,6 +361,10 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Dispute(command) => {
             let store = &mut place.open()?.store;
             Ok(settlement::run_dispute(&command, store, place.now(), out)?)
+        }
+        EngineCommand::Outage(args) => {
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_outage(&args, store, place.now(), out)?)
         }
         EngineCommand::Correct(args) => {
             let text = read(&args.file)?;

@@ -6,6 +6,7 @@ mod tell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use gridtally_protocol::identity::SigningIdentity;
 use gridtally_protocol::instruction::EventId;
@@ -17,7 +18,7 @@ use crate::proofs::patience::Patience;
 use crate::proofs::settle::{self, Order, SettlementError, Which};
 use crate::rules::statement::SiteId;
 use crate::store::ledger::{Law, LedgerError};
-use crate::store::{Store, StoreError, disputes};
+use crate::store::{Store, StoreError, disputes, outages, programs};
 
 pub use correct::{CorrectArgs, CorrectionsError, run_correct};
 
@@ -99,6 +100,18 @@ pub struct Deciding {
     /// The dispute's number
     pub number: u32,
     /// Who, and why
+    #[command(flatten)]
+    pub remark: Remark,
+}
+
+/// An outage.
+#[derive(Debug, Args)]
+pub struct OutageArgs {
+    /// The site, as it was enrolled
+    pub site: SiteId,
+    /// The local day: 2026-04-21
+    pub day: NaiveDate,
+    /// Who says so, and why
     #[command(flatten)]
     pub remark: Remark,
 }
@@ -315,4 +328,33 @@ pub fn run_dispute(
         "is rejected; the statement stands".to_owned()
     };
     Ok(writeln!(out, "Dispute {number} of event {event} {then}.")?)
+}
+
+/// Writes an outage down.
+///
+/// # Errors
+/// [`SettlementCommandError`] as a sentence.
+pub fn run_outage(
+    args: &OutageArgs,
+    store: &mut Store,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> Result<(), SettlementCommandError> {
+    let hand = args.remark.given()?;
+    let OutageArgs { site, day, .. } = args;
+    let new = store.transact(|client| {
+        let enrolments = programs::enrolments(client)?;
+        match enrolments.iter().find(|enrolment| enrolment.site == *site) {
+            None => Ok(None),
+            Some(home) => outages::declare(client, (&home.program, site), *day, hand, now).map(Some),
+        }
+    })?;
+    match new {
+        None => Err(SettlementCommandError::UnknownSite(site.clone())),
+        Some(true) => Ok(writeln!(out, "The outage of {site} on {day} is written down.")?),
+        Some(false) => Ok(writeln!(
+            out,
+            "The outage of {site} on {day} was written down before."
+        )?),
+    }
 }

@@ -246,7 +246,7 @@ impl Bundle {
         let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
-        let mut superseded = None;
+        let (mut superseded, mut outages) = (None, vec![]);
         for (line, record) in (2_usize..).zip(&self.records) {
             let read = Reader { line, record };
             match record.name.split('/').next().unwrap_or_default() {
@@ -261,6 +261,7 @@ impl Bundle {
                 "refusal" => refusals.push(read.content(evidence::RefusedMessage::name)?),
                 STATEMENT => drop(read.content(|_: &Statement| STATEMENT.to_owned())?),
                 "correction" => corrections.push(read.content(evidence::Correction::name)?),
+                "outage" => outages.push(read.content(evidence::Outage::name)?),
                 "dispute" => disputes.push(read.content(evidence::Dispute::name)?),
                 "season" => seasons.push(read.content(evidence::SiteSeason::name)?),
                 SUPERSEDED => superseded = Some(read.content(|_| SUPERSEDED.to_owned())?),
@@ -281,6 +282,7 @@ impl Bundle {
             reports,
             refusals,
             corrections,
+            outages,
             disputes,
             superseded,
             seasons,
@@ -316,6 +318,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(superseded.map(|s| Record::new(SUPERSEDED.to_owned(), s)));
     records.extend(evidence.corrections.iter().map(|c| Record::new(c.name(), c)));
     records.extend(evidence.seasons.iter().map(|s| Record::new(s.name(), s)));
+    records.extend(evidence.outages.iter().map(|o| Record::new(o.name(), o)));
     records.extend(evidence.disputes.iter().map(|d| Record::new(d.name(), d)));
     records.extend(
         evidence

@@ -22,7 +22,7 @@ use crate::registry::{Enrolment, EnrolmentError};
 use crate::rules::calendar::LocalSlot;
 use crate::rules::document::DocumentError;
 use crate::rules::payment::Season;
-use crate::rules::program::Program;
+use crate::rules::program::{Measurement, Program};
 use crate::rules::statement::{
     Event, Metered, MissingReason, Offer, Participation, Reading, SettleError, SettlementInputs, SiteId,
     SiteInputs, Statement, settle,
@@ -130,6 +130,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
     let mut submissions = submissions(evidence, &enrolments);
     let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
+    let mut outages = resettle::outages(&evidence.outages, case.settled_at)?;
     let mut seasons: BTreeMap<SiteId, Season> = BTreeMap::new();
     for SiteSeason { site, season } in &evidence.seasons {
         seasons.insert(site.clone(), season.clone());
@@ -147,8 +148,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
             participation: answers
                 .get(gateway)
                 .map_or(Participation::NoAnswer, Answer::participation),
-            outage_days: Vec::new(),
-            readings: readings(enrolment, &judged, &case.event),
+            outage_days: outages.remove(&enrolment.site).unwrap_or_default(),
+            readings: readings(enrolment, &judged, program.measurement, &case.event),
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
             offer: offer(enrolment, &program)?,
             season: seasons.remove(&enrolment.site).unwrap_or_default(),
@@ -226,8 +227,13 @@ fn offer(enrolment: &Enrolment, program: &Program) -> Result<Offer, DeriveError>
 }
 
 /// What a site's meter counted, as judged.
-pub(super) fn readings(enrolment: &Enrolment, judged: &judge::Judged, event: &Event) -> Vec<Reading> {
-    without_an_equivocators_event(netting::net(enrolment, judged), judged, event)
+pub(super) fn readings(
+    enrolment: &Enrolment,
+    judged: &judge::Judged,
+    measurement: Measurement,
+    event: &Event,
+) -> Vec<Reading> {
+    without_an_equivocators_event(netting::net(enrolment, judged, measurement), judged, event)
 }
 
 /// Who signs two versions of a report earns nothing by the event, whichever hours they are of: void slots must never

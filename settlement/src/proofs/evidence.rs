@@ -1,6 +1,7 @@
 //! Evidence: what was known when an event was settled, as plain records. Nothing in here is believed; that is
 //! what the signatures in it are for.
 
+use chrono::NaiveDate;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::quantity::TokenAmount;
@@ -33,6 +34,8 @@ pub struct Evidence {
     pub refusals: Vec<RefusedMessage>,
     /// What somebody put in the place of a meter's reading.
     pub corrections: Vec<Correction>,
+    /// Days on which sites had an outage.
+    pub outages: Vec<Outage>,
     /// What the statement before was disputed for.
     pub disputes: Vec<Dispute>,
     /// The statement before, where this one corrects it.
@@ -139,6 +142,23 @@ pub struct Correction {
     pub why: String,
     /// When it was written down.
     pub made_at: Timestamp,
+}
+
+/// A local day on which a site had an outage: it is not compared, and no shortfall is held against the site. The
+/// engine's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// Where.
+    pub site: SiteId,
+    /// When.
+    pub day: NaiveDate,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When it was written down.
+    pub declared_at: Timestamp,
 }
 
 /// That a statement was disputed, and what came of it.
@@ -342,6 +362,14 @@ impl Correction {
     }
 }
 
+impl Outage {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("outage/{}/{}", self.site, self.day)
+    }
+}
+
 impl SiteSeason {
     /// The name of its record.
     #[must_use]
@@ -372,6 +400,7 @@ impl Evidence {
         once_each(&mut self.reports, ReceivedReport::name, |r| r.received_at);
         once_each(&mut self.refusals, RefusedMessage::name, |_| ());
         once_each(&mut self.corrections, Correction::name, |_| ());
+        once_each(&mut self.outages, Outage::name, |_| ());
         once_each(&mut self.disputes, Dispute::name, |_| ());
         self.case.owed.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
         self.case.held.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));

@@ -1,45 +1,54 @@
-//! From a meter's two channels to the site's net energy, or the reason why there is none.
+//! From a meter's two channels to the net energy, or the reason why there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_protocol::channel::{Channel, Quantity};
+use gridtally_protocol::channel::Channel;
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Interval;
 
 use super::judge::Judged;
 use crate::registry::Enrolment;
+use crate::rules::program::Measurement;
 use crate::rules::statement::{Metered, MissingReason, Reading};
 
 /// What a meter's channel says of one interval.
 pub(super) type Value = Result<MilliwattHours, MissingReason>;
 
-/// Import − export of the site's meter, for every interval of which anything is known.
+/// What the program measures of a site, used − given, for every interval of which anything is known. Where several
+/// devices are measured, all have to be known.
 #[must_use]
-pub fn net(enrolment: &Enrolment, judged: &Judged) -> Vec<Reading> {
-    let Some(meter) = enrolment.grid_meter() else {
-        return Vec::new();
-    };
-    let import = channel_values(
-        judged,
-        Channel {
-            device: meter,
-            quantity: Quantity::GridImport,
+pub fn net(enrolment: &Enrolment, judged: &Judged, measurement: Measurement) -> Vec<Reading> {
+    let mut sums: BTreeMap<Interval, Metered> = BTreeMap::new();
+    let devices: Vec<_> = enrolment
+        .metered(measurement)
+        .map(|(used, given)| (channel_values(judged, used), channel_values(judged, given)))
+        .collect();
+    let known = devices
+        .iter()
+        .flat_map(|(used, given)| used.keys().chain(given.keys()));
+    let intervals: BTreeSet<Interval> = known.copied().collect();
+    for interval in intervals {
+        let each = devices
+            .iter()
+            .map(|(used, given)| metered(used.get(&interval).copied(), given.get(&interval).copied()));
+        if let Some(sum) = each.reduce(together) {
+            sums.insert(interval, sum);
+        }
+    }
+    let reading = |(interval, net)| Reading { interval, net };
+    sums.into_iter().map(reading).collect()
+}
+
+/// Of two devices; of two reasons why one is not known the first.
+fn together(one: Metered, other: Metered) -> Metered {
+    match (one, other) {
+        (Metered::Energy(a), Metered::Energy(b)) => match a.checked_add(b) {
+            Ok(sum) => Metered::Energy(sum),
+            Err(_) => Metered::Missing(MissingReason::Refused(Refusal::BeyondNameplate)),
         },
-    );
-    let export = channel_values(
-        judged,
-        Channel {
-            device: meter,
-            quantity: Quantity::GridExport,
-        },
-    );
-    let intervals: BTreeSet<Interval> = import.keys().chain(export.keys()).copied().collect();
-    let reading = |interval: Interval| Reading {
-        interval,
-        net: metered(import.get(&interval).copied(), export.get(&interval).copied()),
-    };
-    intervals.into_iter().map(reading).collect()
+        (Metered::Missing(reason), _) | (_, Metered::Missing(reason)) => Metered::Missing(reason),
+    }
 }
 
 /// Import − export of one interval.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 
 use super::derive::{DeriveError, DeriveProblem, at};
-use super::evidence::{Case, Correction, Dispute, Evidence, Resettles};
+use super::evidence::{Case, Correction, Dispute, Evidence, Outage, Resettles};
 use crate::rules::program::Program;
 use crate::rules::statement::{
     AmountError, Corrected, Earlier, Metered, MissingReason, Occasion, SettleError, SiteId, Statement,
@@ -57,6 +58,24 @@ pub(super) fn corrections(
             .entry(correction.site.clone())
             .or_default()
             .push(corrected);
+    }
+    Ok(by_site)
+}
+
+/// The days of outages of each site.
+///
+/// # Errors
+/// [`DeriveError`] where one was declared later than the settlement.
+pub(super) fn outages(
+    known: &[Outage],
+    settled_at: Timestamp,
+) -> Result<BTreeMap<SiteId, Vec<NaiveDate>>, DeriveError> {
+    let mut by_site: BTreeMap<SiteId, Vec<NaiveDate>> = BTreeMap::new();
+    for outage in known {
+        if outage.declared_at > settled_at {
+            return wrong(outage.name(), "it was declared after the settlement");
+        }
+        by_site.entry(outage.site.clone()).or_default().push(outage.day);
     }
     Ok(by_site)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Membership;
 use crate::ledger::{AccountName, AccountNameError};
-use crate::rules::program::{Program, ProgramId};
+use crate::rules::program::{Measurement, Program, ProgramId};
 use crate::rules::statement::{self as rules, BeneficiaryId, SiteId};
 
 const DEVICES_MAX: usize = 32;
@@ -119,6 +119,16 @@ pub enum EnrolmentError {
         /// The program's, in seconds.
         wanted: u32,
     },
+    /// Its program measures batteries, and it has none whose meter counts both ways.
+    #[error(
+        "site {site}: program {program} measures batteries, and no device of the site measures battery_charge and battery_discharge"
+    )]
+    NoBattery {
+        /// Which site.
+        site: SiteId,
+        /// Which program.
+        program: ProgramId,
+    },
     /// Who cannot be paid.
     #[error("site {site}: its beneficiary cannot be paid: {error}")]
     Beneficiary {
@@ -194,6 +204,12 @@ impl Enrolment {
                 wanted: program.interval.seconds(),
             });
         }
+        if self.metered(program.measurement).next().is_none() {
+            return Err(EnrolmentError::NoBattery {
+                site: site(),
+                program: program.id.clone(),
+            });
+        }
         if let Err(error) = AccountName::beneficiary(self.beneficiary.as_str()) {
             return Err(EnrolmentError::Beneficiary { site: site(), error });
         }
@@ -210,6 +226,21 @@ impl Enrolment {
             .iter()
             .find(|d| d.measures_the_grid())
             .map(|d| d.number)
+    }
+
+    /// The channels that a measurement is made of: what counts as used, and what counts as given.
+    pub fn metered(&self, measurement: Measurement) -> impl Iterator<Item = (Channel, Channel)> {
+        let (used, given) = measurement.quantities();
+        let metered = move |device: &&EnrolledDevice| {
+            device.quantities.contains(&used) && device.quantities.contains(&given)
+        };
+        self.devices.iter().filter(metered).map(move |device| {
+            let channel = |quantity| Channel {
+                device: device.number,
+                quantity,
+            };
+            (channel(used), channel(given))
+        })
     }
 
     /// The device of a channel, where the channel is enrolled.

@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::baseline::{BaselineRule, Need};
+use super::baseline::{BaselineRule, Charging, Exports, Method, Need};
 use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
 use super::holidays::{Holidays, read_listed};
@@ -31,6 +32,20 @@ pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 pub enum Measurement {
     /// Import − export at the site's meter.
     SiteMeterNet,
+    /// What the site's batteries were charged with − what they gave, by their own meters (NAESB's metering generator
+    /// output).
+    BatteryNet,
+}
+
+impl Measurement {
+    /// What counts as used, and what counts as given.
+    #[must_use]
+    pub const fn quantities(self) -> (Quantity, Quantity) {
+        match self {
+            Self::SiteMeterNet => (Quantity::GridImport, Quantity::GridExport),
+            Self::BatteryNet => (Quantity::BatteryCharge, Quantity::BatteryDischarge),
+        }
+    }
 }
 
 /// A program, read and checked.
@@ -106,9 +121,12 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         v.read_with(|text| text.parse::<Tz>().map_err(unknown))
     });
     let interval = s.required("interval_minutes").and_then(|v| read_interval(&v));
-    let measurement = s
-        .required("measurement")
-        .and_then(|v| v.one_of(&[("site_meter_net", Measurement::SiteMeterNet)]));
+    let measurement = s.required("measurement").and_then(|v| {
+        v.one_of(&[
+            ("site_meter_net", Measurement::SiteMeterNet),
+            ("battery_net", Measurement::BatteryNet),
+        ])
+    });
     let asset = s.required("asset").and_then(|v| v.section()).and_then(read_asset);
     // Amounts can only be judged by the asset's decimals; without an asset at least their form is.
     let asset_or_fine = asset.clone().or_else(|| Asset::new("ANY", 18).ok());
@@ -130,10 +148,12 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(BTreeSet::new()),
         Some(v) => read_holidays(&v),
     };
-    let baseline = s.required("baseline").and_then(|v| read_baseline(&v));
+    let baseline = s
+        .required("baseline")
+        .and_then(|v| read_baseline(&v, measurement));
     let baseline_fallback = match s.optional("baseline_fallback") {
         None => Some(None),
-        Some(v) => read_baseline(&v).map(Some),
+        Some(v) => read_baseline(&v, measurement).map(Some),
     };
     let resettlement = s.optional("resettlement").zip(asset.clone());
     let resettlement = match resettlement {
@@ -265,7 +285,7 @@ fn read_holidays(found: &Found<'_, '_>) -> Option<BTreeSet<NaiveDate>> {
 }
 
 /// The name of a preset, or a rule of the program's own in a table.
-fn read_baseline(found: &Found<'_, '_>) -> Option<BaselineRule> {
+fn read_baseline(found: &Found<'_, '_>, measurement: Option<Measurement>) -> Option<BaselineRule> {
     let rule = if found.is_table() {
         let mut section = found.section()?;
         let rule = BaselineRule::read(&mut section);
@@ -275,12 +295,22 @@ fn read_baseline(found: &Found<'_, '_>) -> Option<BaselineRule> {
         found.read_with(BaselineRule::preset)
     }?;
     let needs = rule.needs();
-    let lacking = needs.iter().map(|need| match need {
-        Need::Temperatures => "temperatures",
-        Need::OtherSites => "the readings of other sites",
-        Need::DeviceMeter => "the readings of a device",
-        Need::FirmLevel => "the site's firm level",
-    });
+    // A battery's own meter is what such a rule is for, as it is; what else it takes off is not measured here.
+    let whole = Method::GeneratorOutput {
+        exports: Exports::Counted,
+        charging: Charging::Counted,
+    };
+    let of_batteries = measurement != Some(Measurement::SiteMeterNet) && rule.method == whole;
+    let is_there = |need: &&Need| **need == Need::DeviceMeter && of_batteries;
+    let lacking = needs
+        .iter()
+        .filter(|need| !is_there(need))
+        .map(|need| match need {
+            Need::Temperatures => "temperatures",
+            Need::OtherSites => "the readings of other sites",
+            Need::DeviceMeter => "the readings of a device",
+            Need::FirmLevel => "the site's firm level",
+        });
     let lacking: Vec<_> = lacking.collect();
     if lacking.is_empty() {
         Some(rule)

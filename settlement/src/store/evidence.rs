@@ -9,7 +9,7 @@ use postgres::GenericClient;
 
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
-use super::{StoreError, corrections, disputes, prices, programs, refusals, seasons, settlements};
+use super::{StoreError, corrections, disputes, outages, prices, programs, refusals, seasons, settlements};
 use crate::ledger::AccountName;
 use crate::proofs::evidence::{
     Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
@@ -80,6 +80,7 @@ pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result
     }
     Ok(Evidence {
         corrections: corrections::corrections(client, &event.program, (from, until), *settled_at)?,
+        outages: outages::outages(client, &event.program, *settled_at)?,
         disputes: disputes::disputes(client, &event.id, *settled_at)?,
         superseded,
         seasons,

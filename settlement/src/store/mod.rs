@@ -12,6 +12,7 @@ pub mod events;
 pub mod evidence;
 pub mod ledger;
 mod migrate;
+pub mod outages;
 pub mod prices;
 pub mod programs;
 mod readings;

@@ -21,6 +21,7 @@ use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
 use crate::days::Day;
 use crate::ingest::checks::PROMPT_SECONDS_MAX;
 use crate::registry::{EnrolledDevice, Enrolment};
+use crate::rules::program::Measurement;
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
 
@@ -81,11 +82,18 @@ pub struct SettledAs {
 }
 
 impl SettledAs {
-    /// The device that measures the exchange with the grid.
+    /// The device whose meter a measurement is of; none where it is of none, or of several.
     #[must_use]
-    pub fn grid_meter(&self) -> Option<DeviceNumber> {
-        let meter = self.devices.iter().find(|device| device.measures_the_grid());
-        meter.map(|device| device.number)
+    pub fn meter(&self, measurement: Measurement) -> Option<DeviceNumber> {
+        let (used, given) = measurement.quantities();
+        let metered = |device: &&EnrolledDevice| {
+            device.quantities.contains(&used) && device.quantities.contains(&given)
+        };
+        let mut meters = self.devices.iter().filter(metered);
+        match (meters.next(), meters.next()) {
+            (Some(meter), None) => Some(meter.number),
+            _ => None,
+        }
     }
 }
 

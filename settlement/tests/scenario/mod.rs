@@ -17,7 +17,7 @@ use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 use gridtally_settlement::proofs::evidence::{
-    CODE, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
+    CODE, Case, Evidence, Outage, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
     SentInstruction,
 };
 use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
@@ -62,6 +62,7 @@ pub fn gateway(home: u8) -> SigningIdentity {
 /// What the neighbourhood does; tests change it before they ask for the evidence.
 pub struct Scenario {
     pub program: String,
+    pub outages: Vec<Outage>,
     pub case: Case,
     pub enrolments: Vec<Enrolment>,
     pub instructions: Vec<SentInstruction>,
@@ -96,6 +97,7 @@ impl Scenario {
         };
         let mut scenario = Self {
             program: PROGRAM.to_owned(),
+            outages: Vec::new(),
             case,
             enrolments: (1..=3).map(enrolment).collect(),
             instructions: Vec::new(),
@@ -172,6 +174,7 @@ impl Scenario {
             reports: reports.collect(),
             refusals: Vec::new(),
             corrections: Vec::new(),
+            outages: self.outages.clone(),
             disputes: Vec::new(),
             superseded: None,
             seasons: Vec::new(),

@@ -26,7 +26,7 @@ use crate::rules::statement::{BeneficiaryId, Corrected, SettleError, Sheet, Site
 use crate::store::evidence::{self, Request};
 use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
 use crate::store::types::corrupt;
-use crate::store::{LostConnection, StoreError, corrections, programs};
+use crate::store::{LostConnection, StoreError, corrections, outages, programs};
 
 /// Why sites were not settled.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +164,7 @@ struct Ground {
     case: super::evidence::Case,
     event_days: Vec<NaiveDate>,
     corrections: BTreeMap<SiteId, Vec<Corrected>>,
+    outages: BTreeMap<SiteId, Vec<NaiveDate>>,
 }
 
 impl Ground {
@@ -179,12 +180,15 @@ impl Ground {
         let (from, until) = evidence::span(event, &program);
         let known = corrections::corrections(client, &program.id, (from, until), case.settled_at)?;
         let corrections = resettle::corrections(&known, &program, case.settled_at)?;
+        let known = outages::outages(client, &program.id, case.settled_at)?;
+        let outages = resettle::outages(&known, case.settled_at)?;
         let event_days = derive::event_days(&case.other_events, &program);
         Ok(Self {
             program,
             case,
             event_days,
             corrections,
+            outages,
         })
     }
 }
@@ -215,6 +219,7 @@ struct Plan<'p> {
     answers: BTreeMap<Number, Said>,
     disputed: HashSet<Number>,
     corrections: &'p BTreeMap<SiteId, Vec<Corrected>>,
+    outages: &'p BTreeMap<SiteId, Vec<NaiveDate>>,
     /// From when until when reports can matter.
     reports: (Timestamp, Timestamp),
     /// Whether the sites' statements are asked for.
@@ -238,6 +243,7 @@ impl<'p> Plan<'p> {
             answers: reading::answers(client, &case.event.id, case.event.end, case.settled_at)?,
             disputed: reading::disputed(client, reports.0)?,
             corrections: &ground.corrections,
+            outages: &ground.outages,
             program,
             case,
             reports,

@@ -1,6 +1,6 @@
 //! One page of sites: read, netted, settled.
 
-use gridtally_protocol::channel::{DeviceNumber, Quantity};
+use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
 
 use super::super::derive::{self, Answer};
@@ -125,13 +125,19 @@ fn settle_within(
     if open.is_empty() {
         return Ok(());
     }
-    let device = |p: &&mut Pending<'_>| (p.enrolled.number, p.site.grid_meter().map_or(0, |d| d.0));
+    let measurement = plan.program.measurement;
+    let device = |p: &&mut Pending<'_>| (p.enrolled.number, p.site.meter(measurement).map_or(0, |d| d.0));
     let devices: Vec<_> = open.iter().map(device).collect();
     let packed = reader.days(&devices, span)?;
     looked.bytes = looked.bytes.saturating_add(count(packed.len()));
     let mut scratch = Scratch::default();
     for (place, site) in open.iter_mut().enumerate() {
-        let readings = match scratch.readings(plan, site.enrolled.number, &packed, place)? {
+        // Of several meters the days would have to be added up: the reports are.
+        let of_days = match site.site.meter(measurement) {
+            Some(_) => scratch.readings(plan, site.enrolled.number, &packed, place)?,
+            None => None,
+        };
+        let readings = match of_days {
             Some(readings) => readings,
             None => {
                 looked.judged = looked.judged.saturating_add(1);
@@ -156,7 +162,7 @@ fn inputs(plan: &Plan<'_>, pending: &Pending<'_>, readings: Vec<Reading>) -> Sit
         site: pending.site.site.clone(),
         beneficiary: pending.site.beneficiary.clone(),
         participation: answer.map_or(Participation::NoAnswer, |answer| answer.participation()),
-        outage_days: Vec::new(),
+        outage_days: plan.outages.get(&pending.site.site).cloned().unwrap_or_default(),
         readings,
         offer: Default::default(),
         season: Default::default(),
@@ -180,7 +186,12 @@ fn judged(plan: &Plan<'_>, reader: &mut Reader, enrolment: &Enrolment) -> Result
         })
         .collect();
     let judged = judge::judge(enrolment, &submissions, plan.case.event.announced_at);
-    Ok(derive::readings(enrolment, &judged, &plan.case.event))
+    Ok(derive::readings(
+        enrolment,
+        &judged,
+        plan.program.measurement,
+        &plan.case.event,
+    ))
 }
 
 /// A day's two channels, laid out.
@@ -219,11 +230,12 @@ impl Scratch {
             channel.resize(plan.ruler.slots, Slot::Absent);
         }
         let mut contested = false;
+        let (used, given) = plan.program.measurement.quantities();
         let length = days::read(bytes, |quantity, place, slot| {
             contested |= slot == Slot::Contested;
             let channel = match quantity {
-                Quantity::GridImport => &mut self.import,
-                Quantity::GridExport => &mut self.export,
+                _ if quantity == used => &mut self.import,
+                _ if quantity == given => &mut self.export,
                 _ => return,
             };
             if let Some(kept) = channel.get_mut(place) {

@@ -16,6 +16,17 @@ CREATE INDEX reading_correction_by_start ON reading_correction (program, starts_
 COMMENT ON TABLE reading_correction IS 'What counts in the place of a site''s meter in an interval; of two the one with the higher number.';
 COMMENT ON COLUMN reading_correction.net_milliwatt_hours IS 'Import less export; nothing where the reading is withdrawn.';
 
+CREATE TABLE site_outage (
+    program text NOT NULL,
+    site text NOT NULL,
+    day date NOT NULL,
+    actor text NOT NULL CHECK (actor <> ''),
+    reason text NOT NULL CHECK (reason <> ''),
+    declared_at timestamptz NOT NULL,
+    PRIMARY KEY (program, site, day)
+);
+COMMENT ON TABLE site_outage IS 'Local days on which a site had an outage: they are not compared, and no shortfall of theirs is held against it.';
+
 CREATE TABLE statement_dispute (
     event text NOT NULL,
     number integer NOT NULL CHECK (number > 0),
@@ -71,7 +82,7 @@ COMMENT ON TABLE published_price IS 'The price of an interval, where a program p
 DO $$
 DECLARE guarded text;
 BEGIN
-    FOREACH guarded IN ARRAY ARRAY['reading_correction', 'statement_dispute', 'statement_decision', 'statement_approval', 'published_price'] LOOP
+    FOREACH guarded IN ARRAY ARRAY['reading_correction', 'site_outage', 'statement_dispute', 'statement_decision', 'statement_approval', 'published_price'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION refuse_change()', guarded);
         EXECUTE format('CREATE TRIGGER append_only_all BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', guarded);
         EXECUTE format('GRANT SELECT, INSERT ON %I TO %I', guarded, ledger.app_role());
