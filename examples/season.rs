@@ -5,9 +5,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use clap::Parser;
+use gridtally::season::desk::PROGRAM;
+use gridtally::season::measure::measure;
+use gridtally::season::page::page;
 use gridtally::season::plan::Plan;
 use gridtally::season::story;
+use gridtally_settlement::rules::program::Program;
 use gridtally_settlement::store::Store;
 use gridtally_settlement::supervise::PrivateCluster;
 
@@ -37,13 +42,14 @@ fn main() -> anyhow::Result<()> {
         events,
         seed,
         history_weeks,
-        write: _,
+        write,
     } = Arguments::parse();
     let plan = Plan {
         seed,
         homes,
         events,
         history_weeks,
+        ..Plan::whole()
     };
     let place = std::env::temp_dir().join(format!("gridtally-season-{}", std::process::id()));
     std::fs::create_dir_all(&place)?;
@@ -56,11 +62,15 @@ fn main() -> anyhow::Result<()> {
     })();
     std::fs::remove_dir_all(&place)?;
     let season = outcome?;
-    println!(
-        "{} statements, {} steps, journal {}",
-        season.settled.len(),
-        season.steps,
-        season.journal
-    );
+    progress("comparing the baselines with the truth");
+    let program = Program::from_toml("program", PROGRAM)?;
+    let text = page(&season, &measure(&season, &program)?, &program.asset)?;
+    match write {
+        Some(path) => {
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?
+        }
+        None => print!("{text}"),
+    }
+    progress("done");
     Ok(())
 }

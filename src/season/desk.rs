@@ -208,7 +208,10 @@ impl Desk {
     ) -> anyhow::Result<()> {
         let id: EventId = event.id.parse()?;
         let (owner, operator): (Actor, _) = (format!("owner of {site}").parse()?, Actor::operator());
-        let found = "the network's own meter shows otherwise".parse()?;
+        let (doubt, found) = (
+            "that is not what happened".parse()?,
+            "the network's own meter shows otherwise".parse()?,
+        );
         let correcting = Correcting {
             program: &self.program.id,
             site,
@@ -216,7 +219,7 @@ impl Desk {
             by: &operator,
             why: &found,
         };
-        let number = raise_dispute(&mut self.store, &id, site, (&owner, &Default::default()), now)?;
+        let number = raise_dispute(&mut self.store, &id, site, (&owner, &doubt), now)?;
         self.store.transact(|client| correct(client, &correcting, now))?;
         decide_dispute(&mut self.store, &id, number, true, (&operator, &found), now)?;
         Ok(())

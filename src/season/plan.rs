@@ -29,6 +29,8 @@ pub struct Plan {
     pub events: usize,
     /// So many weeks of readings come before the first week with events.
     pub history_weeks: i64,
+    /// How often of a thousand times a home that takes part is offline when it counts, and how often its meter fails.
+    pub trouble_permille: i64,
 }
 
 /// An event of the season.
@@ -84,6 +86,7 @@ impl Plan {
             homes: 500,
             events: 30,
             history_weeks: 8,
+            trouble_permille: 30,
         }
     }
 
@@ -95,6 +98,7 @@ impl Plan {
             homes: 24,
             events: 5,
             history_weeks: 3,
+            trouble_permille: 120,
         }
     }
 
@@ -121,7 +125,13 @@ impl Plan {
         usize::try_from(days.saturating_add(DAYS_AFTER)).unwrap_or(0)
     }
 
-    /// The instant `seconds` after the first.
+    /// The first instant after its readings.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.after(self.days(), 0)
+    }
+
+    /// The instant so many days and seconds after the first.
     #[must_use]
     pub(super) fn after(&self, days: usize, seconds: i64) -> Timestamp {
         let days = i64::try_from(days).unwrap_or(i64::MAX);
@@ -134,7 +144,7 @@ impl Plan {
 
     /// Which interval of the season begins at an instant, or holds it; the first for what was before.
     #[must_use]
-    pub(super) fn slot(&self, instant: Timestamp) -> usize {
+    pub fn slot(&self, instant: Timestamp) -> usize {
         let seconds = instant.unix().saturating_sub(FIRST_DAY);
         usize::try_from(seconds.div_euclid(SLOT)).unwrap_or(0)
     }
@@ -201,17 +211,17 @@ impl Plan {
                 _ => Answer::In,
             };
             let takes_part = answer == Answer::In;
-            if takes_part && dice.happens("offline", place, 40) {
+            if takes_part && dice.happens("offline", place, self.trouble_permille) {
                 let days = usize::try_from(dice.between("back", place, 4, OFFLINE_DAYS_MAX)).unwrap_or(4);
                 let day = self.slot(event.start) / SLOTS_PER_DAY;
                 conduct
                     .offline
                     .push((event.start, self.after(day.saturating_add(days), 0)));
             }
-            let fault = match dice.between("fault", place, 0, 999) {
-                0..8 => Some(Fault::Lost),
-                8..16 => Some(Fault::Understated),
-                _ => None,
+            let fault = match dice.happens("fault", place, self.trouble_permille) {
+                true if dice.happens("lost", place, 500) => Some(Fault::Lost),
+                true => Some(Fault::Understated),
+                false => None,
             };
             conduct.faults.push(fault.filter(|_| takes_part));
             conduct.answers.push(answer);
@@ -223,4 +233,56 @@ impl Plan {
 /// The nearest instant that the calendar has.
 fn instant(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds).unwrap_or(Timestamp::EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_follow_one_another_on_different_days_and_begin_with_an_interval() {
+        let events = Plan::whole().events();
+        assert_eq!(events.len(), 30);
+        let first = Plan::whole().start();
+        let day = |instant: Timestamp| instant.seconds_since(first).div_euclid(DAY);
+        for event in &events {
+            assert!(event.announced_at < event.start && event.start < event.end);
+            assert_eq!(event.start.floor_to(IntervalLength::HALF_HOUR), event.start);
+            assert!(day(event.start) >= 8 * 7, "there is history before {}", event.id);
+        }
+        let days: Vec<i64> = events.iter().map(|event| day(event.start)).collect();
+        assert!(days.is_sorted_by(|a, b| a < b), "{days:?}");
+        let names: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        assert!(
+            names.is_sorted_by(|a, b| a < b),
+            "in the order of names, too: {names:?}"
+        );
+    }
+
+    #[test]
+    fn who_is_offline_says_nothing_and_is_back_before_the_season_ends_and_is_settled_anew() {
+        let plan = Plan::small();
+        let (events, end) = (plan.events(), plan.end());
+        let mut troubled = 0;
+        for home in 0..200 {
+            let conduct = plan.conduct(home);
+            assert_eq!((conduct.answers.len(), conduct.faults.len()), (5, 5));
+            for (from, until) in &conduct.offline {
+                troubled += 1;
+                assert!(until.seconds_since(*from) < 14 * DAY && *until < end);
+                for (event, answer) in events.iter().zip(&conduct.answers) {
+                    let reached = event.announced_at <= *from || *until <= event.announced_at;
+                    assert!(
+                        reached || *answer == Answer::Silent,
+                        "{} was heard offline",
+                        event.id
+                    );
+                }
+            }
+            for (answer, fault) in conduct.answers.iter().zip(&conduct.faults) {
+                assert!(*answer == Answer::In || fault.is_none());
+            }
+        }
+        assert!(troubled > 50, "{troubled}");
+    }
 }

@@ -90,7 +90,7 @@ fn usual(plan: &Plan, kind: Kind) -> Commands {
         return Commands::new();
     }
     let nights = (0..plan.days()).map(|day| plan.after(day, HOUR).unix());
-    nights.map(|night| (night, Command::Charge(3 * HOUR))).collect()
+    nights.map(|night| (night, Command::Charge(4 * HOUR))).collect()
 }
 
 fn dispatched(home: &SeasonHome, taken: &[&EventPlan], mut commands: Commands) -> Commands {

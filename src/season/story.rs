@@ -206,7 +206,7 @@ impl Story<'_> {
         let enrolments: Vec<_> = enrolments.collect::<anyhow::Result<_>>()?;
         self.desk.enrol(&enrolments, now)?;
         self.desk.check("the enrolments")?;
-        self.desk.deposit("before the season", now)?;
+        self.desk.deposit("opening", now)?;
         self.desk.check("the first deposit")?;
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Story<'_> {
             progress(&format!("{}: announced for {}", event.id, event.start));
             if number.is_multiple_of(10) {
                 self.desk
-                    .deposit(&format!("for {} and what follows", event.id), event.announced_at)?;
+                    .deposit(&format!("from.{}.on", event.id), event.announced_at)?;
                 self.desk.check("a deposit")?;
             }
             let answered = event.announced_at.checked_add(60).context("the calendar ends")?;
