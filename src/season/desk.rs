@@ -1,5 +1,6 @@
 //! The operator's desk: everything that is done to the engine's store, and the books looked at after each step.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::ensure;
@@ -10,7 +11,7 @@ use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::time::{Interval, Timestamp};
 use gridtally_settlement::dispatch::{self, Announcement};
-use gridtally_settlement::events::revision::Actor;
+use gridtally_settlement::events::revision::{Actor, Why};
 use gridtally_settlement::ingest::{open_all, take};
 use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::{
@@ -25,7 +26,7 @@ use gridtally_settlement::store::ledger::{self, Audit, Deposit};
 use gridtally_settlement::store::{Store, StoreError, events, programs};
 
 use super::gateway::Message;
-use super::plan::{EventPlan, Plan};
+use super::plan::{EventPlan, Fault, Plan};
 use crate::neighbourhood::keys;
 
 /// The program of the season.
@@ -195,7 +196,7 @@ impl Desk {
     }
 
     /// A dispute about a site's statement, decided in its favour: what its meter counted in truth takes the place of
-    /// what was reported.
+    /// what was reported. Its owner disputes what he lost, the network what was not delivered.
     ///
     /// # Errors
     /// Where the dispute comes too late, or the store does not take it.
@@ -203,15 +204,16 @@ impl Desk {
         &mut self,
         event: &EventPlan,
         site: &SiteId,
+        fault: Fault,
         truth: &[Corrected],
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let id: EventId = event.id.parse()?;
-        let (owner, operator): (Actor, _) = (format!("owner of {site}").parse()?, Actor::operator());
-        let (doubt, found) = (
-            "that is not what happened".parse()?,
-            "the network's own meter shows otherwise".parse()?,
-        );
+        let (by, why) = match fault {
+            Fault::Lost => (owner(site)?, "my meter was not read".parse()?),
+            Fault::Understated => ("network".parse()?, "our own meter shows more".parse()?),
+        };
+        let (id, operator) = (event.id.parse()?, Actor::operator());
+        let found: Why = "the network's own meter, read for the event".parse()?;
         let correcting = Correcting {
             program: &self.program.id,
             site,
@@ -219,10 +221,45 @@ impl Desk {
             by: &operator,
             why: &found,
         };
-        let number = raise_dispute(&mut self.store, &id, site, (&owner, &doubt), now)?;
+        let number = raise_dispute(&mut self.store, &id, site, (&by, &why), now)?;
         self.store.transact(|client| correct(client, &correcting, now))?;
-        decide_dispute(&mut self.store, &id, number, true, (&operator, &found), now)?;
-        Ok(())
+        Ok(decide_dispute(
+            &mut self.store,
+            &id,
+            number,
+            true,
+            (&operator, &found),
+            now,
+        )?)
+    }
+
+    /// A dispute of somebody who never answered, decided against him.
+    ///
+    /// # Errors
+    /// Where the dispute comes too late, or the store does not take it.
+    pub fn reject(&mut self, event: &EventPlan, site: &SiteId, now: Timestamp) -> anyhow::Result<()> {
+        let (id, by, why) = (event.id.parse()?, owner(site)?, "I was not paid".parse()?);
+        let number = raise_dispute(&mut self.store, &id, site, (&by, &why), now)?;
+        let hand = (
+            &Actor::operator(),
+            &"the home never said that it takes part".parse()?,
+        );
+        Ok(decide_dispute(&mut self.store, &id, number, false, hand, now)?)
+    }
+
+    /// What all accounts hold, by kind of account, in base units.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn holdings(&mut self) -> anyhow::Result<BTreeMap<String, i128>> {
+        let mut kinds: BTreeMap<String, i128> = BTreeMap::new();
+        for balance in self.store.transact(|client| ledger::balances(client))? {
+            let account = balance.account.to_string();
+            let kind = account.split_once(':').map_or(account.as_str(), |(kind, _)| kind);
+            let held = kinds.entry(kind.to_owned()).or_default();
+            *held = held.saturating_add(balance.amount.base_units());
+        }
+        Ok(kinds)
     }
 
     /// Makes an event final.
@@ -233,4 +270,8 @@ impl Desk {
         let hand = (&Actor::operator(), &Default::default());
         Ok(finalise(&mut self.store, &event.id.parse()?, hand, now)?)
     }
+}
+
+fn owner(site: &SiteId) -> anyhow::Result<Actor> {
+    Ok(format!("owner of {site}").parse()?)
 }

@@ -67,6 +67,8 @@ pub struct Season {
     pub steps: u64,
     /// The hash of the ledger's whole journal.
     pub journal: String,
+    /// What accounts hold in the end, by kind of account, in base units.
+    pub closing: BTreeMap<String, i128>,
 }
 
 /// How far an event is.
@@ -103,9 +105,9 @@ pub fn run(
             .zip(&gateways)
             .map(|(place, g)| (g.identity(), place))
             .collect(),
-        faults: (0..)
-            .zip(&conduct)
-            .map(|(_, conduct)| faults(&plan, &events, conduct))
+        faults: conduct
+            .iter()
+            .map(|conduct| faults(&plan, &events, conduct))
             .collect(),
         stages: vec![Stage::Planned; events.len()],
         desk: Desk::open(&plan, store, bundle)?,
@@ -127,7 +129,7 @@ pub fn run(
         }
         story.settle(plan.after(day.saturating_add(1), MIDNIGHT), progress)?;
     }
-    let journal = story.close(plan.after(days.saturating_add(FINAL_AFTER), MIDNIGHT))?;
+    let (journal, closing) = story.close(plan.after(days.saturating_add(FINAL_AFTER), MIDNIGHT))?;
     let (settled, steps) = (story.settled, story.desk.steps());
     Ok(Season {
         plan,
@@ -135,6 +137,7 @@ pub fn run(
         settled,
         steps,
         journal,
+        closing,
         events,
         conduct,
         traces,
@@ -309,7 +312,8 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Every site of which the meter said something wrong is disputed; whether there is any.
+    /// Every site of which the meter said something wrong is disputed, and the dispute upheld; whether there is any.
+    /// The first home that never answered disputes as well, in vain.
     fn dispute(&mut self, number: usize, event: &EventPlan, now: Timestamp) -> anyhow::Result<bool> {
         let Ground {
             plan,
@@ -317,21 +321,23 @@ impl Story<'_> {
             traces,
             ..
         } = self.season;
+        let silent = |conduct: &Conduct| conduct.answers.get(number) == Some(&Answer::Silent);
+        if let Some(home) = conduct.iter().position(silent) {
+            self.desk.reject(event, &SeasonHome::site(home).parse()?, now)?;
+        }
         let mut any = false;
         for (home, (conduct, trace)) in conduct.iter().zip(traces).enumerate() {
-            if conduct.faults.get(number).copied().flatten().is_none() {
+            let Some(fault) = conduct.faults.get(number).copied().flatten() else {
                 continue;
-            }
+            };
             let slots = plan.slot(event.start)..plan.slot(event.end);
             let truth = |slot| Some((plan.interval(slot)?, trace.net(slot).map(MilliwattHours::new)));
             let truth: Vec<Corrected> = slots.filter_map(truth).collect();
             self.desk
-                .uphold(event, &SeasonHome::site(home).parse()?, &truth, now)?;
+                .uphold(event, &SeasonHome::site(home).parse()?, fault, &truth, now)?;
             any = true;
         }
-        if any {
-            self.desk.check(&format!("the disputes about {}", event.id))?;
-        }
+        self.desk.check(&format!("the disputes about {}", event.id))?;
         Ok(any)
     }
 
@@ -376,11 +382,13 @@ impl Story<'_> {
         Ok(())
     }
 
-    fn close(&mut self, now: Timestamp) -> anyhow::Result<String> {
+    /// Makes every event final; the journal's hash, and what is where.
+    fn close(&mut self, now: Timestamp) -> anyhow::Result<(String, BTreeMap<String, i128>)> {
         for event in self.season.events {
             self.desk.finalise(event, now)?;
         }
-        Ok(self.desk.check("the end of the season")?.head.hash.to_string())
+        let journal = self.desk.check("the end of the season")?.head.hash.to_string();
+        Ok((journal, self.desk.holdings()?))
     }
 
     fn stage(&mut self, number: usize, stage: Stage) {

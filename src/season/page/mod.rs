@@ -1,5 +1,7 @@
 //! The season as a page for people.
 
+mod words;
+
 use std::fmt::Write as _;
 
 use gridtally_protocol::quantity::{Asset, TokenAmount};
@@ -10,54 +12,10 @@ use super::home::Kind;
 use super::measure::{Group, Measured, Tally};
 use super::plan::{Answer, Fault, Plan};
 use super::story::{Season, Settled};
+use words::{LIMITS, READING, SOURCE, wrap};
 
 const MILLION: i128 = 1_000_000;
 const THOUSAND: i128 = 1_000;
-
-const READING: &str = "\
-## How to read it
-
-- **no baseline**: of all the times that a home took part, how often the rule had nothing to compare with, and said so.
-  Nothing of these is in the other columns.
-- **truly reduced**: what these homes' meters showed below what they would have shown if nobody had ever asked. The
-  simulation knows the latter, because every home is played twice from the same seed. Homes that opted in and did
-  nothing are in it, with nothing; so is what a battery could not give because it had given on an earlier day.
-- **credited**: what the rule would have been paid for: baseline less meter in each half-hour, where it is above
-  nothing. Half-hours below nothing are not taken back, so even a rule that errs as often to either side credits more
-  than was delivered: that is the price of netting by interval, and it is the same for every rule.
-- **credit against truth**: credited less truly reduced, as a part of the latter.
-- **bias**: the mean of baseline less truth, in Wh for each half-hour; above nothing, the operator pays for energy that
-  nobody left off.
-- **RMSE**, **RRMSE**: the root of the mean square of baseline less truth, in Wh for each half-hour; and as a part of
-  the mean size (without its sign) of what the homes would have drawn or fed in. For homes whose battery keeps their
-  meter near nothing in the evening that size is small, and the part large. Rules that are compared by a market are
-  compared for loads of many hundred times this size, or for sums over many homes; there the part is far smaller.
-";
-
-const LIMITS: &str = "\
-## What this is not
-
-- These are simulated homes. Two thirds of the loads are a model of appliances that was not fitted to any survey; one
-  third follows a single London home, shifted by weeks and scaled, so these homes are more alike than homes are. Who
-  takes part, who leaves off how much, and who games are draws of dice with round numbers, not findings about people.
-- One place, one summer, one weather; no public event, no heat wave, and no heating by electricity. A rule that does
-  well here may do badly in a winter.
-- The rules are *in the style of* what markets use (see [their parameters](../config/programs/baselines)); markets
-  apply them to other customers and aggregations, and with conditions that are not played here. The table is no
-  judgement of any market.
-- Rules that need more than a home's meter (temperatures, control groups, samples, a device's own meter, a firm level)
-  are not in the table.
-- Gaming is of one kind: use is raised from four hours before the start to one hour before it. Batteries are charged
-  from the grid then, other homes switch something on.
-- The table is made from what the meters counted in truth, all of it in time. What was paid is in the list of events:
-  there readings were late and wrong, and were corrected.
-";
-
-const SOURCE: &str = "\
-The London home's half-hours are from the Low Carbon London project, UK Power Networks, licensed under
-[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/); they were shifted by whole weeks, scaled, and spread over
-their minutes.
-";
 
 /// The page of a season, in Markdown. It holds no time of the present: the same season makes the same page.
 ///
@@ -71,10 +29,12 @@ pub fn page(season: &Season, measured: &[Measured], asset: &Asset) -> Result<Str
     };
     page.opening();
     page.baselines(measured)?;
+    page.nearest(measured)?;
     page.say(READING);
     page.kinds(measured)?;
     page.gamers(measured)?;
     page.books();
+    page.closing();
     page.events();
     page.say(LIMITS);
     page.say(SOURCE);
@@ -206,6 +166,32 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Which rules came nearest, among those that have a baseline nearly always.
+    fn nearest(&mut self, measured: &[Measured]) -> Result<(), ArithmeticError> {
+        let all = measured.iter().map(|m| (m.rule.as_str(), m.of(|_| true)));
+        let usual =
+            |tally: &Tally| u64::from(tally.without).saturating_mul(20) <= u64::from(tally.site_events);
+        let usual: Vec<_> = all.filter(|(_, tally)| usual(tally)).collect();
+        // All of them are of nearly the same intervals, so sums can be compared.
+        let least = |of: fn(&Tally) -> i128| usual.iter().min_by_key(|(_, tally)| of(tally));
+        let bias = least(|t| t.error.saturating_abs());
+        let squares = least(|t| t.squares);
+        let credit = least(|t| t.credited.saturating_sub(t.truth).saturating_abs());
+        let (Some(bias), Some(squares), Some(credit)) = (bias, squares, credit) else {
+            return Ok(());
+        };
+        let text = format!(
+            "Of the rules that lack a baseline in no more than one case of twenty, `{}` has the least bias, `{}` the least \
+             error of single half-hours, and what `{}` credits is nearest to what was delivered ({} %).\n",
+            bias.0,
+            squares.0,
+            credit.0,
+            over(&credit.1)?,
+        );
+        self.say(&text);
+        Ok(())
+    }
+
     fn kinds(&mut self, measured: &[Measured]) -> Result<(), ArithmeticError> {
         self.say("## By what a home has\n\nCredit against truth in percent; in brackets the bias in Wh for each half-hour.\n");
         let mut titles = vec!["baseline"];
@@ -256,7 +242,7 @@ impl Page<'_> {
              the journal was the hash chain that it claims to be. At the end its hash was\n`{journal}`.\n\n\
              The first statement of an event waits for homes that have not reported, 36 hours at most. The second comes by \
              the program's calendar 14 days after the event, with what came late; the third, two days later, because \
-             disputes were upheld. Each later statement reverses and books what differs; who gets less gives back what he \
+             disputes were upheld; others were not. Each later statement reverses and books what differs; who gets less gives back what he \
              still holds, and owes the rest out of later credits.\n",
             steps = self.season.steps,
             journal = self.season.journal,
@@ -296,6 +282,20 @@ impl Page<'_> {
                 },
             ]);
         }
+        self.say("");
+    }
+
+    fn closing(&mut self) {
+        self.say("In the end, by kind of account (what was issued is the negative of all the rest):\n");
+        self.head(&["accounts", "FLEX"]);
+        let closing = &self.season.closing;
+        let mut rows: Vec<[String; 2]> = closing
+            .iter()
+            .map(|(kind, held)| [kind.clone(), self.tokens(*held)])
+            .collect();
+        let sum = closing.values().copied().fold(0_i128, i128::saturating_add);
+        rows.push(["sum".to_owned(), self.tokens(sum)]);
+        rows.iter().for_each(|row| self.row(row));
         self.say("");
     }
 
@@ -370,42 +370,9 @@ fn over_and_bias(tally: &Tally) -> Result<String, ArithmeticError> {
     Ok(format!("{} ({bias})", over(tally)?))
 }
 
-/// No line of the page's paragraphs is longer.
-const WIDTH: usize = 118;
-
-/// Breaks a line between words; what belongs to a point of a list is set in.
-fn wrap(line: &str, text: &mut String) {
-    let indent = if line.starts_with("- ") { "  " } else { "" };
-    let is_code = line.starts_with("cargo ");
-    let mut length = 0_usize;
-    for (number, word) in line.split(' ').enumerate() {
-        let longer = length.saturating_add(word.chars().count()).saturating_add(1);
-        if number > 0 && longer > WIDTH && !is_code {
-            text.push('\n');
-            text.push_str(indent);
-            length = indent.len();
-        } else if number > 0 {
-            text.push(' ');
-            length = length.saturating_add(1);
-        }
-        text.push_str(word);
-        length = length.saturating_add(word.chars().count());
-    }
-    text.push('\n');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paragraphs_are_broken_between_words_and_points_of_lists_set_in() {
-        let mut text = String::new();
-        wrap(&format!("- {}", "wörd ".repeat(60).trim_end()), &mut text);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
-        assert!(text.lines().skip(1).all(|line| line.starts_with("  wörd")));
-        assert_eq!(text.split_whitespace().count(), 61);
-    }
 
     #[test]
     fn a_share_of_next_to_nothing_is_not_shown() {
