@@ -107,12 +107,13 @@ impl Measured {
     }
 }
 
-/// Measures every preset that a site's meter alone can feed, with the season's true readings, all of them in time.
+/// Measures the program's own rule and every preset that a site's meter alone can feed, with the season's true readings,
+/// all of them in time.
 ///
 /// # Errors
 /// Where an event does not fit a rule, or a value does not fit its integer.
 pub fn measure(season: &Season, program: &Program) -> anyhow::Result<Vec<Measured>> {
-    let mut all = Vec::new();
+    let mut all = vec![of_rule(season, program, &program.baseline)?];
     for (name, document) in PRESETS {
         let rule = BaselineRule::from_toml(name, document)?;
         if rule.needs().is_empty() {

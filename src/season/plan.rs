@@ -15,6 +15,8 @@ pub(super) const SLOTS_PER_DAY: usize = 48;
 const DAYS_AFTER: i64 = 12;
 /// Reports are late by at most so many days.
 const OFFLINE_DAYS_MAX: i64 = 9;
+/// The network reads its own meters after every so many-th event; of other meters nobody knows that they fail.
+const AUDITED: usize = 3;
 /// Monday 2026-04-13.
 const FIRST_DAY: i64 = 1_776_038_400;
 
@@ -218,7 +220,8 @@ impl Plan {
                     .offline
                     .push((event.start, self.after(day.saturating_add(days), 0)));
             }
-            let fault = match dice.happens("fault", place, self.trouble_permille) {
+            let audited = number.is_multiple_of(AUDITED);
+            let fault = match audited && dice.happens("fault", place, self.trouble_permille) {
                 true if dice.happens("lost", place, 500) => Some(Fault::Lost),
                 true => Some(Fault::Understated),
                 false => None,

@@ -35,6 +35,10 @@ impl Available {
 impl PvSpec {
     /// Power that the sun allows, before any curtailment.
     pub(crate) fn available(&self, unix_seconds: i64, place: Location, clearness: f64) -> Available {
+        if self.peak_watts == 0 {
+            // A home without panels, which need not follow the sun.
+            return Available { ac: 0, dc: 0 };
+        }
         let sun = sun::direction(unix_seconds, place);
         let sky = sun::irradiance(unix_seconds, sun, clearness);
         if sky.global <= 0.0 {

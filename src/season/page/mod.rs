@@ -114,8 +114,10 @@ impl Page<'_> {
              - Of {asked} times that a home was asked it took part {taken} times, opted out {out} times and said nothing \
              {silent} times. {offline} times a home lost its line when an event began, and its signed reports came 4 to 9 \
              days later, after the first settlement.\n\
-             - {lost} times a meter did not answer during an event, and {understated} times it counted 250 Wh too little in \
-             each half-hour: the network's own meter corrects both by a dispute.\n\
+             - After every third event the network reads its own meters. They show that homes' meters had not answered {lost} \
+             times, and {understated} times counted 250 Wh too little in each half-hour: both are disputed and corrected.\n\
+             - The program pays by [`season_bl01`](../src/season/program.toml), which is `dfs_style_bl01` with a look-back of \
+             35 days in the place of 60.\n\
              - Everything else is the engine itself: reports signed with each home's key go through ingest into PostgreSQL, \
              events are announced, homes answer, statements are settled with their bundles, settled anew, and booked.\n\n\
              ## Each baseline against the truth\n",
@@ -242,7 +244,8 @@ impl Page<'_> {
              the journal was the hash chain that it claims to be. At the end its hash was\n`{journal}`.\n\n\
              The first statement of an event waits for homes that have not reported, 36 hours at most. The second comes by \
              the program's calendar 14 days after the event, with what came late; the third, two days later, because \
-             disputes were upheld; others were not. Each later statement reverses and books what differs; who gets less gives back what he \
+             disputes were upheld (homes that never \
+             answered dispute in vain). Each later statement reverses and books what differs; who gets less gives back what he \
              still holds, and owes the rest out of later credits.\n",
             steps = self.season.steps,
             journal = self.season.journal,
@@ -300,7 +303,7 @@ impl Page<'_> {
     }
 
     fn events(&mut self) {
-        self.say("## The events\n\nWhat the escrow paid by each statement, under `dfs_style_bl01` at 0.85 FLEX for a kWh.\n");
+        self.say("## The events\n\nWhat the escrow paid by each statement, under `season_bl01` at 0.85 FLEX for a kWh.\n");
         self.head(&[
             "event",
             "from",
