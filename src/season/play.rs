@@ -224,3 +224,78 @@ fn write(battery: &Device, point: &str, values: &[i64]) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(gamer: bool) -> SeasonHome {
+        let mut home = SeasonHome::draw(&Plan::small(), 0);
+        (home.gamer, home.shed_permille) = (gamer, 500);
+        home
+    }
+
+    #[test]
+    fn who_leaves_something_off_makes_up_for_half_of_it_and_who_games_uses_more_before() {
+        let plan = Plan::small();
+        let event = plan.events().remove(0);
+        let slot = Slot {
+            import: 800_000,
+            export: 0,
+            load: 800_000,
+        };
+        let before = vec![slot; plan.days() * SLOTS_PER_DAY];
+        let after = by_hand(&plan, &home(true), &[&event], before);
+        let (first, end) = (plan.slot(event.start), plan.slot(event.end));
+        for (number, slot) in after.iter().enumerate() {
+            let shed = i64::try_from(end - first).unwrap() * 400_000;
+            let expected = match number {
+                n if (first..end).contains(&n) => 400_000,
+                n if (end..end + 4).contains(&n) => 800_000 + shed / 8,
+                n if (first - 8..first - 2).contains(&n) => 1_400_000,
+                _ => 800_000,
+            };
+            assert_eq!((slot.import, slot.export), (expected, 0), "interval {number}");
+        }
+    }
+
+    #[test]
+    fn less_than_nothing_from_the_grid_goes_to_the_grid() {
+        let mut slot = Slot {
+            import: 100,
+            export: 30,
+            load: 500,
+        };
+        slot.add(-250);
+        assert_eq!((slot.import, slot.export), (0, 180));
+    }
+
+    #[test]
+    fn a_battery_that_is_asked_gives_and_the_same_home_without_is_as_if_nobody_had() {
+        let plan = Plan {
+            events: 1,
+            history_weeks: 1,
+            ..Plan::small()
+        };
+        let home = (0..)
+            .map(|number| SeasonHome::draw(&plan, number))
+            .find(|home| home.kind == Kind::SolarBattery && !home.gamer)
+            .unwrap();
+        let asked = |answer| Conduct {
+            answers: vec![answer],
+            ..Conduct::default()
+        };
+        let with = play(&plan, &home, &asked(Answer::In)).unwrap();
+        let silent = play(&plan, &home, &asked(Answer::Silent)).unwrap();
+        assert_eq!(with.without, silent.without);
+        let event = plan.events().remove(0);
+        let sum = |of: &dyn Fn(usize) -> i64| {
+            (plan.slot(event.start)..plan.slot(event.end))
+                .map(of)
+                .sum::<i64>()
+        };
+        let reduced = sum(&|slot| with.without[slot] - with.net(slot).unwrap());
+        assert!(reduced > 500_000, "only {reduced} mWh");
+        assert_eq!(sum(&|slot| silent.without[slot] - silent.net(slot).unwrap()), 0);
+    }
+}
