@@ -13,6 +13,7 @@ use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::{Milliwatts, TokenAmount};
 use gridtally_protocol::time::Timestamp;
+use gridtally_settlement::dispatch::statements::{Settled, part};
 use gridtally_settlement::events::revision::{Actor, Why};
 use gridtally_settlement::proofs::derive::{Derived, derive};
 use gridtally_settlement::proofs::evidence::Outage;
@@ -106,6 +107,38 @@ fn a_pool_is_shared_by_energy_and_what_it_leaves_is_carried() {
     assert_eq!(found, expected);
     let line = &derived.statement.sites[0].lines[0];
     assert_eq!(line.reason.unwrap().name(), "paid_as_a_whole");
+}
+
+#[test]
+fn a_home_is_told_what_its_amount_is_made_of() {
+    let derived = derived(
+        "[[payment]]\nkind = \"energy\"\nprice = \"1\"\n[[payment]]\nkind = \"capacity\"\nrate_per_kw = \"1\"\n\
+         [[payment]]\nkind = \"fee\"\nshare = \"0.1\"\npaid_by = \"site\"\nrounding_paid_by = \"fee_account\"\n",
+    );
+    let settled = Settled {
+        version: 1,
+        hash: Digest::of(b"statement"),
+        at: at(SETTLED_AT),
+    };
+    let site = &derived.statement.sites[0];
+    let told = part(&derived.statement, site, settled, scenario::gateway(1).identity()).unwrap();
+    let told: Vec<(&str, Option<i128>, Option<&str>)> = told
+        .parts
+        .iter()
+        .map(|p| {
+            (
+                p.kind.name(),
+                p.amount.map(TokenAmount::base_units),
+                p.reason.map(|r| r.name()),
+            )
+        })
+        .collect();
+    let expected = [
+        ("energy", Some(3_000_000), None),
+        ("capacity", Some(0), Some("nothing_nominated")),
+        ("fee", Some(-300_000), None),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -306,6 +339,18 @@ fn a_seasons_average_takes_back_what_the_first_event_paid_too_much() {
         .map(|t| t.key().to_string())
         .collect();
     assert_eq!(keys, ["overpayment/next-day/1"]);
+    // Every home is told, and what it is told adds up: the message checks that.
+    let told: i64 = books
+        .store
+        .transact(|client| {
+            let row = client.query_one(
+                "SELECT count(*) FROM statement_sent WHERE event = 'next-day'",
+                &[],
+            )?;
+            Ok::<_, gridtally_settlement::store::StoreError>(row.get(0))
+        })
+        .unwrap();
+    assert_eq!(told, 3);
 }
 
 #[test]
