@@ -43,6 +43,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "channel day",
         sql: include_str!("migrations/0007_channel_day.sql"),
     },
+    Migration {
+        number: 8,
+        name: "ledger speed",
+        sql: include_str!("migrations/0008_ledger_speed.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.
