@@ -18,8 +18,8 @@ use crate::store::StoreError;
 use crate::store::copy::{Rows, whole_numeric};
 use crate::store::types::to_column;
 
-/// More entries than this are copied; fewer are there sooner in one statement with its values.
-const COPIED_FROM: usize = 100;
+/// More rows than this are copied; fewer are there sooner in one statement with its values.
+pub(super) const COPIED_FROM: usize = 100;
 
 /// A payment of an operator into a program's escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,7 +265,7 @@ fn copy_entries<'e>(
 }
 
 /// What the database said of a law, it said as the database.
-fn told(error: StoreError) -> LedgerError {
+pub(super) fn told(error: StoreError) -> LedgerError {
     match error {
         StoreError::Database(error) => error.into(),
         other => other.into(),

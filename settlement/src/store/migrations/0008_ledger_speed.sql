@@ -218,6 +218,8 @@ DROP TRIGGER post_to_chain ON ledger.entry;
 DROP FUNCTION ledger.follow_pending();
 DROP FUNCTION ledger.move_balances();
 DROP FUNCTION ledger.link_entries();
+DROP AGGREGATE ledger.chain(bytea, bigint, bytea);
+DROP FUNCTION ledger.add_link(bytea, bytea, bigint, bytea);
 
 CREATE OR REPLACE FUNCTION ledger.post_entries() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
@@ -226,11 +228,16 @@ DECLARE
     batch record;
     broken record;
     last record;
+    place bigint;
+    digest bytea;
+    hash bytea;
+    hashes bytea[];
 BEGIN
-    -- EXECUTE throughout: a plan that was made for the first small batch must not be kept for a large one. Heads are
+    -- EXECUTE where a batch is looked up: a plan that was made for the first small batch must not be kept for a large one. Heads are
     -- looked up one by one (OFFSET 0 sees to that): what the planner knows of a table in which a batch was just
     -- inserted is old, and a wrong guess would look through all of them for each.
-    EXECUTE 'SELECT array_agg(h.transaction_id) AS numbers, array_agg(h.content_digest) AS digests,
+    EXECUTE 'SELECT array_agg(h.transaction_id ORDER BY h.transaction_id) AS numbers,
+                    array_agg(h.content_digest ORDER BY h.transaction_id) AS digests,
                     array_agg(h.transaction_id) FILTER (WHERE h.kind IN (''reserve'', ''post'', ''void'', ''expire'', ''payout'', ''confirm'', ''fail'')) AS steps,
                     bool_and(h.complete) AS complete, bool_and(h.known) AS known, bool_and(h.balanced) AS balanced,
                     bool_and(h.routed) AS routed, min(h.key) FILTER (WHERE NOT h.digest_true) AS forged
@@ -238,9 +245,10 @@ BEGIN
                           coalesce(p.found = t.entry_count AND p.last = t.entry_count, false) AS complete,
                           p.difference = 0 AND p.first_asset = p.last_asset AS balanced,
                           coalesce(p.roads & ~r.roads = 0, false) AS routed,
-                          coalesce(t.content_digest = sha256(convert_to(concat(
-                              E''gridtally transaction 1\n'', t.key, E''\n'', to_char(t.booked_at AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS"Z"''), E''\n'',
-                              ''expires '' || to_char(t.expires_at AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS"Z"'') || E''\n'', p.lines), ''UTF8'')), false) AS digest_true
+                          coalesce(t.content_digest = sha256(convert_to(
+                              E''gridtally transaction 1\n'' || t.key || to_char(t.booked_at AT TIME ZONE ''UTC'', E''\nYYYY-MM-DD"T"HH24:MI:SS"Z\n"'')
+                              || coalesce(to_char(t.expires_at AT TIME ZONE ''UTC'', ''"expires "YYYY-MM-DD"T"HH24:MI:SS"Z"'') || E''\n'', '''')
+                              || p.lines, ''UTF8'')), false) AS digest_true
                    FROM (SELECT transaction_id, count(*) AS found, max(position) AS last, bool_and(known) AS known,
                                 sum(amount) AS difference, min(asset) AS first_asset, max(asset) AS last_asset,
                                 bit_or(road) AS roads, string_agg(line, '''') AS lines
@@ -321,11 +329,17 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'digest_true', SCHEMA = 'ledger', TABLE = 'transaction';
     END IF;
     SELECT l.sequence, l.hash INTO last FROM ledger.link l ORDER BY l.sequence DESC LIMIT 1;
-    EXECUTE 'INSERT INTO ledger.link (sequence, transaction_id, hash)
-             SELECT place, transaction_id, ledger.chain($2, place, digest) OVER (ORDER BY place)
-             FROM (SELECT $1 + row_number() OVER (ORDER BY transaction_id) AS place, transaction_id, digest
-                   FROM unnest($3, $4) AS b (transaction_id, digest)) t'
-        USING coalesce(last.sequence, 0), coalesce(last.hash, decode(repeat('00', 32), 'hex')), batch.numbers, batch.digests;
+    place := coalesce(last.sequence, 0);
+    hash := coalesce(last.hash, decode(repeat('00', 32), 'hex'));
+    FOREACH digest IN ARRAY batch.digests LOOP
+        place := place + 1;
+        -- Begins with "gridtally journal 1\n".
+        hash := sha256('\x6772696474616c6c79206a6f75726e616c20310a'::bytea || int8send(place) || hash || digest);
+        hashes := hashes || hash;
+    END LOOP;
+    INSERT INTO ledger.link (sequence, transaction_id, hash)
+        SELECT coalesce(last.sequence, 0) + b.place, b.transaction_id, b.hash
+        FROM unnest(batch.numbers, hashes) WITH ORDINALITY AS b (transaction_id, hash, place);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION ledger.post_entries() IS 'Laws: complete_at_once, balanced, routed, those of two steps, no_overdraft, no_excess, digest_true; each transaction gets its place in the chain. Moves the balances, each once for a statement.';
