@@ -174,6 +174,12 @@ fn one_of_many_transactions_of_a_statement_can_not_stay_empty() {
             .is_err()
     );
     session.batch_execute("ROLLBACK").unwrap();
+    // Nor by giving entries for the question alone.
+    let given = entries_by_hand("deposit/h/1", &pair) + &entries_by_hand("deposit/h/2", &pair);
+    let asked =
+        format!("BEGIN; {both} SAVEPOINT s; {given} SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK TO s; COMMIT;");
+    assert_eq!(law_of(session.batch_execute(&asked)), Some(Law::CompleteAtOnce));
+    session.batch_execute("ROLLBACK").unwrap();
     let whole = both + &entries_by_hand("deposit/h/1", &pair) + &entries_by_hand("deposit/h/2", &pair);
     session.batch_execute(&whole).unwrap();
     assert_sound(&mut session);

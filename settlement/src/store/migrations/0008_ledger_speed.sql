@@ -333,8 +333,8 @@ BEGIN
     hash := coalesce(last.hash, decode(repeat('00', 32), 'hex'));
     FOREACH digest IN ARRAY batch.digests LOOP
         place := place + 1;
-        -- Begins with "gridtally journal 1\n".
-        hash := sha256('\x6772696474616c6c79206a6f75726e616c20310a'::bytea || int8send(place) || hash || digest);
+        -- Begins with "gridtally journal 1\n". Not as a literal with a backslash: what that says is for the session to set.
+        hash := sha256(decode('6772696474616c6c79206a6f75726e616c20310a', 'hex') || int8send(place) || hash || digest);
         hashes := hashes || hash;
     END LOOP;
     INSERT INTO ledger.link (sequence, transaction_id, hash)
