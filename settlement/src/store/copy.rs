@@ -8,7 +8,7 @@ use postgres::{CopyInWriter, GenericClient};
 use super::StoreError;
 use super::types::corrupt;
 
-/// What no signed 16-bit count of digits of a `numeric` can be: an `i128` has at most ten digits of four.
+/// An `i128` has at most ten digits to the base of 10,000.
 const QUADS_MAX: usize = 10;
 
 /// Rows on their way into a table.
