@@ -14,6 +14,8 @@ use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::{Milliwatts, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::dispatch::statements::{Settled, part};
+use gridtally_settlement::dispatch::{Needed, cleared};
+use gridtally_settlement::events::clearing::{Passed, Pricing};
 use gridtally_settlement::events::revision::{Actor, Why};
 use gridtally_settlement::proofs::derive::{Derived, derive};
 use gridtally_settlement::proofs::evidence::Outage;
@@ -446,5 +448,50 @@ fn a_day_of_an_outage_is_not_compared() {
     assert_eq!(
         error,
         "record outage/home-1/2026-04-17: it was declared after the settlement"
+    );
+}
+
+#[test]
+fn standing_bids_are_cleared_cheapest_first_and_who_is_not_taken_hears_why() {
+    let mut scenario = Scenario::new();
+    for (enrolment, (watts, price)) in
+        scenario
+            .enrolments
+            .iter_mut()
+            .zip([(3_000, "2"), (4_000, "1.5"), (2_000, "9")])
+    {
+        enrolment.offer = Offer {
+            nominated_milliwatts: Some(Milliwatts::new(watts * 1_000)),
+            bid_per_kwh: Some(price.parse().unwrap()),
+        };
+    }
+    let mut books = Books::open(&scenario);
+    let (program, event) = ("evening-flex".parse().unwrap(), "wednesday".parse().unwrap());
+    let mut clear = |pricing, target| {
+        let needed = Needed {
+            target: Milliwatts::new(target),
+            pricing,
+            ceiling: Some("5".parse().unwrap()),
+        };
+        let (cleared, _) = books
+            .store
+            .transact(|client| cleared(client, &program, &event, needed))
+            .unwrap();
+        let awards = cleared
+            .awards
+            .iter()
+            .map(|a| (a.site.to_string(), a.price_per_kwh.base_units()));
+        let passed = cleared.passed.iter().map(|(site, why)| (site.to_string(), *why));
+        (awards.collect::<Vec<_>>(), passed.collect::<Vec<_>>())
+    };
+    let home = |number: u8| format!("home-{number}");
+    let (awards, passed) = clear(Pricing::PayAsBid, 5_000_000);
+    assert_eq!(awards, [(home(2), 1_500_000), (home(1), 2_000_000)]);
+    assert_eq!(passed, [(home(3), Passed::AboveCeiling)]);
+    let (awards, passed) = clear(Pricing::Uniform, 4_000_000);
+    assert_eq!(awards, [(home(2), 1_500_000)]);
+    assert_eq!(
+        passed,
+        [(home(1), Passed::TargetReached), (home(3), Passed::AboveCeiling)]
     );
 }
