@@ -2,10 +2,12 @@
 //! interval what the home would have used, what it used, what was credited and earned, or why nothing.
 
 mod codec;
+mod part;
 mod reason;
 
 use minicbor::{Decoder, Encoder, decode};
 
+pub use self::part::{PARTS_MAX, PartKind, StatementPart};
 pub use self::reason::ZeroReason;
 use crate::cbor::{Sink, Write};
 use crate::envelope::Purpose;
@@ -107,6 +109,9 @@ pub struct SiteStatement {
     pub reason: Option<ZeroReason>,
     /// The intervals from `start` to `end`, in order; none where there are more than [`LINES_MAX`].
     pub lines: Vec<StatementLine>,
+    /// What the whole amount is made of, where the program pays for more than energy by the interval: then it is
+    /// their sum, and a line's amount is what the interval earned by itself. Else there are none.
+    pub parts: Vec<StatementPart>,
 }
 
 impl SiteStatement {
@@ -118,6 +123,25 @@ impl SiteStatement {
         starts.zip(&self.lines)
     }
 
+    /// Whether the totals are what lines and parts add up to.
+    fn has_its_totals(&self) -> bool {
+        let sum = |parts: &[StatementPart]| TokenAmount::checked_sum(parts.iter().filter_map(|p| p.amount));
+        let amount = (!self.parts.is_empty()).then(|| sum(&self.parts));
+        let is_amount = amount.as_ref().is_none_or(|sum| *sum == Ok(self.totals.amount));
+        if self.lines.is_empty() {
+            return is_amount;
+        }
+        let of_lines = StatementTotals::of(&self.lines);
+        let of_lines = of_lines.map(|totals| match amount {
+            Some(_) => StatementTotals {
+                amount: self.totals.amount,
+                ..totals
+            },
+            None => totals,
+        });
+        is_amount && of_lines == Ok(self.totals)
+    }
+
     /// Whether the lines are those of all intervals, or of none where these are too many for a message.
     fn has_its_lines(&self) -> bool {
         let seconds = self.end.seconds_since(self.start);
@@ -126,6 +150,12 @@ impl SiteStatement {
             Some(count) if count <= LINES_MAX => self.lines.len() == count,
             _ => self.lines.is_empty(),
         }
+    }
+}
+
+impl StatementPart {
+    fn has_its_reason(&self) -> bool {
+        self.amount.is_none_or(|amount| amount == TokenAmount::ZERO) == self.reason.is_some()
     }
 }
 
@@ -163,8 +193,16 @@ impl Message for SiteStatement {
         if self.totals.baseline.is_some() != self.totals.metered.is_some() {
             return Err("the sums of baseline and meter are over the same intervals");
         }
-        if !self.lines.is_empty() && StatementTotals::of(&self.lines) != Ok(self.totals) {
-            return Err("the totals are the sums of the lines");
+        if self.parts.len() > PARTS_MAX {
+            return Err("there are at most 17 parts");
+        }
+        if !self.has_its_totals() {
+            return Err(
+                "the totals are the sums of the lines, and with parts their amount that of the parts",
+            );
+        }
+        if !self.parts.iter().all(StatementPart::has_its_reason) {
+            return Err("there is a reason exactly where a part is zero or not known");
         }
         let lines = self.lines.iter().map(|line| (line.amount, line.reason));
         if !lines

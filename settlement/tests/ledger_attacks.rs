@@ -118,6 +118,7 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "INSERT INTO ledger.asset VALUES ('FLEX', 6) ON CONFLICT (code) DO UPDATE SET decimals = 0",
         "INSERT INTO ledger.account (name, asset, lowest) VALUES ('escrow:x', 'FLEX', -9)",
         "INSERT INTO ledger.account (name, asset) VALUES ('treasury:x', 'FLEX')",
+        "INSERT INTO ledger.account (name, asset) VALUES ('escrow:x', 'NONE')",
         "INSERT INTO ledger.transaction (transaction_id, key, kind, booked_at, entry_count, content_digest)
              OVERRIDING SYSTEM VALUE VALUES (1, 'deposit/a/b', 'deposit', now(), 2, sha256('x'))",
         "ALTER TABLE ledger.entry DISABLE TRIGGER ALL",
@@ -140,8 +141,9 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "DELETE FROM ledger.link",
         "TRUNCATE ledger.link",
         "INSERT INTO ledger.link VALUES (99, 99, sha256('x'))",
-        "CREATE OR REPLACE FUNCTION ledger.add_link(bytea, bytea, bigint, bytea) RETURNS bytea LANGUAGE sql AS 'SELECT $1'",
-        "DROP AGGREGATE ledger.chain(bytea, bigint, bytea)",
+        "CREATE OR REPLACE FUNCTION ledger.post_entries() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "DROP FUNCTION ledger.post_entries() CASCADE",
+        "ALTER FUNCTION ledger.post_entries() RESET search_path",
         "ALTER TABLE ledger.link DISABLE TRIGGER ALL",
         "UPDATE ledger.pending SET resolved_by = NULL, resolution = NULL",
         "DELETE FROM ledger.pending",
@@ -161,8 +163,13 @@ fn a_hostile_session_can_change_nothing_that_was_written() {
         "DELETE FROM ledger.route",
         "UPDATE ledger.route SET gives = true",
         "SELECT ledger.guard_payouts('{1}')",
-        "SELECT ledger.follow_pending()",
-        "SELECT ledger.link_entries()",
+        "SELECT ledger.follow_steps('{1}')",
+        "SELECT ledger.begin_transactions()",
+        "SELECT ledger.require_entries()",
+        "INSERT INTO ledger.begun (first_id, last_id) VALUES (1, 1)",
+        "DELETE FROM ledger.begun",
+        "TRUNCATE ledger.begun",
+        "UPDATE ledger.route SET road = 0",
         "UPDATE ledger.account SET highest = 5",
         "INSERT INTO ledger.account (name, asset, highest) VALUES ('receivable:p:x', 'FLEX', 9)",
         "INSERT INTO ledger.account (name, asset) VALUES ('receivable:x', 'FLEX')",
@@ -225,5 +232,29 @@ fn objects_of_the_attackers_own_do_not_mislead_the_triggers() {
         &[("escrow:evening-flex", "-501"), ("beneficiary:owner-1", "501")],
     );
     assert_eq!(law_of(session.batch_execute(&overdraft)), Some(Law::NoOverdraft));
+    assert_sound(&mut session);
+}
+
+#[test]
+fn settings_of_the_attackers_own_do_not_mislead_the_triggers() {
+    let (_database, mut session) = ready_for_an_attack();
+    session
+        .batch_execute(
+            "SET standard_conforming_strings = off; SET escape_string_warning = off; SET backslash_quote = on;
+             SET bytea_output = 'escape'; SET DateStyle = 'German, DMY'; SET timezone = 'Asia/Kolkata';
+             SET IntervalStyle = 'sql_standard'; SET enable_indexscan = off; SET enable_hashagg = off; SET work_mem = '64kB';
+             SET transform_null_equals = on; SET array_nulls = off; SET extra_float_digits = 0; SET client_encoding = 'LATIN1'",
+        )
+        .unwrap();
+    let sound = by_hand(
+        "deposit/h/1",
+        2,
+        &[("issuance", "-10"), ("escrow:evening-flex", "10")],
+    );
+    // The digest is written with a backslash.
+    let sound = sound.replace("'\\x", "E'\\\\x");
+    session.batch_execute(&sound).unwrap();
+    session.batch_execute("RESET ALL").unwrap();
+    assert_eq!(balance(&mut session, "escrow:evening-flex"), 510);
     assert_sound(&mut session);
 }

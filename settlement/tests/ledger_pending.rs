@@ -263,8 +263,10 @@ fn run_steps(client: &mut Client, steps: &[Step]) {
             match done {
                 Ok(())
                 | Err(
+                    // The last: a name that another session took after the end that is wanted here.
                     LedgerError::Conflict { .. }
                     | LedgerError::NothingPending { .. }
+                    | LedgerError::Transaction(_)
                     | LedgerError::Refused {
                         law: Law::NoOverdraft | Law::ResolvedOnce | Law::InTime | Law::Routed,
                         ..

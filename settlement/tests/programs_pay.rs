@@ -13,6 +13,9 @@ use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::{Milliwatts, TokenAmount};
 use gridtally_protocol::time::Timestamp;
+use gridtally_settlement::dispatch::statements::{Settled, part};
+use gridtally_settlement::dispatch::{Needed, cleared};
+use gridtally_settlement::events::clearing::{Passed, Pricing};
 use gridtally_settlement::events::revision::{Actor, Why};
 use gridtally_settlement::proofs::derive::{Derived, derive};
 use gridtally_settlement::proofs::evidence::Outage;
@@ -106,6 +109,38 @@ fn a_pool_is_shared_by_energy_and_what_it_leaves_is_carried() {
     assert_eq!(found, expected);
     let line = &derived.statement.sites[0].lines[0];
     assert_eq!(line.reason.unwrap().name(), "paid_as_a_whole");
+}
+
+#[test]
+fn a_home_is_told_what_its_amount_is_made_of() {
+    let derived = derived(
+        "[[payment]]\nkind = \"energy\"\nprice = \"1\"\n[[payment]]\nkind = \"capacity\"\nrate_per_kw = \"1\"\n\
+         [[payment]]\nkind = \"fee\"\nshare = \"0.1\"\npaid_by = \"site\"\nrounding_paid_by = \"fee_account\"\n",
+    );
+    let settled = Settled {
+        version: 1,
+        hash: Digest::of(b"statement"),
+        at: at(SETTLED_AT),
+    };
+    let site = &derived.statement.sites[0];
+    let told = part(&derived.statement, site, settled, scenario::gateway(1).identity()).unwrap();
+    let told: Vec<(&str, Option<i128>, Option<&str>)> = told
+        .parts
+        .iter()
+        .map(|p| {
+            (
+                p.kind.name(),
+                p.amount.map(TokenAmount::base_units),
+                p.reason.map(|r| r.name()),
+            )
+        })
+        .collect();
+    let expected = [
+        ("energy", Some(3_000_000), None),
+        ("capacity", Some(0), Some("nothing_nominated")),
+        ("fee", Some(-300_000), None),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -306,6 +341,18 @@ fn a_seasons_average_takes_back_what_the_first_event_paid_too_much() {
         .map(|t| t.key().to_string())
         .collect();
     assert_eq!(keys, ["overpayment/next-day/1"]);
+    // Every home is told, and what it is told adds up: the message checks that.
+    let told: i64 = books
+        .store
+        .transact(|client| {
+            let row = client.query_one(
+                "SELECT count(*) FROM statement_sent WHERE event = 'next-day'",
+                &[],
+            )?;
+            Ok::<_, gridtally_settlement::store::StoreError>(row.get(0))
+        })
+        .unwrap();
+    assert_eq!(told, 3);
 }
 
 #[test]
@@ -401,5 +448,50 @@ fn a_day_of_an_outage_is_not_compared() {
     assert_eq!(
         error,
         "record outage/home-1/2026-04-17: it was declared after the settlement"
+    );
+}
+
+#[test]
+fn standing_bids_are_cleared_cheapest_first_and_who_is_not_taken_hears_why() {
+    let mut scenario = Scenario::new();
+    for (enrolment, (watts, price)) in
+        scenario
+            .enrolments
+            .iter_mut()
+            .zip([(3_000, "2"), (4_000, "1.5"), (2_000, "9")])
+    {
+        enrolment.offer = Offer {
+            nominated_milliwatts: Some(Milliwatts::new(watts * 1_000)),
+            bid_per_kwh: Some(price.parse().unwrap()),
+        };
+    }
+    let mut books = Books::open(&scenario);
+    let (program, event) = ("evening-flex".parse().unwrap(), "wednesday".parse().unwrap());
+    let mut clear = |pricing, target| {
+        let needed = Needed {
+            target: Milliwatts::new(target),
+            pricing,
+            ceiling: Some("5".parse().unwrap()),
+        };
+        let (cleared, _) = books
+            .store
+            .transact(|client| cleared(client, &program, &event, needed))
+            .unwrap();
+        let awards = cleared
+            .awards
+            .iter()
+            .map(|a| (a.site.to_string(), a.price_per_kwh.base_units()));
+        let passed = cleared.passed.iter().map(|(site, why)| (site.to_string(), *why));
+        (awards.collect::<Vec<_>>(), passed.collect::<Vec<_>>())
+    };
+    let home = |number: u8| format!("home-{number}");
+    let (awards, passed) = clear(Pricing::PayAsBid, 5_000_000);
+    assert_eq!(awards, [(home(2), 1_500_000), (home(1), 2_000_000)]);
+    assert_eq!(passed, [(home(3), Passed::AboveCeiling)]);
+    let (awards, passed) = clear(Pricing::Uniform, 4_000_000);
+    assert_eq!(awards, [(home(2), 1_500_000)]);
+    assert_eq!(
+        passed,
+        [(home(1), Passed::TargetReached), (home(3), Passed::AboveCeiling)]
     );
 }

@@ -66,7 +66,12 @@ VERDICTS = {
 ZERO_REASONS = {
     "opted_out": 1, "no_answer": 2, "no_baseline": 3, "equivocation": 4, "missing_reading": 5, "not_reduced": 6,
     "zero_price": 7, "rounded_to_zero": 8,
+    "paid_as_a_whole": 9, "below_zero": 10, "no_price": 11, "no_bid": 12, "nothing_nominated": 13, "shortfall": 14,
+    "excused": 15, "already_paid": 16, "no_event_counts": 17, "ceiling_reached": 18, "no_quality": 19,
+    "nothing_else_paid": 20,
 }
+PART_KINDS = {"energy": 1, "capacity": 2, "season_average": 3, "points": 4, "pool": 5, "data_bonus": 6, "fee": 7}
+PARTS_MAX = 17
 LINES_MAX = 288
 TOKEN_AMOUNT_MAX = 10**38 - 1
 CONTROLS = {"battery": 1, "production": 2}
@@ -578,7 +583,23 @@ def read_earned(amount, reason):
     return amount, None if reason is None else name_of(ZERO_REASONS, reason, "reason")
 
 
+def read_part(item):
+    kind, amount, reason = row(item, 3, "a part")
+    if amount is not None:
+        whole(amount, -TOKEN_AMOUNT_MAX, TOKEN_AMOUNT_MAX, "an amount")
+    need((not amount) == (reason is not None), PAYLOAD, "a reason exactly where a part is zero or not known")
+    return {
+        "kind": name_of(PART_KINDS, kind, "kind of part"), "amount": None if amount is None else str(amount),
+        "reason": None if reason is None else name_of(ZERO_REASONS, reason, "reason"),
+    }
+
+
 def read_statement(payload):
+    parts = []
+    if type(payload) is list and len(payload) == 18:
+        payload, items = payload[:17], payload[17]
+        need(type(items) is list and 1 <= len(items) <= PARTS_MAX, PAYLOAD, "1 to 17 parts")
+        parts = [read_part(item) for item in items]
     (version, gateway, site, program, program_version, program_hash, event, number, statement, settled, asset,
      start, end, seconds, totals, reason, lines) = row(payload, 17, "a statement")
     whole(version, 1, 1, "version")
@@ -600,10 +621,14 @@ def read_statement(payload):
     rows = [read_line(line) for line in lines]
     baseline, metered, credited, amount, why = read_line(row(totals, 4, "totals") + [reason])
     need((baseline is None) == (metered is None), PAYLOAD, "sums over the same intervals")
+    if parts:
+        known = sum(int(part["amount"]) for part in parts if part["amount"] is not None)
+        need(known == amount, PAYLOAD, "an amount that is the sum of the parts")
     if rows:
         both = [line for line in rows if line[0] is not None and line[1] is not None]
         over = lambda index, of: sum(line[index] for line in of)
         sums = (over(0, both) if both else None, over(1, both) if both else None, over(2, rows), over(3, rows))
+        sums = sums[:3] + (amount,) if parts else sums
         need(sums == (baseline, metered, credited, amount), PAYLOAD, "totals that are the sums")
     text = lambda number: None if number is None else str(number)
     named = lambda line: {
@@ -617,6 +642,7 @@ def read_statement(payload):
         "settled_at": times[0], "asset": {"code": code, "decimals": decimals}, "start": times[1], "end": times[2],
         "interval_seconds": seconds, **named((baseline, metered, credited, amount, why)),
         "lines": [{"start": shown_instant(start + n * seconds), **named(line)} for n, line in enumerate(rows)],
+        "parts": parts,
     }
 
 
@@ -626,12 +652,14 @@ def write_statement(shown):
     numbers = lambda line: [
         number(line["baseline"]), number(line["metered"]), int(line["credited"]), int(line["amount"]),
     ]
+    part = lambda part: [PART_KINDS[part["kind"]], number(part["amount"]), reason(part)]
+    parts = [[part(item) for item in shown["parts"]]] if shown["parts"] else []
     return [
         1, key_of(shown["gateway"]), shown["site"], shown["program"], shown["program_version"],
         bytes.fromhex(shown["program_hash"]), shown["event"], shown["version"], bytes.fromhex(shown["statement"]),
         unix(shown["settled_at"]), [shown["asset"]["code"], shown["asset"]["decimals"]], unix(shown["start"]),
         unix(shown["end"]), shown["interval_seconds"], numbers(shown), reason(shown),
-        [numbers(line) + [reason(line)] for line in shown["lines"]],
+        [numbers(line) + [reason(line)] for line in shown["lines"]], *parts,
     ]
 
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::quantity::{Asset, Overflow, TokenAmount};
-use gridtally_protocol::statement::{SiteStatement, StatementLine, ZeroReason};
+use gridtally_protocol::statement::{PartKind, SiteStatement, StatementLine, ZeroReason};
 
 /// Of so many events, the latest, the single intervals are held in memory.
 pub const DETAILED_MAX: usize = 30;
@@ -57,6 +57,20 @@ pub fn tokens(asset: &Asset, amount: TokenAmount) -> String {
     format!("{} {}", asset.show(amount), asset.code())
 }
 
+/// What a part is for, as a person reads it.
+#[must_use]
+pub const fn part(kind: PartKind) -> &'static str {
+    match kind {
+        PartKind::Energy => "Energy",
+        PartKind::Capacity => "Nominated power",
+        PartKind::SeasonAverage => "Mean power of the season",
+        PartKind::Points => "Points",
+        PartKind::Pool => "Share of the pool",
+        PartKind::DataBonus => "Bonus for good data",
+        PartKind::Fee => "Fee",
+    }
+}
+
 /// How many of the lines earned nothing for each reason, the commonest first.
 #[must_use]
 pub fn zeros(lines: &[StatementLine]) -> Vec<(ZeroReason, usize)> {
@@ -82,6 +96,18 @@ pub const fn sentence(reason: ZeroReason) -> &'static str {
         ZeroReason::NotReduced => "the home used no less than usual",
         ZeroReason::ZeroPrice => "it counts, but the program paid nothing for it",
         ZeroReason::RoundedToZero => "it was less than the smallest part of a token",
+        ZeroReason::PaidAsAWhole => "the program pays for the event as a whole, not for single intervals",
+        ZeroReason::BelowZero => "over the whole event more was used than usual, and that is not charged",
+        ZeroReason::NoPrice => "the price is not known yet; it is paid when it is",
+        ZeroReason::NoBid => "this home never said what it asks for",
+        ZeroReason::NothingNominated => "this home nominated no power",
+        ZeroReason::Shortfall => "it delivered too little of the power that was nominated",
+        ZeroReason::Excused => "it delivered too little, and is excused",
+        ZeroReason::AlreadyPaid => "as much was paid before",
+        ZeroReason::NoEventCounts => "no event of the season counts so far",
+        ZeroReason::CeilingReached => "the most that there is was paid before",
+        ZeroReason::NoQuality => "nothing is known of how good the data was",
+        ZeroReason::NothingElsePaid => "it is a share of the rest, and the rest is nothing",
     }
 }
 

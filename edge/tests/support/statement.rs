@@ -55,5 +55,6 @@ pub fn statement(
         totals,
         reason: reason.filter(|_| totals.amount == TokenAmount::ZERO),
         lines,
+        parts: Vec::new(),
     }
 }

@@ -2,7 +2,10 @@
 
 use minicbor::{Decoder, Encoder, decode};
 
-use super::{LINES_MAX, SiteStatement, StatementLine, StatementTotals, ZeroReason, is_site};
+use super::{
+    LINES_MAX, PARTS_MAX, PartKind, SiteStatement, StatementLine, StatementPart, StatementTotals, ZeroReason,
+    is_site,
+};
 use crate::cbor::{self, Sink, Write};
 use crate::message;
 use crate::quantity::{Asset, MilliwattHours, TokenAmount};
@@ -11,7 +14,8 @@ use crate::report::read_instant;
 use crate::time::IntervalLength;
 
 pub(super) fn write(statement: &SiteStatement, e: &mut Encoder<Sink>) -> Write {
-    e.array(17)?
+    // Parts come last, and only where there are any.
+    e.array(if statement.parts.is_empty() { 17 } else { 18 })?
         .u8(message::VERSION)?
         .bytes(statement.gateway.as_bytes())?
         .str(&statement.site)?
@@ -44,6 +48,18 @@ pub(super) fn write(statement: &SiteStatement, e: &mut Encoder<Sink>) -> Write {
         cbor::write_integer(e, line.amount.base_units())?;
         write_reason(e, line.reason)?;
     }
+    if statement.parts.is_empty() {
+        return Ok(());
+    }
+    e.array(u64::try_from(statement.parts.len()).unwrap_or(u64::MAX))?;
+    for part in &statement.parts {
+        e.array(3)?.u8(part.kind.code())?;
+        match part.amount {
+            Some(amount) => cbor::write_integer(e, amount.base_units())?,
+            None => drop(e.null()?),
+        }
+        write_reason(e, part.reason)?;
+    }
     Ok(())
 }
 
@@ -64,7 +80,12 @@ fn write_reason(e: &mut Encoder<Sink>, reason: Option<ZeroReason>) -> Write {
 }
 
 pub(super) fn read(d: &mut Decoder<'_>) -> Result<SiteStatement, decode::Error> {
-    cbor::expect(d.array()? == Some(17), "a statement is an array of seventeen")?;
+    let len = cbor::array_len(
+        d,
+        17,
+        18,
+        "a statement is an array of seventeen, or of eighteen with parts",
+    )?;
     message::read_version(d)?;
     let gateway = read_identity(d)?;
     let site = d.str()?;
@@ -86,6 +107,10 @@ pub(super) fn read(d: &mut Decoder<'_>) -> Result<SiteStatement, decode::Error> 
         totals: read_totals(d)?,
         reason: read_reason(d)?,
         lines: read_lines(d)?,
+        parts: match len {
+            18 => read_parts(d)?,
+            _ => Vec::new(),
+        },
     })
 }
 
@@ -117,6 +142,21 @@ fn read_line(d: &mut Decoder<'_>) -> Result<StatementLine, decode::Error> {
         metered: read_energy(d)?,
         credited: MilliwattHours::new(d.i64()?),
         amount: read_amount(d)?,
+        reason: read_reason(d)?,
+    })
+}
+
+fn read_parts(d: &mut Decoder<'_>) -> Result<Vec<StatementPart>, decode::Error> {
+    let len = cbor::array_len(d, 1, PARTS_MAX, "there are 1 to 17 parts, where there are any")?;
+    (0..len).map(|_| read_part(d)).collect()
+}
+
+fn read_part(d: &mut Decoder<'_>) -> Result<StatementPart, decode::Error> {
+    cbor::expect(d.array()? == Some(3), "a part is an array of three")?;
+    Ok(StatementPart {
+        kind: PartKind::from_code(d.u8()?)
+            .ok_or_else(|| decode::Error::message("an unknown kind of part"))?,
+        amount: cbor::nullable(d, read_amount)?,
         reason: read_reason(d)?,
     })
 }

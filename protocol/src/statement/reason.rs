@@ -24,11 +24,35 @@ pub enum ZeroReason {
     ZeroPrice,
     /// What it earned is less than a base unit, and was rounded to nothing.
     RoundedToZero,
+    /// It is paid for, but by the event as a whole and not by intervals.
+    PaidAsAWhole,
+    /// What it did came to less than nothing, which the program does not charge for.
+    BelowZero,
+    /// There is no price yet; that is not a price of nothing.
+    NoPrice,
+    /// The home never said what it asks for.
+    NoBid,
+    /// It nominated nothing, or was called for nothing.
+    NothingNominated,
+    /// It delivered too little of what it nominated.
+    Shortfall,
+    /// It delivered too little through no fault of its own.
+    Excused,
+    /// It was paid as much before.
+    AlreadyPaid,
+    /// No event of the season counts.
+    NoEventCounts,
+    /// A ceiling was reached before.
+    CeilingReached,
+    /// Nothing is known of its data's quality, or the quality is 0.
+    NoQuality,
+    /// The other formulas pay nothing, and a bonus is bounded by them.
+    NothingElsePaid,
 }
 
 impl ZeroReason {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 20] = [
         Self::OptedOut,
         Self::NoAnswer,
         Self::NoBaseline,
@@ -37,6 +61,18 @@ impl ZeroReason {
         Self::NotReduced,
         Self::ZeroPrice,
         Self::RoundedToZero,
+        Self::PaidAsAWhole,
+        Self::BelowZero,
+        Self::NoPrice,
+        Self::NoBid,
+        Self::NothingNominated,
+        Self::Shortfall,
+        Self::Excused,
+        Self::AlreadyPaid,
+        Self::NoEventCounts,
+        Self::CeilingReached,
+        Self::NoQuality,
+        Self::NothingElsePaid,
     ];
 
     /// Its number on the wire.
@@ -51,6 +87,18 @@ impl ZeroReason {
             Self::NotReduced => 6,
             Self::ZeroPrice => 7,
             Self::RoundedToZero => 8,
+            Self::PaidAsAWhole => 9,
+            Self::BelowZero => 10,
+            Self::NoPrice => 11,
+            Self::NoBid => 12,
+            Self::NothingNominated => 13,
+            Self::Shortfall => 14,
+            Self::Excused => 15,
+            Self::AlreadyPaid => 16,
+            Self::NoEventCounts => 17,
+            Self::CeilingReached => 18,
+            Self::NoQuality => 19,
+            Self::NothingElsePaid => 20,
         }
     }
 
@@ -72,6 +120,18 @@ impl ZeroReason {
             Self::NotReduced => "not_reduced",
             Self::ZeroPrice => "zero_price",
             Self::RoundedToZero => "rounded_to_zero",
+            Self::PaidAsAWhole => "paid_as_a_whole",
+            Self::BelowZero => "below_zero",
+            Self::NoPrice => "no_price",
+            Self::NoBid => "no_bid",
+            Self::NothingNominated => "nothing_nominated",
+            Self::Shortfall => "shortfall",
+            Self::Excused => "excused",
+            Self::AlreadyPaid => "already_paid",
+            Self::NoEventCounts => "no_event_counts",
+            Self::CeilingReached => "ceiling_reached",
+            Self::NoQuality => "no_quality",
+            Self::NothingElsePaid => "nothing_else_paid",
         }
     }
 }
@@ -97,6 +157,18 @@ mod tests {
             (6, "not_reduced"),
             (7, "zero_price"),
             (8, "rounded_to_zero"),
+            (9, "paid_as_a_whole"),
+            (10, "below_zero"),
+            (11, "no_price"),
+            (12, "no_bid"),
+            (13, "nothing_nominated"),
+            (14, "shortfall"),
+            (15, "excused"),
+            (16, "already_paid"),
+            (17, "no_event_counts"),
+            (18, "ceiling_reached"),
+            (19, "no_quality"),
+            (20, "nothing_else_paid"),
         ];
         assert_eq!(
             ZeroReason::ALL.map(|reason| (reason.code(), reason.name())),
@@ -104,7 +176,7 @@ mod tests {
         );
         for code in 0..=u8::MAX {
             let known = ZeroReason::from_code(code).map(ZeroReason::code);
-            assert_eq!(known, (1..=8).contains(&code).then_some(code));
+            assert_eq!(known, (1..=20).contains(&code).then_some(code));
         }
         for reason in ZeroReason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());

@@ -52,6 +52,7 @@ fn statement() -> SiteStatement {
         totals: StatementTotals::of(&lines).unwrap(),
         reason: None,
         lines,
+        parts: Vec::new(),
     }
 }
 

@@ -13,7 +13,9 @@ use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, Sample, Series};
 use gridtally_protocol::resend::ResendRequest;
-use gridtally_protocol::statement::{LINES_MAX, SiteStatement, StatementLine, StatementTotals, ZeroReason};
+use gridtally_protocol::statement::{
+    LINES_MAX, PartKind, SiteStatement, StatementLine, StatementPart, StatementTotals, ZeroReason,
+};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 
 pub const GATEWAY_SEED: [u8; 32] = [0x11; 32];
@@ -448,6 +450,7 @@ pub fn statement() -> SiteStatement {
         totals: StatementTotals::of(&lines).expect("small"),
         reason: None,
         lines,
+        parts: Vec::new(),
     }
 }
 
@@ -505,7 +508,29 @@ pub fn statements() -> Vec<(&'static str, SiteStatement)> {
     long.end = instant("2026-04-23T22:00:00Z");
     let mut corrected = statement();
     corrected.version = 2;
+    let part = |kind, amount: Option<i128>, reason| StatementPart {
+        kind,
+        amount: amount.map(units),
+        reason,
+    };
+    let mut parts = statement();
+    parts.parts = vec![
+        part(PartKind::Energy, None, Some(ZeroReason::NoPrice)),
+        part(PartKind::Capacity, Some(5_000_000), None),
+        part(PartKind::SeasonAverage, Some(-7_500_000), None),
+        part(PartKind::Points, Some(0), Some(ZeroReason::CeilingReached)),
+        part(PartKind::Pool, Some(TOKEN_AMOUNT_MAX / 4), None),
+        part(PartKind::DataBonus, Some(0), Some(ZeroReason::NoQuality)),
+        part(PartKind::Fee, Some(-1), None),
+    ];
+    let known = parts.parts.iter().filter_map(|part| part.amount);
+    parts.totals.amount = TokenAmount::checked_sum(known).expect("bounded");
+    let mut owed = statement();
+    owed.parts = vec![part(PartKind::SeasonAverage, Some(-7_500_000), None)];
+    owed.totals.amount = units(-7_500_000);
     let mut all = vec![
+        ("paid by formulas, less a fee", parts),
+        ("a home that owes", owed),
         ("a home that earned something", statement()),
         ("a second version", corrected),
         ("more intervals than fit", long),

@@ -8,7 +8,7 @@ use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::resend::ResendRequest;
-use gridtally_protocol::statement::{SiteStatement, StatementLine, ZeroReason};
+use gridtally_protocol::statement::{SiteStatement, StatementLine, StatementPart, ZeroReason};
 use gridtally_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -143,6 +143,13 @@ impl Shown for SiteStatement {
                 "reason": line.reason.map(ZeroReason::name),
             })
         };
+        let part = |part: &StatementPart| {
+            json!({
+                "kind": part.kind.name(),
+                "amount": part.amount,
+                "reason": part.reason.map(ZeroReason::name),
+            })
+        };
         json!({
             "gateway": self.gateway,
             "site": self.site,
@@ -163,6 +170,7 @@ impl Shown for SiteStatement {
             "amount": self.totals.amount,
             "reason": self.reason.map(ZeroReason::name),
             "lines": self.timed_lines().map(line).collect::<Vec<_>>(),
+            "parts": self.parts.iter().map(part).collect::<Vec<_>>(),
         })
     }
 }

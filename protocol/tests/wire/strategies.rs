@@ -16,7 +16,9 @@ use gridtally_protocol::report::{
     ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, SERIES_MAX, Sample, Series,
 };
 use gridtally_protocol::resend::{BITMAP_LEN_MAX, ResendRequest};
-use gridtally_protocol::statement::{LINES_MAX, SiteStatement, StatementLine, StatementTotals, ZeroReason};
+use gridtally_protocol::statement::{
+    LINES_MAX, PARTS_MAX, PartKind, SiteStatement, StatementLine, StatementPart, StatementTotals, ZeroReason,
+};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -324,6 +326,21 @@ fn line() -> impl Strategy<Value = StatementLine> {
     )
 }
 
+fn parts() -> impl Strategy<Value = Vec<StatementPart>> {
+    let amount = prop::option::of(prop_oneof![
+        Just(0_i128),
+        -1_000..1_000_i128,
+        -(1_i128 << 100)..1_i128 << 100
+    ]);
+    let part = (select(&PartKind::ALL), amount, select(&ZeroReason::ALL));
+    let part = part.prop_map(|(kind, amount, reason)| StatementPart {
+        kind,
+        amount: amount.map(|units| TokenAmount::new(units).expect("bounded")),
+        reason: amount.is_none_or(|units| units == 0).then_some(reason),
+    });
+    prop_oneof![Just(Vec::new()), prop::collection::vec(part, 1..=PARTS_MAX)]
+}
+
 pub fn statement() -> impl Strategy<Value = SiteStatement> {
     let lengths: Vec<IntervalLength> = (0..=3600)
         .filter_map(|seconds| IntervalLength::from_seconds(seconds).ok())
@@ -333,34 +350,52 @@ pub fn statement() -> impl Strategy<Value = SiteStatement> {
     let of_whom = (identity(), "[!-~]{1,128}", "[a-z0-9_-]{1,64}", "[a-z0-9-]{1,64}");
     let numbers = (1..=u32::MAX, 1..=u32::MAX, digest(), digest(), 0..=18_u8);
     let times = (unix(), 0_i64..100_000, select(lengths));
-    (of_whom, numbers, times, lines, select(&ZeroReason::ALL)).prop_map(
-        |((gateway, site, program, event), numbers, (unix, delay, interval), mut lines, reason)| {
-            let seconds = i64::from(interval.seconds());
-            let most = usize::try_from(EVENT_SECONDS_MAX / seconds).expect("small");
-            lines.truncate(most);
-            let span = seconds * i64::try_from(lines.len()).expect("bounded");
-            let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
-            let end = instant(start.unix() + span);
-            let (program_version, version, program_hash, statement, decimals) = numbers;
-            let totals = StatementTotals::of(&lines).expect("bounded");
-            SiteStatement {
-                gateway,
-                site,
-                program: program.parse().expect("well formed"),
-                program_version,
-                program_hash,
-                event: event.parse().expect("well formed"),
-                version,
-                statement,
-                settled_at: instant(end.unix() + delay),
-                asset: Asset::new("FLEX", decimals).expect("well formed"),
-                start,
-                end,
-                interval,
-                totals,
-                reason: (totals.amount == TokenAmount::ZERO).then_some(reason),
-                lines,
-            }
-        },
+    (
+        of_whom,
+        numbers,
+        times,
+        (lines, parts()),
+        select(&ZeroReason::ALL),
     )
+        .prop_map(
+            |(
+                (gateway, site, program, event),
+                numbers,
+                (unix, delay, interval),
+                (mut lines, parts),
+                reason,
+            )| {
+                let seconds = i64::from(interval.seconds());
+                let most = usize::try_from(EVENT_SECONDS_MAX / seconds).expect("small");
+                lines.truncate(most);
+                let span = seconds * i64::try_from(lines.len()).expect("bounded");
+                let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
+                let end = instant(start.unix() + span);
+                let (program_version, version, program_hash, statement, decimals) = numbers;
+                let mut totals = StatementTotals::of(&lines).expect("bounded");
+                if !parts.is_empty() {
+                    let known = parts.iter().filter_map(|part: &StatementPart| part.amount);
+                    totals.amount = TokenAmount::checked_sum(known).expect("bounded");
+                }
+                SiteStatement {
+                    gateway,
+                    site,
+                    program: program.parse().expect("well formed"),
+                    program_version,
+                    program_hash,
+                    event: event.parse().expect("well formed"),
+                    version,
+                    statement,
+                    settled_at: instant(end.unix() + delay),
+                    asset: Asset::new("FLEX", decimals).expect("well formed"),
+                    start,
+                    end,
+                    interval,
+                    totals,
+                    reason: (totals.amount == TokenAmount::ZERO).then_some(reason),
+                    lines,
+                    parts,
+                }
+            },
+        )
 }

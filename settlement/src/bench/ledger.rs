@@ -40,8 +40,6 @@ pub struct LedgerFigures {
     pub bare: Duration,
     /// To post them.
     pub posted: Duration,
-    /// To post them without digests being checked and the journal being chained.
-    pub unchained: Duration,
 }
 
 const BARE: &str = "CREATE SCHEMA bare;
@@ -66,18 +64,12 @@ pub fn ledger(
     for (shape, number) in shapes.iter().zip(0_u32..) {
         progress(&format!("{}: {} transactions", shape.name, shape.transactions));
         let transactions = workload(*shape)?;
-        let measure = |how: &str, body: fn(&mut Client, &[Transaction], usize) -> Result<(), LedgerError>| {
-            let url = create_beside(&cluster.connection_string(), &format!("{how}_{number}"))?;
+        let posted = {
+            let url = create_beside(&cluster.connection_string(), &format!("posted_{number}"))?;
             let mut client = prepared(&url, shape.accounts)?;
-            if how == "unchained" {
-                run(
-                    &mut client,
-                    "RESET ROLE; ALTER TABLE ledger.entry DISABLE TRIGGER post_to_chain",
-                )?;
-            }
             let start = Instant::now();
-            body(&mut client, &transactions, shape.batch)?;
-            Ok::<_, BenchError>(start.elapsed())
+            post(&mut client, &transactions, shape.batch)?;
+            start.elapsed()
         };
         let bare = {
             let url = create_beside(&cluster.connection_string(), &format!("bare_{number}"))?;
@@ -89,8 +81,7 @@ pub fn ledger(
             shape: *shape,
             entries: u64::try_from(entries).unwrap_or(u64::MAX),
             bare,
-            posted: measure("posted", post)?,
-            unchained: measure("unchained", post)?,
+            posted,
         });
     }
     Ok(figures)

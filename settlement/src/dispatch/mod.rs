@@ -3,6 +3,7 @@
 //! event was settled with.
 
 mod announce;
+mod bids;
 mod change;
 mod escrow;
 mod instruct;
@@ -13,6 +14,7 @@ mod sender;
 pub mod statements;
 
 pub use announce::{announce, announce_draft, announce_with, draft};
+pub use bids::{Needed, cleared};
 pub use change::{Changed, cancel, modify};
 pub use escrow::release;
 pub use plan::{Announced, Announcement, DispatchError, Hand, Terms};

@@ -8,6 +8,7 @@ use gridtally_protocol::message::MessageError;
 use gridtally_protocol::quantity::{Milliwatts, ParseQuantityError};
 use gridtally_protocol::time::Timestamp;
 
+use crate::events::clearing::ClearingError;
 use crate::events::life::{Act, Deed, Refused};
 use crate::events::priority::Priority;
 use crate::events::revision::{Actor, Revision, Why, Window};
@@ -121,7 +122,7 @@ pub enum DispatchError {
     #[error(transparent)]
     Targets(#[from] NobodyThere),
     /// The amount to be reserved.
-    #[error("the amount to reserve: {0}")]
+    #[error("the amount: {0}")]
     Amount(#[from] ParseQuantityError),
     /// It would begin before it is announced.
     #[error("the event would begin at {start}, and it is {now}; an event is announced before it begins")]
@@ -131,6 +132,9 @@ pub enum DispatchError {
         /// The present.
         now: Timestamp,
     },
+    /// Bids cannot be cleared.
+    #[error(transparent)]
+    Clearing(#[from] ClearingError),
     /// No version of the program is in force by then.
     #[error("no version of program {program} is in force at {start}")]
     NotInForce {

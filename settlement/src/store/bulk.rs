@@ -1,12 +1,11 @@
 //! Loading very many rows at once, for measurements: what ingest and dispatch would have written, one by one.
 
-use std::io::Write;
-
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::time::Timestamp;
-use postgres::{Client, CopyInWriter};
+use postgres::Client;
 
+use super::copy::{Rows, instant};
 use super::types::corrupt;
 use super::{RECONNECT_SECONDS_MAX, StoreError, connect};
 use crate::days::{Day, DeviceDay};
@@ -21,50 +20,6 @@ impl std::fmt::Debug for Loader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Loader")
     }
-}
-
-/// COPY in PostgreSQL's binary form.
-struct Rows<'c> {
-    copy: CopyInWriter<'c>,
-    row: Vec<u8>,
-}
-
-impl<'c> Rows<'c> {
-    fn into(client: &'c mut Client, table: &str) -> Result<Self, StoreError> {
-        let mut copy = client.copy_in(&format!("COPY {table} FROM STDIN (FORMAT binary)"))?;
-        copy.write_all(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0")
-            .map_err(StoreError::Interrupted)?;
-        Ok(Self {
-            copy,
-            row: Vec::new(),
-        })
-    }
-
-    fn row(&mut self, fields: &[&[u8]]) -> Result<(), StoreError> {
-        self.row.clear();
-        let count = i16::try_from(fields.len()).map_err(corrupt)?;
-        self.row.extend_from_slice(&count.to_be_bytes());
-        for field in fields {
-            let len = i32::try_from(field.len()).map_err(corrupt)?;
-            self.row.extend_from_slice(&len.to_be_bytes());
-            self.row.extend_from_slice(field);
-        }
-        self.copy.write_all(&self.row).map_err(StoreError::Interrupted)
-    }
-
-    fn finish(mut self) -> Result<(), StoreError> {
-        self.copy
-            .write_all(&(-1_i16).to_be_bytes())
-            .map_err(StoreError::Interrupted)?;
-        self.copy.finish()?;
-        Ok(())
-    }
-}
-
-/// Microseconds since 2000-01-01, as PostgreSQL counts.
-fn instant(at: Timestamp) -> [u8; 8] {
-    let micros = at.unix().saturating_sub(946_684_800).saturating_mul(1_000_000);
-    micros.to_be_bytes()
 }
 
 impl Loader {

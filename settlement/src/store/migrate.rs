@@ -49,6 +49,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0007_channel_day.sql"),
     },
     Migration {
+        number: 8,
+        name: "ledger speed",
+        sql: include_str!("migrations/0008_ledger_speed.sql"),
+    },
+    Migration {
         number: 9,
         name: "resettlement",
         sql: include_str!("migrations/0009_resettlement.sql"),

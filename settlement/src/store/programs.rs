@@ -5,7 +5,7 @@ use gridtally_protocol::time::Timestamp;
 use postgres::{GenericClient, Row};
 
 use super::StoreError;
-use super::types::{corrupt, to_column};
+use super::types::{corrupt, timestamp, to_column};
 use crate::registry::Enrolment;
 use crate::rules::program::{Program, ProgramId};
 
@@ -150,6 +150,19 @@ pub fn enrolments_of(
 pub fn enrolments(client: &mut impl GenericClient) -> Result<Vec<Enrolment>, StoreError> {
     let rows = client.query("SELECT document FROM enrolment ORDER BY site", &[])?;
     rows.iter().map(read_enrolment).collect()
+}
+
+/// All enrolments with when they were made, in the order of their sites.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn enrolments_with_times(
+    client: &mut impl GenericClient,
+) -> Result<Vec<(Enrolment, Timestamp)>, StoreError> {
+    let rows = client.query("SELECT document, enrolled_at FROM enrolment ORDER BY site", &[])?;
+    rows.iter()
+        .map(|row| Ok((read_enrolment(row)?, timestamp(row.get(1))?)))
+        .collect()
 }
 
 fn read_enrolment(row: &Row) -> Result<Enrolment, StoreError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
 
@@ -44,6 +45,24 @@ impl Database {
             .batch_execute(&format!("CREATE DATABASE \"{name}\""))
             .unwrap();
         Self { cluster, name }
+    }
+
+    /// A new one in a cluster of its own, which may be killed.
+    pub fn create_alone() -> Self {
+        let cluster = Arc::new(Cluster::start());
+        let name = "Ledger".to_owned();
+        cluster
+            .connect("postgres", "postgres")
+            .batch_execute(&format!("CREATE DATABASE \"{name}\""))
+            .unwrap();
+        Self { cluster, name }
+    }
+
+    /// Kills the server without a word, as a cut of the power would, and starts it again. Other tests must not share
+    /// its cluster.
+    pub fn kill_and_restart(&self) {
+        self.cluster.kill();
+        self.cluster.launch();
     }
 
     /// How the superuser connects, as a connection string.
@@ -100,25 +119,45 @@ impl Cluster {
                 "--no-locale",
             ],
         );
+        cluster.launch();
+        cluster
+    }
+
+    fn launch(&self) {
         let options = format!(
             "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c max_connections=40",
-            cluster.directory.path().display()
+            self.directory.path().display()
         );
-        let log = cluster.directory.path().join("log");
-        cluster.run(
-            "pg_ctl",
-            &[
-                "-D",
-                data,
-                "-w",
-                "-l",
-                log.to_str().unwrap(),
-                "-o",
-                &options,
-                "start",
-            ],
-        );
-        cluster
+        let (data, log) = (self.data(), self.directory.path().join("log"));
+        let (data, log) = (data.to_str().unwrap(), log.to_str().unwrap());
+        self.run("pg_ctl", &["-D", data, "-w", "-l", log, "-o", &options, "start"]);
+    }
+
+    /// Returns when all of its processes are gone, which hold the shared memory until then.
+    fn kill(&self) {
+        let pid_file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let postmaster = pid_file.lines().next().unwrap().trim().to_owned();
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let killed = Command::new("kill").args(["-9", &postmaster]).status().unwrap();
+        assert!(killed.success(), "kill -9 {postmaster}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for pid in children.split_whitespace().chain([postmaster.as_str()]) {
+            // One that nobody has waited for yet is gone as well.
+            let alive = || {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.is_ok_and(|stat| !stat.contains(") Z "))
+            };
+            while alive() {
+                assert!(Instant::now() < deadline, "process {pid} outlives its postmaster");
+                std::thread::yield_now();
+            }
+        }
+        // The numbers in there may be those of the dead, as long as nobody has waited for them.
+        for left in ["data/postmaster.pid", ".s.PGSQL.5432.lock"] {
+            let left = self.directory.path().join(left);
+            fs::remove_file(&left).unwrap_or_else(|error| panic!("{}: {error}", left.display()));
+        }
     }
 
     fn data(&self) -> PathBuf {

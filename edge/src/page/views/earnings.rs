@@ -1,13 +1,13 @@
 //! What was earned, and why: what the engine's statements say.
 
 use gridtally_protocol::quantity::MilliwattHours;
-use gridtally_protocol::statement::{SiteStatement, StatementLine};
+use gridtally_protocol::statement::{SiteStatement, StatementLine, StatementPart};
 use gridtally_protocol::time::Timestamp;
 
 use super::View;
 use super::layout::{Tab, card, page};
 use crate::outbox::STATEMENTS_MAX;
-use crate::page::earned::{Earned, sentence, tokens, zeros};
+use crate::page::earned::{self, Earned, sentence, tokens, zeros};
 use crate::page::html::{Html, html};
 use crate::page::words;
 
@@ -81,7 +81,7 @@ fn event(view: View<'_>, statement: &SiteStatement) -> Html {
         [amount(&tokens(&statement.asset, totals.amount))] "</p></div><p class=\"muted\">"
         (words::span(statement.start, statement.end, home.time, zone)) [corrected] "</p>" [why_nothing(statement)]
         "<dl class=\"pairs\">" [pair("Would have used", totals.baseline)] [pair("Used", totals.metered)]
-        [pair("Credited", Some(totals.credited))] "</dl>" [details(view, statement)] "</li>"
+        [pair("Credited", Some(totals.credited))] "</dl>" [parts(statement)] [details(view, statement)] "</li>"
     )
 }
 
@@ -99,6 +99,23 @@ fn pair(what: &'static str, energy: Option<MilliwattHours>) -> Html {
 
 fn energy_or_unknown(energy: Option<MilliwattHours>) -> String {
     energy.map_or_else(|| "not known".to_owned(), words::exact_energy)
+}
+
+/// What the amount is made of, where that is more than energy by the interval.
+fn parts(statement: &SiteStatement) -> Option<Html> {
+    let row = |part: &StatementPart| {
+        let what = earned::part(part.kind);
+        let amount = match part.amount {
+            Some(amount) => tokens(&statement.asset, amount),
+            None => "not known yet".to_owned(),
+        };
+        let why = part
+            .reason
+            .map(|reason| html!("<br><span class=\"muted\">" (sentence(reason)) "</span>"));
+        html!("<div><dt>" (what) "</dt><dd>" (amount) [why] "</dd></div>")
+    };
+    let rows: Html = statement.parts.iter().map(row).collect();
+    (!statement.parts.is_empty()).then(|| html!("<dl class=\"pairs\">" [rows] "</dl>"))
 }
 
 /// Why the whole event, or some of its intervals, earned nothing.

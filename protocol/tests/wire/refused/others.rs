@@ -5,9 +5,9 @@ use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::Purpose;
 use gridtally_protocol::instruction::Target;
 use gridtally_protocol::message::SEQUENCE_MAX;
-use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts, TokenAmount};
 use gridtally_protocol::resend::ResendRequest;
-use gridtally_protocol::statement::SiteStatement;
+use gridtally_protocol::statement::{PartKind, SiteStatement, StatementPart, ZeroReason};
 use gridtally_protocol::time::IntervalLength;
 
 use super::{Forged, moved, replaced, sealed, unchecked};
@@ -183,7 +183,7 @@ pub(super) fn forgeries() -> Vec<Forged> {
     all
 }
 
-fn statements() -> [(&'static str, Vec<u8>); 13] {
+fn statements() -> [(&'static str, Vec<u8>); 18] {
     let with = |change: fn(&mut SiteStatement)| {
         let mut other = examples::statement();
         change(&mut other);
@@ -213,7 +213,7 @@ fn statements() -> [(&'static str, Vec<u8>); 13] {
         ),
         ("a zero without a reason", last(&[0x00, 0xf6])),
         ("a reason for an amount", last(&[0x01, 0x05])),
-        ("reason 9", last(&[0x00, 0x09])),
+        ("reason 21", last(&[0x00, 0x15])),
         (
             "an amount as a bignum that a plain number holds",
             last(&[0xc2, 0x41, 0x00, 0x05]),
@@ -230,7 +230,41 @@ fn statements() -> [(&'static str, Vec<u8>); 13] {
             "an event that does not begin with an interval",
             with(|s| s.start = moved(s.start, 60)),
         ),
+        (
+            "parts that do not make the amount",
+            with(|s| s.parts = vec![fee(Some(-1), None)]),
+        ),
+        (
+            "a part that is not known, without a reason",
+            with(|s| {
+                s.parts = vec![fee(None, None)];
+                (s.totals.amount, s.reason) = (TokenAmount::ZERO, Some(ZeroReason::NoPrice));
+            }),
+        ),
+        (
+            "eighteen parts",
+            with(|s| {
+                s.parts = vec![fee(Some(0), Some(ZeroReason::RoundedToZero)); 18];
+                (s.totals.amount, s.reason) = (TokenAmount::ZERO, Some(ZeroReason::NoPrice));
+            }),
+        ),
+        (
+            "no parts, and room for them",
+            [&[0x92], &plain[1..], &[0x80]].concat(),
+        ),
+        (
+            "a part of kind 8",
+            [&[0x92], &plain[1..], &[0x81, 0x83, 0x08, 0x01, 0xf6]].concat(),
+        ),
     ]
+}
+
+fn fee(amount: Option<i128>, reason: Option<ZeroReason>) -> StatementPart {
+    StatementPart {
+        kind: PartKind::Fee,
+        amount: amount.map(|units| TokenAmount::new(units).expect("small")),
+        reason,
+    }
 }
 
 fn commissions() -> [(&'static str, Vec<u8>); 7] {

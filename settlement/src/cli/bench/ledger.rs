@@ -28,20 +28,19 @@ pub(super) fn run(args: &IngestArgs, out: &mut impl Write) -> Result<(), BenchCo
     }
     writeln!(
         out,
-        "{:<14}{:>14}{:>10}{:>18}{:>14}{:>14}{:>18}",
-        "", "transactions", "entries", "bare, entries/s", "posted", "of the bare", "without the chain"
+        "{:<14}{:>14}{:>10}{:>18}{:>14}{:>14}",
+        "", "transactions", "entries", "bare, entries/s", "posted", "of the bare"
     )?;
     for one in &figures {
         writeln!(
             out,
-            "{:<14}{:>14}{:>10}{:>18.0}{:>14.0}{:>14.2}{:>18.0}",
+            "{:<14}{:>14}{:>10}{:>18.0}{:>14.0}{:>14.2}",
             one.shape.name,
             one.shape.transactions,
             one.entries,
             rate(one.entries, one.bare),
             rate(one.entries, one.posted),
-            share(one.bare, one.posted),
-            rate(one.entries, one.unchained)
+            share(one.bare, one.posted)
         )?;
     }
     Ok(())
@@ -75,8 +74,7 @@ fn to_json(figures: &LedgerFigures) -> Value {
     json!({
         "shape": figures.shape.name, "transactions": transactions, "entries": figures.entries,
         "owners": figures.shape.owners, "batch": figures.shape.batch,
-        "bare": stage(figures.bare), "posted": stage(figures.posted), "unchained": stage(figures.unchained),
+        "bare": stage(figures.bare), "posted": stage(figures.posted),
         "ratio_to_bare": share(figures.bare, figures.posted),
-        "ratio_to_unchained": share(figures.unchained, figures.posted),
     })
 }

@@ -6,11 +6,13 @@ use clap::{Args, Subcommand};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::time::Timestamp;
+use rust_decimal::Decimal;
 
 use super::{EngineCommandError, Place, event_view};
 use crate::cli::settlement::SettlementCommandError;
-use crate::dispatch::{self, Announced, Announcement, Hand, Terms};
+use crate::dispatch::{self, Announced, Announcement, Hand, Needed, Terms};
 use crate::engine::engine_key;
+use crate::events::clearing::{Passed, Pricing};
 use crate::events::priority::Priority;
 use crate::events::revision::{Actor, Change, Why};
 use crate::events::start::StartBound;
@@ -25,6 +27,8 @@ use crate::rules::statement::SiteId;
 pub enum EventCommand {
     /// Write an event down, without asking anybody.
     Draft(DraftArgs),
+    /// Clear the homes' bids against what is needed: who would be asked, and at what price.
+    Clear(ClearArgs),
     /// Announce an event, or a draft by its name alone: the homes of the program are asked to discharge.
     Announce(AnnounceArgs),
     /// Modify an event that is not over; the homes that were asked are asked anew.
@@ -73,6 +77,38 @@ pub struct DraftArgs {
     /// Who does it.
     #[command(flatten)]
     pub hand: HandArgs,
+}
+
+/// What is needed of the homes' bids.
+#[derive(Debug, Args)]
+pub struct ClearArgs {
+    /// Whose homes.
+    #[arg(long, value_name = "ID")]
+    pub program: ProgramId,
+    /// The event's name: it breaks ties.
+    #[arg(long, value_name = "NAME")]
+    pub id: EventId,
+    /// How much is needed.
+    #[arg(long, value_name = "W")]
+    pub target_watts: u32,
+    /// What a kWh may cost at most, in whole tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub ceiling: Option<Decimal>,
+    /// Everybody is paid the price of the dearest bid that is taken, or each what he asks for.
+    #[arg(long, value_enum, default_value = "pay-as-bid")]
+    pub pricing: PricingArg,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How bids are paid.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum PricingArg {
+    /// Everybody the price of the dearest bid that was taken.
+    Uniform,
+    /// Each what he asked for.
+    PayAsBid,
 }
 
 /// An event to be announced.
@@ -196,6 +232,7 @@ pub(super) fn run(
 ) -> Result<(), EngineCommandError> {
     match command {
         EventCommand::Draft(args) => draft(place, args, out),
+        EventCommand::Clear(args) => clear(place, &args, out),
         EventCommand::Announce(args) => announce(place, args, out),
         EventCommand::Modify(args) => modify(place, args, out),
         EventCommand::Cancel(args) => cancel(place, args, out),
@@ -371,4 +408,45 @@ fn finalise(place: &Place, args: FinaliseArgs, out: &mut impl Write) -> Result<(
     settle::finalise(store, &args.id, (&hand.by, &hand.why), place.now())
         .map_err(SettlementCommandError::from)?;
     Ok(writeln!(out, "Event {} is final.", args.id)?)
+}
+
+fn clear(place: &Place, args: &ClearArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
+    let needed = Needed {
+        target: Milliwatts::new(i64::from(args.target_watts) * 1_000),
+        pricing: match args.pricing {
+            PricingArg::Uniform => Pricing::Uniform,
+            PricingArg::PayAsBid => Pricing::PayAsBid,
+        },
+        ceiling: args.ceiling,
+    };
+    let store = &mut place.open()?.store;
+    let (cleared, asset) =
+        store.transact(|client| dispatch::cleared(client, &args.program, &args.id, needed))?;
+    if args.json {
+        return Ok(writeln!(out, "{}", serde_json::json!(cleared))?);
+    }
+    for award in &cleared.awards {
+        let price = asset.show(award.price_per_kwh);
+        let watts = award.power.get() / 1_000;
+        writeln!(
+            out,
+            "{:<24}  {watts:>8} W  {price} {} a kWh",
+            award.site.as_str(),
+            asset.code()
+        )?;
+    }
+    for (site, why) in &cleared.passed {
+        let why = match why {
+            Passed::TargetReached => "not taken: bids before it reach the target",
+            Passed::AboveCeiling => "not taken: above the ceiling",
+        };
+        writeln!(out, "{:<24}  {why}", site.as_str())?;
+    }
+    let total = cleared.total.get() / 1_000;
+    writeln!(
+        out,
+        "{total} W of {} W are offered. Ask those that are taken: engine event announce --id {} --site ...",
+        args.target_watts, args.id
+    )?;
+    Ok(())
 }

@@ -6,10 +6,11 @@ use gridtally_protocol::identity::{Digest, DigestError, Identity, SigningIdentit
 use gridtally_protocol::message::{Message as _, MessageError};
 use gridtally_protocol::quantity::{Overflow, TokenAmount};
 use gridtally_protocol::statement::{
-    LINES_MAX, SiteStatement as Part, StatementLine, StatementTotals, ZeroReason,
+    LINES_MAX, PartKind, SiteStatement as Part, StatementLine, StatementPart, StatementTotals, ZeroReason,
 };
 use gridtally_protocol::time::Timestamp;
 
+use crate::rules::payment::{Component, Explanation, FeePayer, SitePayment, Zero};
 use crate::rules::statement::{Line, Reason, SiteId, SiteStatement, Statement};
 use crate::store::statements::StoredStatement;
 
@@ -33,9 +34,6 @@ pub enum PartError {
     /// The program's hash is none.
     #[error(transparent)]
     Hash(#[from] DigestError),
-    /// The message has no place for them yet.
-    #[error("the program pays by formulas, and a home can only be told amounts of intervals")]
-    Formulas,
     /// A rule of the message.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -91,14 +89,19 @@ pub fn part(
     settled: Settled,
     gateway: Identity,
 ) -> Result<Part, PartError> {
-    if site.payment.is_some() {
-        return Err(PartError::Formulas);
-    }
     let mut lines: Vec<StatementLine> = site.lines.iter().map(line).collect();
-    let totals = StatementTotals::of(&lines)?;
-    let reason = (totals.amount == TokenAmount::ZERO)
-        .then(|| commonest(&lines))
-        .flatten();
+    let mut totals = StatementTotals::of(&lines)?;
+    let parts = site.payment.as_ref().map(parts).unwrap_or_default();
+    if !parts.is_empty() {
+        totals.amount = TokenAmount::checked_sum(parts.iter().filter_map(|part| part.amount))?;
+    }
+    let why = || {
+        parts
+            .iter()
+            .find_map(|part| part.reason)
+            .or_else(|| commonest(&lines))
+    };
+    let reason = (totals.amount == TokenAmount::ZERO).then(why).flatten();
     if lines.len() > LINES_MAX {
         lines.clear();
     }
@@ -119,6 +122,7 @@ pub fn part(
         totals,
         reason,
         lines,
+        parts,
     })
 }
 
@@ -142,7 +146,59 @@ const fn reason(reason: Reason) -> ZeroReason {
         Reason::NotReduced => ZeroReason::NotReduced,
         Reason::ZeroPrice => ZeroReason::ZeroPrice,
         Reason::RoundedToZero => ZeroReason::RoundedToZero,
-        Reason::PaidAsAWhole | Reason::NoPrice | Reason::NoBid => ZeroReason::RoundedToZero,
+        Reason::PaidAsAWhole => ZeroReason::PaidAsAWhole,
+        Reason::NoPrice => ZeroReason::NoPrice,
+        Reason::NoBid => ZeroReason::NoBid,
+    }
+}
+
+/// What a site's amount is made of, less the fee where the site pays it.
+fn parts(payment: &SitePayment) -> Vec<StatementPart> {
+    let component = |component: &Component| StatementPart {
+        kind: kind(&component.explanation),
+        amount: component.amount,
+        reason: component.reason.map(zero),
+    };
+    let fee = payment.fee.filter(|fee| fee.paid_by == FeePayer::Site);
+    let fee = fee.map(|fee| StatementPart {
+        kind: PartKind::Fee,
+        amount: Some(fee.amount.negated()),
+        reason: (fee.amount == TokenAmount::ZERO).then_some(ZeroReason::RoundedToZero),
+    });
+    payment.components.iter().map(component).chain(fee).collect()
+}
+
+const fn kind(explanation: &Explanation) -> PartKind {
+    match explanation {
+        Explanation::Energy { .. } => PartKind::Energy,
+        Explanation::Capacity { .. } => PartKind::Capacity,
+        Explanation::SeasonAverage { .. } => PartKind::SeasonAverage,
+        Explanation::Points { .. } => PartKind::Points,
+        Explanation::Pool { .. } => PartKind::Pool,
+        Explanation::DataBonus { .. } => PartKind::DataBonus,
+    }
+}
+
+const fn zero(zero: Zero) -> ZeroReason {
+    match zero {
+        Zero::OptedOut => ZeroReason::OptedOut,
+        Zero::NoAnswer => ZeroReason::NoAnswer,
+        Zero::NoBaseline => ZeroReason::NoBaseline,
+        Zero::NotMeasured => ZeroReason::MissingReading,
+        Zero::NotReduced => ZeroReason::NotReduced,
+        Zero::BelowZero => ZeroReason::BelowZero,
+        Zero::NoPrice => ZeroReason::NoPrice,
+        Zero::NoBid => ZeroReason::NoBid,
+        Zero::ZeroPrice => ZeroReason::ZeroPrice,
+        Zero::RoundedToZero => ZeroReason::RoundedToZero,
+        Zero::NothingNominated => ZeroReason::NothingNominated,
+        Zero::Shortfall => ZeroReason::Shortfall,
+        Zero::Excused => ZeroReason::Excused,
+        Zero::AlreadyPaid => ZeroReason::AlreadyPaid,
+        Zero::NoEventCounts => ZeroReason::NoEventCounts,
+        Zero::CeilingReached => ZeroReason::CeilingReached,
+        Zero::NoQuality => ZeroReason::NoQuality,
+        Zero::NothingElsePaid => ZeroReason::NothingElsePaid,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ledger in PostgreSQL: posting in batches, and reading back. The laws are in
-//! `migrations/0002_ledger.sql` and `migrations/0005_ledger_two_phase.sql`.
+//! `migrations/0002_ledger.sql`, `migrations/0005_ledger_two_phase.sql` and `migrations/0008_ledger_speed.sql`.
 
+mod accounts;
 mod audit;
 pub mod breaker;
 pub mod payouts;

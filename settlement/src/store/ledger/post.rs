@@ -1,17 +1,25 @@
 //! Posting: a batch of transactions in a few statements, however many there are.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
-use postgres::GenericClient;
+use postgres::types::Type;
+use postgres::{GenericClient, Row};
 
+use super::accounts::Accounts;
 use super::read::{self, find};
 use super::{LedgerError, Posted};
-use crate::ledger::{AccountName, Entry, Transaction, TransactionKey};
+use crate::ledger::{AccountName, Transaction, TransactionKey};
+use crate::store::StoreError;
+use crate::store::copy::{Rows, whole_numeric};
 use crate::store::types::to_column;
+
+/// More rows than this are copied; fewer are there sooner in one statement with its values.
+pub(super) const COPIED_FROM: usize = 100;
 
 /// A payment of an operator into a program's escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,189 +72,202 @@ pub fn lock_journal(client: &mut impl GenericClient) -> Result<(), LedgerError> 
 /// [`LedgerError::Refused`] where a law would be broken, [`LedgerError::Conflict`] where a key stands for
 /// something else already; then nothing is posted.
 pub fn post(client: &mut impl GenericClient, offered: &[Transaction]) -> Result<Vec<Posted>, LedgerError> {
-    let mut batch: BTreeMap<&TransactionKey, &Transaction> = BTreeMap::new();
-    for transaction in offered {
-        let first = *batch.entry(transaction.key()).or_insert(transaction);
-        require_same(transaction, first.digest())?;
-    }
+    let (batch, repeated) = batch_of(offered)?;
     let mut tx = client.transaction()?;
     lock_journal(&mut tx)?;
-    insert_assets(&mut tx, &batch)?;
-    insert_accounts(&mut tx, &batch)?;
+    let accounts = Accounts::open(&mut tx, batch.values().map(|head| head.transaction))?;
     let fresh = insert_heads(&mut tx, &batch)?;
     check_repetitions(&mut tx, &batch, &fresh)?;
-    insert_entries(&mut tx, &batch, &fresh)?;
+    insert_entries(&mut tx, &fresh, &accounts)?;
     // Deferred laws speak here, where their error can be told apart.
     tx.batch_execute(
         "SET CONSTRAINTS ledger.require_entries IMMEDIATE; SET CONSTRAINTS ledger.require_entries DEFERRED",
     )?;
     tx.commit()?;
-    let mut unseen: BTreeSet<&str> = fresh.keys().map(String::as_str).collect();
-    let outcome = |t: &Transaction| {
-        if unseen.remove(t.key().to_string().as_str()) {
-            Posted::New
-        } else {
-            Posted::Before
-        }
+    let fresh: BTreeSet<&TransactionKey> = fresh.values().map(|head| head.transaction.key()).collect();
+    let outcome = |(transaction, repeated): (&Transaction, bool)| match fresh.contains(transaction.key()) {
+        true if !repeated => Posted::New,
+        _ => Posted::Before,
     };
-    Ok(offered.iter().map(outcome).collect())
+    Ok(offered.iter().zip(repeated).map(outcome).collect())
 }
 
-type Batch<'t> = BTreeMap<&'t TransactionKey, &'t Transaction>;
-
-fn require_same(offered: &Transaction, posted: Digest) -> Result<(), LedgerError> {
-    if offered.digest() == posted {
-        return Ok(());
-    }
-    Err(LedgerError::Conflict {
-        key: Box::new(offered.key().clone()),
-        posted,
-        offered: offered.digest(),
-    })
+/// A transaction that is offered, and what is reckoned of it once.
+struct Head<'t> {
+    transaction: &'t Transaction,
+    digest: Digest,
 }
 
-fn entries_of<'t>(batch: &Batch<'t>) -> impl Iterator<Item = &'t Entry> {
-    batch.values().flat_map(|t| t.entries())
-}
+/// What is offered, by the text of the key, whose order is that of the journal.
+type Batch<'t> = BTreeMap<String, Head<'t>>;
 
-fn insert_assets(client: &mut impl GenericClient, batch: &Batch<'_>) -> Result<(), LedgerError> {
-    let assets: BTreeSet<&Asset> = entries_of(batch).map(|e| &e.asset).collect();
-    let codes: Vec<&str> = assets.iter().map(|a| a.code()).collect();
-    let decimals: Vec<i16> = assets.iter().map(|a| i16::from(a.decimals())).collect();
-    client.execute(
-        "INSERT INTO ledger.asset (code, decimals)
-         SELECT code, decimals FROM unnest($1::text[], $2::smallint[]) AS offered (code, decimals) ORDER BY code
-         ON CONFLICT (code) DO NOTHING",
-        &[&codes, &decimals],
-    )?;
-    let known = client.query(
-        "SELECT code, decimals FROM ledger.asset WHERE code = ANY($1)",
-        &[&codes],
-    )?;
-    let known: BTreeMap<String, i16> = known.iter().map(|row| (row.get(0), row.get(1))).collect();
-    for asset in assets {
-        match known.get(asset.code()) {
-            Some(decimals) if *decimals == i16::from(asset.decimals()) => {}
-            Some(decimals) => {
-                let (code, offered) = (asset.code().to_owned(), asset.decimals());
-                return Err(LedgerError::Decimals {
-                    code,
-                    known: *decimals,
-                    offered,
-                });
+/// What is offered, and of each whether it was offered before in the same breath.
+fn batch_of(offered: &[Transaction]) -> Result<(Batch<'_>, Vec<bool>), LedgerError> {
+    let mut batch = Batch::new();
+    let mut repeated = Vec::with_capacity(offered.len());
+    for transaction in offered {
+        let digest = transaction.digest();
+        let head = Head { transaction, digest };
+        match batch.entry(transaction.key().to_string()) {
+            Entry::Occupied(first) => {
+                head.require_same(first.get().digest)?;
+                repeated.push(true);
             }
-            None => {
-                return Err(LedgerError::Corrupt {
-                    what: format!("asset {} vanished", asset.code()),
-                });
+            Entry::Vacant(place) => {
+                place.insert(head);
+                repeated.push(false);
             }
         }
     }
-    Ok(())
+    Ok((batch, repeated))
 }
 
-fn insert_accounts(client: &mut impl GenericClient, batch: &Batch<'_>) -> Result<(), LedgerError> {
-    let accounts: BTreeSet<(String, &str)> = entries_of(batch)
-        .map(|e| (e.account.to_string(), e.asset.code()))
-        .collect();
-    let names: Vec<&str> = accounts.iter().map(|(name, _)| name.as_str()).collect();
-    let assets: Vec<&str> = accounts.iter().map(|(_, asset)| *asset).collect();
-    client.execute(
-        "INSERT INTO ledger.account (name, asset)
-         SELECT name, asset FROM unnest($1::text[], $2::text[]) AS offered (name, asset)
-         WHERE NOT EXISTS (SELECT FROM ledger.account a WHERE (a.name, a.asset) = (offered.name, offered.asset))
-         ORDER BY name, asset
-         ON CONFLICT (name, asset) DO NOTHING",
-        &[&names, &assets],
-    )?;
-    Ok(())
+impl Head<'_> {
+    fn require_same(&self, posted: Digest) -> Result<(), LedgerError> {
+        if self.digest == posted {
+            return Ok(());
+        }
+        Err(LedgerError::Conflict {
+            key: Box::new(self.transaction.key().clone()),
+            posted,
+            offered: self.digest,
+        })
+    }
 }
 
-/// Inserts the heads that are new; returns their numbers by key.
-fn insert_heads(
+/// Inserts the heads that are new; returns them by their numbers.
+fn insert_heads<'t, 'b>(
     client: &mut impl GenericClient,
-    batch: &Batch<'_>,
-) -> Result<BTreeMap<String, i64>, LedgerError> {
-    let keys: Vec<String> = batch.keys().map(ToString::to_string).collect();
-    let kinds: Vec<&str> = batch.keys().map(|key| key.kind().name()).collect();
-    let booked: Vec<DateTime<Utc>> = batch.values().map(|t| to_column(t.booked_at())).collect();
-    let ends: Vec<Option<DateTime<Utc>>> = batch.values().map(|t| t.expires_at().map(to_column)).collect();
-    let counts: Vec<i32> = batch
-        .values()
+    batch: &'b Batch<'t>,
+) -> Result<BTreeMap<i64, &'b Head<'t>>, LedgerError> {
+    let heads = || batch.values().map(|head| head.transaction);
+    let keys: Vec<&str> = batch.keys().map(String::as_str).collect();
+    let kinds: Vec<&str> = heads().map(|t| t.key().kind().name()).collect();
+    let booked: Vec<DateTime<Utc>> = heads().map(|t| to_column(t.booked_at())).collect();
+    let ends: Vec<Option<DateTime<Utc>>> = heads().map(|t| t.expires_at().map(to_column)).collect();
+    let counts: Vec<i32> = heads()
         .map(|t| i32::try_from(t.entries().len()).unwrap_or(i32::MAX))
         .collect();
-    let digests: Vec<Vec<u8>> = batch.values().map(|t| t.digest().as_bytes().to_vec()).collect();
-    let rows = client.query(
+    let digests: Vec<&[u8]> = batch
+        .values()
+        .map(|head| head.digest.as_bytes().as_slice())
+        .collect();
+    let rows = client.query_typed(
         "INSERT INTO ledger.transaction (key, kind, booked_at, expires_at, entry_count, content_digest)
          SELECT key, kind, booked_at, expires_at, entry_count, content_digest
-         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::bytea[])
-              AS offered (key, kind, booked_at, expires_at, entry_count, content_digest)
+         FROM unnest($1, $2, $3, $4, $5, $6) AS offered (key, kind, booked_at, expires_at, entry_count, content_digest)
          ORDER BY key COLLATE \"C\"
          ON CONFLICT (key) DO NOTHING
-         RETURNING key, transaction_id",
-        &[&keys, &kinds, &booked, &ends, &counts, &digests],
+         RETURNING transaction_id, key",
+        &[
+            (&keys, Type::TEXT_ARRAY),
+            (&kinds, Type::TEXT_ARRAY),
+            (&booked, Type::TIMESTAMPTZ_ARRAY),
+            (&ends, Type::TIMESTAMPTZ_ARRAY),
+            (&counts, Type::INT4_ARRAY),
+            (&digests, Type::BYTEA_ARRAY),
+        ],
     )?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    let known = |row: &Row| Some((row.get(0), batch.get(row.get::<_, &str>(1))?));
+    Ok(rows.iter().filter_map(known).collect())
 }
 
 /// What was there before has to be the same.
 fn check_repetitions(
     client: &mut impl GenericClient,
     batch: &Batch<'_>,
-    fresh: &BTreeMap<String, i64>,
+    fresh: &BTreeMap<i64, &Head<'_>>,
 ) -> Result<(), LedgerError> {
-    let repeated = batch
-        .iter()
-        .map(|(key, t)| (key.to_string(), *t))
-        .filter(|(key, _)| !fresh.contains_key(key));
-    let repeated: BTreeMap<String, &Transaction> = repeated.collect();
-    if repeated.is_empty() {
+    if fresh.len() == batch.len() {
         return Ok(());
     }
-    let keys: Vec<&str> = repeated.keys().map(String::as_str).collect();
-    let rows = client.query(
+    let fresh: BTreeSet<&TransactionKey> = fresh.values().map(|head| head.transaction.key()).collect();
+    let keys: Vec<&str> = batch
+        .iter()
+        .filter(|(_, head)| !fresh.contains(head.transaction.key()))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let rows = client.query_typed(
         "SELECT key, content_digest FROM ledger.transaction WHERE key = ANY($1)",
-        &[&keys],
+        &[(&keys, Type::TEXT_ARRAY)],
     )?;
     for row in rows {
-        let key: String = row.get(0);
-        let Some(transaction) = repeated.get(&key) else {
-            continue;
-        };
-        require_same(transaction, read::digest(&row.get::<_, Vec<u8>>(1), &key)?)?;
+        let key: &str = row.get(0);
+        if let Some(head) = batch.get(key) {
+            head.require_same(read::digest(row.get(1), key)?)?;
+        }
     }
     Ok(())
 }
 
 fn insert_entries(
     client: &mut impl GenericClient,
-    batch: &Batch<'_>,
-    fresh: &BTreeMap<String, i64>,
+    fresh: &BTreeMap<i64, &Head<'_>>,
+    accounts: &Accounts<'_>,
 ) -> Result<(), LedgerError> {
-    let (mut numbers, mut positions) = (vec![], vec![]);
-    let (mut names, mut assets, mut amounts) = (vec![], vec![], vec![]);
-    for (key, transaction) in batch {
-        let Some(number) = fresh.get(&key.to_string()) else {
-            continue;
-        };
-        for (position, entry) in (1_i32..).zip(transaction.entries()) {
-            numbers.push(*number);
-            positions.push(position);
-            names.push(entry.account.to_string());
-            assets.push(entry.asset.code());
-            amounts.push(entry.amount.base_units().to_string());
-        }
-    }
-    if numbers.is_empty() {
+    let entries = fresh.iter().flat_map(|(number, head)| {
+        let entries = head.transaction.entries().iter();
+        (1_i32..)
+            .zip(entries)
+            .map(|(position, entry)| (*number, position, entry))
+    });
+    let count: usize = fresh.values().map(|head| head.transaction.entries().len()).sum();
+    if count == 0 {
         return Ok(());
     }
-    client.execute(
+    if count > COPIED_FROM {
+        return copy_entries(client, entries, accounts);
+    }
+    let (mut numbers, mut positions, mut ids) = (vec![], vec![], vec![]);
+    let (mut assets, mut amounts) = (vec![], vec![]);
+    for (number, position, entry) in entries {
+        numbers.push(number);
+        positions.push(position);
+        ids.push(accounts.id(entry)?);
+        assets.push(entry.asset.code());
+        amounts.push(entry.amount.base_units().to_string());
+    }
+    client.execute_typed(
         "INSERT INTO ledger.entry (transaction_id, position, account_id, asset, amount)
-         SELECT offered.transaction_id, offered.position, a.account_id, a.asset, offered.amount::numeric
-         FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[])
-              AS offered (transaction_id, position, name, asset, amount)
-         JOIN ledger.account a ON (a.name, a.asset) = (offered.name, offered.asset)",
-        &[&numbers, &positions, &names, &assets, &amounts],
+         SELECT transaction_id, position, account_id, asset, amount::numeric
+         FROM unnest($1, $2, $3, $4, $5) AS offered (transaction_id, position, account_id, asset, amount)",
+        &[
+            (&numbers, Type::INT8_ARRAY),
+            (&positions, Type::INT4_ARRAY),
+            (&ids, Type::INT8_ARRAY),
+            (&assets, Type::TEXT_ARRAY),
+            (&amounts, Type::TEXT_ARRAY),
+        ],
     )?;
     Ok(())
+}
+
+fn copy_entries<'e>(
+    client: &mut impl GenericClient,
+    entries: impl Iterator<Item = (i64, i32, &'e crate::ledger::Entry)>,
+    accounts: &Accounts<'_>,
+) -> Result<(), LedgerError> {
+    let table = "ledger.entry (transaction_id, position, account_id, asset, amount)";
+    let mut rows = Rows::into(client, table).map_err(told)?;
+    let mut amount = Vec::new();
+    for (number, position, entry) in entries {
+        whole_numeric(entry.amount.base_units(), &mut amount);
+        rows.row(&[
+            &number.to_be_bytes(),
+            &position.to_be_bytes(),
+            &accounts.id(entry)?.to_be_bytes(),
+            entry.asset.code().as_bytes(),
+            &amount,
+        ])
+        .map_err(told)?;
+    }
+    rows.finish().map_err(told)
+}
+
+/// What the database said of a law, it said as the database.
+pub(super) fn told(error: StoreError) -> LedgerError {
+    match error {
+        StoreError::Database(error) => error.into(),
+        other => other.into(),
+    }
 }
