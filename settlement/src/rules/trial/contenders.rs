@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::data::{TrialEvent, inputs};
 use crate::rules::baseline::{BaselineRule, PRESETS, PresetError};
 use crate::rules::program::Program;
+use crate::rules::statement::{SettleError, Sheet};
 
 /// What a rule is to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,6 +43,15 @@ impl Contender {
             ..program.clone()
         };
         Self { standing, program }
+    }
+
+    /// Whether an event can be laid out under it.
+    ///
+    /// # Errors
+    /// [`SettleError`] that says why not.
+    pub fn lays_out(&self, event: &TrialEvent) -> Result<(), SettleError> {
+        let inputs = inputs(&self.program, &[], event, &[], 0);
+        Sheet::new(&inputs.program, &inputs.event, &[]).map(|_| ())
     }
 
     /// The rule's name.

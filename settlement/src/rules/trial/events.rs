@@ -73,7 +73,8 @@ pub fn event_days(events: &[TrialEvent], zone: Tz) -> BTreeSet<NaiveDate> {
 }
 
 /// Settles the events one after the other, by their start, as they would have been: each carries on from the one before,
-/// and formulas that look back on a season see those that were before it.
+/// and formulas that look back on a season see those that were before it. `other_days` are local days of other dispatches.
+/// The statements are in the order of time.
 ///
 /// # Errors
 /// [`SettleError`] of [`settle`].
@@ -81,8 +82,10 @@ pub fn replay(
     program: &Program,
     sites: &[TrialSite],
     events: &[TrialEvent],
+    other_days: &BTreeSet<NaiveDate>,
 ) -> Result<Vec<Statement>, SettleError> {
-    let days: Vec<NaiveDate> = event_days(events, program.zone).into_iter().collect();
+    let days = event_days(events, program.zone);
+    let days: Vec<NaiveDate> = days.union(other_days).copied().collect();
     let mut in_order: Vec<&TrialEvent> = events.iter().collect();
     in_order.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
     let mut settled: Vec<Statement> = Vec::new();
