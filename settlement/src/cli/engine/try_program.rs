@@ -1,140 +1,38 @@
 //! `gridtally engine program try`: a program on past data. Nothing is written to the store.
 
 mod arguments;
+mod cores;
 mod engine_data;
+mod error;
 mod files;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use chrono::NaiveDate;
-use gridtally_protocol::instruction::EventIdError;
 use gridtally_protocol::time::Timestamp;
 
 pub use self::arguments::TryArgs;
+use self::cores::try_all;
+pub use self::error::TryProgramError;
 use self::report::{Header, Report};
 use super::{EngineCommandError, Place, read};
-use crate::cli::rules::{ArgumentError, RulesError};
-use crate::rules::baseline::PresetError;
+use crate::cli::rules::EventTime;
 use crate::rules::calendar::LocalSlot;
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::Program;
-use crate::rules::statement::{NameError, SettleError, SiteId, Statement};
+use crate::rules::statement::{SiteId, Statement};
 use crate::rules::trial::contenders::{Contender, Standing, contenders, reach_days};
 use crate::rules::trial::data::{TrialEvent, TrialSite};
-use crate::rules::trial::days::{ClockWindow, tried, usual_window};
+use crate::rules::trial::days::{ClockWindow, local_days, tried, usual_window};
 use crate::rules::trial::events::{EventTrial, event_days, replay};
-use crate::rules::trial::saturation::{SaturationError, saturation};
-use crate::rules::trial::tries::{Scores, TryError, Trying};
+use crate::rules::trial::saturation::saturation;
+use crate::rules::trial::tries::{Scores, Trying};
 use crate::rules::trial::warnings::{Found, warnings};
 
-/// So many site-days are tried, each under each rule.
-const WORK_MAX: usize = 5_000_000;
-/// From so many on, progress is told.
-const WORK_TOLD: usize = 20_000;
 /// Homes learn of an event so long before it, in minutes, where nobody says otherwise.
 const NOTICE_MINUTES: u32 = 120;
-
-/// Why a program cannot be tried.
-#[derive(Debug, thiserror::Error)]
-pub enum TryProgramError {
-    /// A file of readings.
-    #[error(transparent)]
-    Readings(#[from] RulesError),
-    /// An event's time.
-    #[error(transparent)]
-    Argument(#[from] ArgumentError),
-    /// A file's name is no site's name.
-    #[error("{file}: its name without .csv is to be the site's, and {error}")]
-    SiteName {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        error: NameError,
-    },
-    /// Two files of one name.
-    #[error("two files are of a site {0}; a site's file has the site's name")]
-    SiteTwice(SiteId),
-    /// Not both.
-    #[error("--on takes either files or the word engine, not both")]
-    FilesAndEngine,
-    /// No data.
-    #[error("{what} has no readings in intervals of {minutes} minutes; {hint}")]
-    NoReadings {
-        /// The site or the program.
-        what: String,
-        /// The program's intervals.
-        minutes: u32,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// More than is read.
-    #[error("{found} {what} are given; at most {most} are tried at once")]
-    TooMany {
-        /// How many.
-        found: usize,
-        /// Of what.
-        what: &'static str,
-        /// The limit.
-        most: usize,
-    },
-    /// Nothing says when.
-    #[error(
-        "say when: --event 2013-01-16T17:00/PT2H (several times), --events-of PROGRAM, or --window 17:00/PT2H for every day"
-    )]
-    NoTime,
-    /// No event is over.
-    #[error("program {0} has no event that is over")]
-    NoEvents(crate::rules::program::ProgramId),
-    /// No day without an event lies in the data.
-    #[error(
-        "no day without an event lies within the data from {from} to {until}; look at --from, --until and --window"
-    )]
-    NoDays {
-        /// The first day.
-        from: NaiveDate,
-        /// The last day.
-        until: NaiveDate,
-    },
-    /// Too much for one run.
-    #[error(
-        "{days} days at {sites} sites under {rules} rules are more than the {most} that are tried at once; narrow them with --from, --until or --against"
-    )]
-    TooMuch {
-        /// How many days.
-        days: usize,
-        /// How many sites.
-        sites: usize,
-        /// How many rules.
-        rules: usize,
-        /// The limit.
-        most: usize,
-    },
-    /// An event's name; never in practice.
-    #[error(transparent)]
-    EventId(#[from] EventIdError),
-    /// A preset; never in practice.
-    #[error(transparent)]
-    Preset(#[from] PresetError),
-    /// An event cannot be settled.
-    #[error(transparent)]
-    Settle(#[from] SettleError),
-    /// A day cannot be tried.
-    #[error(transparent)]
-    Try(#[from] TryError),
-    /// The look-back cannot be told.
-    #[error(transparent)]
-    Saturation(#[from] SaturationError),
-    /// A value does not fit.
-    #[error(transparent)]
-    Arithmetic(#[from] ArithmeticError),
-    /// Threads.
-    #[error("a thread that tried days ended early; its words are above")]
-    Thread,
-}
 
 /// The data of a trial.
 struct Data {
@@ -239,7 +137,7 @@ fn given_events(
         return Err(TryProgramError::TooMany { found, what, most });
     }
     let notice = notice_seconds(program, args);
-    let event = |time: &crate::cli::rules::EventTime| {
+    let event = |time: &EventTime| {
         let (start, end) = time.resolve(program.zone)?;
         let asked = dispatches
             .iter()
@@ -270,7 +168,11 @@ fn days_without(
             .map(|slot| slot.day)
     };
     let first = day(spans().map(|(first, _)| first).min()).unwrap_or_default();
-    let last = day(spans().map(|(_, last)| last).max()).unwrap_or_default();
+    let last = spans()
+        .map(|(_, end)| end)
+        .max()
+        .and_then(|end| end.checked_add(-1));
+    let last = day(last).unwrap_or_default();
     let from = args.from.map_or(first, |from| from.max(first));
     let until = args.until.map_or(last, |until| until.min(last));
     let notice = notice_seconds(program, args);
@@ -287,8 +189,7 @@ fn days_without(
 
 fn try_on(program: &Program, args: &TryArgs, mut data: Data) -> Result<Report, TryProgramError> {
     let dispatched = data.dispatches.iter();
-    let dispatched =
-        dispatched.flat_map(|(start, end)| crate::rules::trial::days::local_days(*start, *end, program.zone));
+    let dispatched = dispatched.flat_map(|(start, end)| local_days(*start, *end, program.zone));
     let dispatched: BTreeSet<NaiveDate> = dispatched.collect();
     let mut event_days = event_days(&data.events, program.zone);
     event_days.extend(&dispatched);
@@ -317,7 +218,7 @@ fn try_on(program: &Program, args: &TryArgs, mut data: Data) -> Result<Report, T
     let mut scores = try_all(&trying, &days)?;
     add_event_adjustments(&mut scores, &statements, &sizes)?;
     let saturation = saturation(program, &statements, &event_days)?;
-    let ranked = report::ranked(program, &contenders, &scores)?;
+    let ranked = report::ranked(&contenders, &scores)?;
     let own = scores.rules.first().cloned().unwrap_or_default().accuracy()?;
     let found = Found {
         program,
@@ -375,49 +276,4 @@ fn add_event_adjustments(
         scores.adjustments.add(site, size)?;
     }
     Ok(())
-}
-
-/// Tries all days, on all cores. Sums do not depend on who adds first.
-fn try_all(trying: &Trying<'_>, days: &[TrialEvent]) -> Result<Scores, TryProgramError> {
-    let (sites, rules) = (trying.sites.len(), trying.contenders.len());
-    let work = days.len().saturating_mul(sites).saturating_mul(rules);
-    if work > WORK_MAX {
-        let (days, most) = (days.len(), WORK_MAX);
-        return Err(TryProgramError::TooMuch {
-            days,
-            sites,
-            rules,
-            most,
-        });
-    }
-    let done = AtomicUsize::new(0);
-    let step = (days.len() / 10).max(1);
-    let one = |day: &TrialEvent| {
-        let scores = trying.day(day);
-        let now = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if work >= WORK_TOLD && now.is_multiple_of(step) {
-            eprintln!("tried {now} of {} days under {rules} rules", days.len());
-        }
-        scores
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let share = days.len().div_ceil(cores).max(1);
-    let part = |days: &[TrialEvent]| -> Result<Scores, TryError> {
-        let mut sum = Scores::default();
-        for day in days {
-            sum.join(&one(day)?)?;
-        }
-        Ok(sum)
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = days
-            .chunks(share)
-            .map(|days| scope.spawn(|| part(days)))
-            .collect();
-        let mut sum = Scores::default();
-        for thread in threads {
-            sum.join(&thread.join().map_err(|_| TryProgramError::Thread)??)?;
-        }
-        Ok(sum)
-    })
 }

@@ -91,11 +91,9 @@ pub(super) struct RuleTried {
 
 /// The program's own rules first, then the others, the most accurate first.
 pub(super) fn ranked(
-    program: &Program,
     contenders: &[Contender],
     scores: &Scores,
 ) -> Result<Vec<RuleTried>, super::TryProgramError> {
-    let _ = program;
     let mut lines = Vec::with_capacity(contenders.len());
     for (contender, tallies) in contenders.iter().zip(&scores.rules) {
         let accuracy = tallies.accuracy()?;
