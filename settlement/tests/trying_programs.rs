@@ -162,6 +162,16 @@ fn events_on_a_london_home_credit_what_the_golden_values_say() {
         wrong(names[1]) <= wrong(names[2]),
         "the more accurate preset comes first"
     );
+    let with_fallback = program("caiso_style_10_10", "baseline_fallback = \"unadj_10_10\"");
+    let file = desk.write("fallback.toml", &with_fallback);
+    let fallen = desk.json(&[&[&*file], &words[1..]].concat());
+    let standings: Vec<&str> = fallen["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["standing"].as_str().unwrap())
+        .collect();
+    assert_eq!(standings, ["own", "own_alone", "fallback", "preset"]);
     // The same twice says the same.
     assert_eq!(desk.json(&words), report);
 }
@@ -369,6 +379,16 @@ fn the_engines_own_events_come_to_what_was_paid() {
     let mut store = stored(&database, &Scenario::new());
     pay_in(&mut store, "1", 50_000_000).unwrap();
     let desk = Desk::new(Some(&database));
+    let file = desk.write("paid.toml", PROGRAM);
+    let before = desk.json(&[&file, "--events-of", "evening-flex", "--against", "none"]);
+    let event = &before["events"][0];
+    assert_eq!(
+        (&event["sites"], &event["not_in"]),
+        (&3.into(), &0.into()),
+        "nothing is known of opting out"
+    );
+    let notes = before["notes"].to_string();
+    assert!(notes.contains("1 of 1 events are not settled"), "{notes}");
     let bundle = desk.path().join("bundle");
     let settled = settle(
         &mut store,
@@ -397,6 +417,24 @@ fn the_engines_own_events_come_to_what_was_paid() {
         (&3.into(), &1.into(), &true.into())
     );
     assert_eq!(report["total"]["phantom_credited"], 0);
+    // What homes were asked for is no phantom, however the event is named; another evening is.
+    let given = [
+        "--event",
+        "2026-04-21T19:00/PT2H",
+        "--event",
+        "2026-04-20T19:00/PT2H",
+        "--against",
+        "none",
+    ];
+    let given = desk.json(&[&[&*file], &given[..]].concat());
+    assert_eq!(
+        (
+            &given["events"][0]["dispatched"],
+            &given["events"][1]["dispatched"]
+        ),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(given["events"][1]["credited"], event["credited"]);
     // Homes that draw the same every half hour.
     let own = rule(&report, "of_two");
     assert_eq!((&own["rrmse"], &own["bias"]), (&"0.00".into(), &"0.00".into()));

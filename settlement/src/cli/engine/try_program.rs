@@ -177,8 +177,15 @@ fn days_without(
     let until = args.until.map_or(last, |until| until.min(last));
     let notice = notice_seconds(program, args);
     let days = tried((from, until), window, program.zone, event_days);
+    // A day of which no meter has anything tells nothing.
+    let metered = |(start, end): &(Timestamp, Timestamp)| {
+        data.sites
+            .iter()
+            .any(|site| !site.within(*start, *end).is_empty())
+    };
     let days: Vec<TrialEvent> = days
         .into_iter()
+        .filter(metered)
         .map(|time| trial_event(program, time, notice, false))
         .collect::<Result<_, _>>()?;
     if days.is_empty() {

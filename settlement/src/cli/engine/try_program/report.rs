@@ -85,6 +85,8 @@ pub(super) struct RuleTried {
     #[serde(flatten)]
     accuracy: Accuracy,
     phantom_kwh: Kwh,
+    /// For each site-day with a baseline.
+    phantom_kwh_each: Kwh,
     /// In base units.
     phantom_amount: TokenAmount,
 }
@@ -105,6 +107,7 @@ pub(super) fn ranked(
             without_baseline: accuracy.total.without,
             accuracy,
             phantom_kwh: Kwh(accuracy.total.credited),
+            phantom_kwh_each: Kwh(accuracy.total.credited_each()?.round_half_even()?),
             phantom_amount: TokenAmount::new(accuracy.total.amount).map_err(overflow)?,
         });
     }
@@ -330,6 +333,7 @@ impl Report {
             "bias %",
             &admitted,
             "phantom kWh",
+            "each day",
             &phantom,
         ]);
         let percent =
@@ -350,6 +354,7 @@ impl Report {
                 percent(accuracy.bias),
                 format!("{} of {}", accuracy.sites_admitted, accuracy.sites),
                 line.phantom_kwh.to_string(),
+                line.phantom_kwh_each.to_string(),
                 program.asset.show(line.phantom_amount),
             ]);
         }
