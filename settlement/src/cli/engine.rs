@@ -6,6 +6,7 @@ mod event_view;
 mod prices;
 mod show;
 mod table;
+mod try_program;
 
 use std::fs;
 use std::io::{self, Write};
@@ -24,6 +25,8 @@ use crate::clock::Clock;
 pub use event::{
     AnnounceArgs, AskArgs, CancelArgs, DraftArgs, EventCommand, HandArgs, ModifyArgs, TermsArgs,
 };
+
+pub use try_program::{TryArgs, TryProgramError};
 
 use crate::dispatch::DispatchError;
 use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, engine_key};
@@ -172,6 +175,8 @@ pub enum ProgramCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Try a program on past data: what it would have credited and paid, beside other baselines. Nothing is kept.
+    Try(Box<TryArgs>),
     /// Publish prices for single intervals, where a program pays by published prices: a CSV file start,per_kwh.
     Prices {
         /// The program.
@@ -298,6 +303,9 @@ pub enum EngineCommandError {
         /// The start of the interval.
         start: Timestamp,
     },
+    /// A program cannot be tried.
+    #[error(transparent)]
+    Try(#[from] TryProgramError),
     /// The output.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -339,6 +347,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         })?),
         EngineCommand::Identity => Ok(writeln!(out, "{}", engine_key(&place.data)?.identity())?),
         EngineCommand::Program(ProgramCommand::Add { file }) => add_program(&place, &file, out),
+        EngineCommand::Program(ProgramCommand::Try(args)) => try_program::run(&place, &args, out),
         EngineCommand::Program(ProgramCommand::Prices { id, file }) => {
             prices::publish(&place, &id, &file, out)
         }

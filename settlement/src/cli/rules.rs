@@ -2,12 +2,12 @@
 //!
 //! The formats are described in `docs/rules-baseline.md`.
 
-mod arguments;
+pub(in crate::cli) mod arguments;
 mod batch;
 mod case;
 mod days;
-mod files;
-mod readings;
+pub(in crate::cli) mod files;
+pub(in crate::cli) mod readings;
 mod report;
 
 use std::fs::File;

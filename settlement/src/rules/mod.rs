@@ -7,6 +7,7 @@
 //! - [`program`]: the document in which an operator writes the rules of a program;
 //! - [`payment`]: what work is worth: price formulas, shares of pools, fees;
 //! - [`statement`]: one event, every site, every interval: energy and tokens, or the reason why not;
+//! - [`trial`]: a program on past data, before its first season;
 //! - [`exact`], [`calendar`]: fractions and local time, on which these rest;
 //! - [`holidays`]: calendars that name their source;
 //! - [`document`]: how a document's mistakes are told.
@@ -36,3 +37,4 @@ pub mod holidays;
 pub mod payment;
 pub mod program;
 pub mod statement;
+pub mod trial;

@@ -53,7 +53,7 @@ pub(super) fn parse_zone(text: &str) -> Result<Tz, String> {
 }
 
 /// `30m` or `1h`.
-pub(super) fn parse_interval(text: &str) -> Result<IntervalLength, String> {
+pub(in crate::cli) fn parse_interval(text: &str) -> Result<IntervalLength, String> {
     let minutes = |digits: &str, of: u32| digits.parse::<u32>().ok().and_then(|n| n.checked_mul(of));
     let minutes = match (text.strip_suffix('m'), text.strip_suffix('h')) {
         (Some(digits), _) => minutes(digits, 1),
@@ -188,7 +188,7 @@ impl FromStr for EventTime {
 }
 
 /// The `2H30M` of an ISO 8601 duration, in seconds.
-fn parse_duration(text: &str) -> Option<i64> {
+pub(in crate::cli) fn parse_duration(text: &str) -> Option<i64> {
     let (hours, rest) = text.split_once('H').unwrap_or(("0", text));
     let minutes = if rest.is_empty() {
         "0"

@@ -55,7 +55,7 @@ pub(super) fn preset_or_rule(name: &str) -> Result<BaselineRule, RulesError> {
     rule(Path::new(name))
 }
 
-pub(super) fn readings(
+pub(in crate::cli) fn readings(
     path: &Path,
     zone: Tz,
     length: IntervalLength,

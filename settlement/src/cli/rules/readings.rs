@@ -86,7 +86,7 @@ pub enum ReadingsError {
 
 /// Readings in the largest unit that holds all of them exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Readings {
+pub(in crate::cli) struct Readings {
     /// How many units make a milliwatt-hour.
     pub parts: i64,
     /// Intervals with their energy in these units.

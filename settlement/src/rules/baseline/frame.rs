@@ -208,6 +208,25 @@ impl Frame {
         Some((days.len(), self.origin.checked_add(seconds)?))
     }
 
+    /// How many days of the event's type lie in the look-back, and on how many of these the calendar has an event.
+    #[must_use]
+    pub fn look_back(&self) -> (u32, u32) {
+        let of = |standings: &[Standing]| {
+            let days = self.days.iter().filter(|day| standings.contains(&day.standing));
+            u32::try_from(days.count()).unwrap_or(u32::MAX) // at most a year's
+        };
+        (
+            of(&[Standing::Like, Standing::EventDay]),
+            of(&[Standing::EventDay]),
+        )
+    }
+
+    /// How many eligible days the rule looks for; nothing where it has no such type of day.
+    #[must_use]
+    pub fn looks_for(&self) -> Option<u32> {
+        self.count.as_ref().map(|count| count.look_for)
+    }
+
     /// The event's intervals.
     pub fn event_intervals(&self) -> impl Iterator<Item = Interval> + '_ {
         self.event.iter().map(|c| c.interval)
