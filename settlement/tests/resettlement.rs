@@ -406,6 +406,15 @@ fn disputes_have_a_deadline_a_number_and_one_decision() {
     assert!(twice.to_string().contains("was decided by Ann"), "{twice}");
     let none = office.uphold(7, "2026-04-24T00:00:01Z").unwrap_err();
     assert!(none.to_string().contains("has no dispute 7"), "{none}");
+    let mute = (&name("Ann"), &why(""));
+    let mute = raise_dispute(
+        &mut office.store,
+        &event(),
+        &"home-1".parse().unwrap(),
+        mute,
+        at("2026-04-24T00:00:01Z"),
+    );
+    assert!(matches!(mute, Err(SettlementError::NoReason)), "{mute:?}");
     // A rejected one asks for no statement; one that waits keeps the event open.
     let nothing = office
         .order(Which::Next, "2026-04-24T00:00:02Z", "Ann", false)

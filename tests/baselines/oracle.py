@@ -221,7 +221,7 @@ class Case:
             for back in range(1, rule["sufficiency"]["of"] + 1):
                 slots = self.slots(self.day - back * DAY)
                 known = sum(self.series(at) is not None for at, _ in slots)
-                enough += known >= Fraction(rule["sufficiency"]["share"]) * len(slots)
+                enough += bool(slots) and known >= Fraction(rule["sufficiency"]["share"]) * len(slots)
             if enough < rule["sufficiency"]["days"]:
                 raise NoBaseline("recent_days", enough, rule["sufficiency"]["days"])
         if rule["select"] == "closest_temperature" and self.day not in self.temperatures:
@@ -439,10 +439,11 @@ class Maker:
             case["fallback"] = r.choice(names) if self.one_in(2) else self.rule()
         zone = case["zone"] = r.choice(self.ZONES)
         # Lord Howe's clock changes by half an hour, which longer intervals cannot follow.
-        lengths = [30, 30, 15, 10] if zone == "Australia/Lord_Howe" else [60, 60, 60, 30, 20]
+        lengths = [30, 30, 15, 10] if zone == "Australia/Lord_Howe" else [60, 60, 60, 30, 20, 15]
         minutes = case["interval_minutes"] = r.choice(lengths)
         day = self.day_for(zone)
-        hour = r.choice([0, 1, 2, 6, 17, 17, 18, 23]) * 60 + r.randrange(60)
+        # Those of the night are where clocks jump, in one zone or another.
+        hour = r.choice([0, 1, 2, 6, 9, 10, 15, 16, 17, 17, 18, 23]) * 60 + r.randrange(60)
         start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // 60 + hour
         start -= start % minutes
         end = start + minutes * r.randint(1, max(1, r.choice([60, 120, 180, 600]) // minutes))
@@ -466,8 +467,8 @@ class Maker:
         if "control_group" in methods or sampled:
             from_there = first if sampled else start - start % minutes - 24 * 60
             near = (end + 1440 - from_there) // minutes
-            number = r.randint(0, 12) if "control_group" in methods else r.randint(2, 7)
-            others = [{"start": stamp(from_there), "kwh": self.readings(near, gaps=40)} for _ in range(number)]
+            number = r.choice([0, 3, 8, 30, 160]) if "control_group" in methods else r.randint(2, 7)
+            others = [{"start": stamp(from_there), "kwh": self.readings(near, gaps=400)} for _ in range(number)]
             case["others"] = others
         if any(u.get("select") == "closest_temperature" for u in uses):
             days = [day - DAY * n for n in range(back + 2)]
@@ -490,10 +491,11 @@ class Maker:
 
     def readings(self, count, gaps=None):
         r = self.random
+        # Of many sites at once: of one size, so that their sum fits 128 bits.
+        scale = 3_000 if gaps else r.choice([1, 100, 3_000, 3_000, 3_000, 10**9])
+        decimals = 3 if gaps else r.choice([3, 3, 3, 6, 12])
         gaps = gaps or r.choice([0, 0, 0, 400, 60, 10])
-        scale = r.choice([1, 100, 3_000, 3_000, 3_000, 10**9])
         low = -scale if self.one_in(3) else 0
-        decimals = r.choice([3, 3, 3, 6, 12])
         few = self.one_in(4)
 
         def value():
@@ -528,14 +530,14 @@ class Maker:
 
     def of_days(self, rule):
         r = self.random
-        rule["lookback_days"] = r.choice([5, 9, 14, 20, 30, 45])
+        rule["lookback_days"] = r.choice([2, 5, 9, 14, 20, 30, 45])
         rule["completeness"] = r.choice(["whole_day", "used_intervals"])
         select = rule["select"] = r.choice(["all", "all", "highest", "highest", "middle", "closest_temperature"])
         rule["shortfall"] = r.choice(["use_fewer", "use_fewer", "none", "fill_from_event_days_highest"])
         if self.one_in(4):
             rule["low_use_below"] = r.choice(["0.1", "0.25", "0.5", "0.9", "0.99"])
         if self.one_in(6):
-            of = r.randint(2, min(20, rule["lookback_days"]))
+            of = r.randint(1, min(20, rule["lookback_days"]))
             share = r.choice(["0.5", "0.8", "1"])
             rule["sufficiency"] = {"days": r.randint(1, of), "of": of, "share": share}
         if rule["method"] == "day_matching" and self.one_in(8):
@@ -555,8 +557,9 @@ class Maker:
 
     def counts(self, select):
         r = self.random
-        look_for = r.randint(3, 12) if select == "middle" else r.randint(1, 12)
-        minimum = r.randint(3 if select == "middle" else 1, look_for)
+        look_for = r.randint(3, 12) if select == "middle" else r.choice([1, 2, 3, 5, 8, 12])
+        least = 3 if select == "middle" else 1
+        minimum = r.choice([least, r.randint(least, look_for)])
         keep = {"all": look_for, "middle": look_for - 2}.get(select) or r.randint(1, look_for)
         counts = {"look_for": look_for, "keep": keep, "minimum": minimum}
         if self.one_in(4):

@@ -43,6 +43,11 @@ pub fn correct(
         by,
         why,
     } = correcting;
+    if why.as_str().is_empty() {
+        return Err(StoreError::Conflict(
+            "a correction has a reason; say where its values come from".into(),
+        ));
+    }
     lock_program(client, program)?;
     let last: i32 = client
         .query_one(

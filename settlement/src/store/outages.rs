@@ -22,6 +22,11 @@ pub fn declare(
     (by, why): (&Actor, &Why),
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    if why.as_str().is_empty() {
+        return Err(StoreError::Conflict(
+            "an outage has a reason; say it in a sentence".into(),
+        ));
+    }
     let rows = client.execute(
         "INSERT INTO site_outage (program, site, day, actor, reason, declared_at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT DO NOTHING",

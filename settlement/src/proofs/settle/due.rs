@@ -73,6 +73,14 @@ impl Ground {
     }
 }
 
+/// What is kept for good has a reason.
+fn reasoned((_, why): (&Actor, &Why)) -> Result<(), SettlementError> {
+    if why.as_str().is_empty() {
+        return Err(SettlementError::NoReason);
+    }
+    Ok(())
+}
+
 /// Writes down that somebody holds a site's part of the last statement to be wrong, and gives the dispute's number.
 ///
 /// # Errors
@@ -84,6 +92,7 @@ pub fn raise_dispute(
     hand: (&Actor, &Why),
     now: Timestamp,
 ) -> Result<u32, SettlementError> {
+    reasoned(hand)?;
     store.transact(|client| {
         let Ground { event, program, last } = Ground::read(client, event)?;
         let until = program.resettlement.disputable_until(last.settled_at);
@@ -117,6 +126,7 @@ pub fn decide_dispute(
     hand: (&Actor, &Why),
     now: Timestamp,
 ) -> Result<(), SettlementError> {
+    reasoned(hand)?;
     store.transact(|client| {
         let ground = Ground::read(client, event)?;
         let known = disputes::disputes(client, &ground.event.id, now)?;

@@ -97,6 +97,9 @@ pub enum SettlementError {
         /// Which site.
         site: SiteId,
     },
+    /// Nobody would know why.
+    #[error("a dispute, and what is decided of it, has a reason; say it in a sentence")]
+    NoReason,
     /// There is nothing to be decided.
     #[error("{0}")]
     NoSuchDispute(String),
@@ -149,6 +152,7 @@ impl LostConnection for SettlementError {
             | Self::NothingDue { .. }
             | Self::TooLateToDispute { .. }
             | Self::NoSuchSite { .. }
+            | Self::NoReason
             | Self::NoSuchDispute(_)
             | Self::StillOpen { .. }
             | Self::Kept { .. }
