@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use cluster::Database;
+use gridtally_protocol::quantity::TokenAmount;
 use gridtally_settlement::cli::engine::{EngineArgs, answer};
 use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::settle;
@@ -318,6 +319,42 @@ fn a_solar_home_under_a_ratio_is_warned_of() {
 }
 
 #[test]
+fn a_formula_over_a_season_sees_the_events_before() {
+    let desk = Desk::new(None);
+    let home = desk.london();
+    let terms = "[[payment]]\nkind = \"season_average\"\nrate_per_kw = \"10\"\nopted_out = \"zero\"\n";
+    let season = program("caiso_style_10_10", "").replace("price_per_kwh = \"0.85\"\n", "");
+    let file = desk.write("season.toml", &format!("{season}{terms}"));
+    let mut words = vec![
+        file.as_str(),
+        "--on",
+        &home,
+        "--against",
+        "none",
+        "--from",
+        "2013-02-01",
+    ];
+    words.extend(["--until", "2013-02-14"]);
+    for day in [
+        "2013-01-16T17:00/PT2H",
+        "2013-01-17T17:00/PT2H",
+        "2013-02-04T17:00/PT2H",
+    ] {
+        words.extend(["--event", day]);
+    }
+    let report = desk.json(&words);
+    // 871,712 mWh in three events of two hours are 0.435856 / 3 kW in the mean, at 10 FLEX.
+    assert_eq!(report["total"]["credited"], 871_712);
+    let paid = TokenAmount::new(1_452_853).unwrap();
+    assert_eq!(report["total"]["amount"], serde_json::to_value(paid).unwrap());
+    let alone = TokenAmount::new(1_949_000).unwrap(); // 0.3898 kWh in two hours, before there is any other
+    assert_eq!(
+        report["events"][0]["amount"],
+        serde_json::to_value(alone).unwrap()
+    );
+}
+
+#[test]
 fn shorter_intervals_of_a_file_are_summed_to_the_programs() {
     let desk = Desk::new(None);
     let rows = |minutes: usize, kwh: &str| {
@@ -364,7 +401,12 @@ fn events_on_every_weekday_leave_the_rule_without_days() {
         "60 days from a Monday on have 44 weekdays"
     );
     assert_eq!(saturation["worst"][1], "100.00");
-    let last = saturation["events"].as_array().unwrap().last().unwrap();
+    let events = saturation["events"].as_array().unwrap();
+    // First there are fewer days than the rule looks for, then too few of them.
+    let first = |key: &str| events.iter().position(|e| e[key] == 1).unwrap();
+    assert!(first("short") < first("without"), "{events:#?}");
+    assert_eq!(saturation["first_short"], events[first("short")]["event"]);
+    let last = events.last().unwrap();
     assert_eq!(
         (&last["without"], &last["like_days"]),
         (&1.into(), &last["event_days"])

@@ -22,7 +22,7 @@ use gridtally_settlement::rules::program::Program;
 use gridtally_settlement::rules::statement::SiteId;
 use gridtally_settlement::store::corrections::{Correcting, correct};
 use gridtally_settlement::store::events::StoredInstruction;
-use gridtally_settlement::store::ledger::{self, Audit, Deposit};
+use gridtally_settlement::store::ledger::{self, Audit, Deposit, payouts};
 use gridtally_settlement::store::{Store, StoreError, events, programs};
 
 use super::gateway::Message;
@@ -260,6 +260,19 @@ impl Desk {
             *held = held.saturating_add(balance.amount.base_units());
         }
         Ok(kinds)
+    }
+
+    /// Makes everything payable that homes have earned; whether there was anything.
+    ///
+    /// # Errors
+    /// Where the ledger refuses it.
+    pub fn mature(&mut self, reference: &str, now: Timestamp) -> anyhow::Result<bool> {
+        let (reference, asset) = (reference.parse()?, &self.program.asset);
+        let all = BTreeMap::new();
+        let done = self
+            .store
+            .transact(|client| payouts::mature(client, &reference, asset, &all, now))?;
+        Ok(done.is_some())
     }
 
     /// Makes an event final.

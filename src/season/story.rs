@@ -128,6 +128,7 @@ pub fn run(
             story.report(day)?;
         }
         story.settle(plan.after(day.saturating_add(1), MIDNIGHT), progress)?;
+        story.mature(day.saturating_add(1))?;
     }
     let (journal, closing) = story.close(plan.after(days.saturating_add(FINAL_AFTER), MIDNIGHT))?;
     let (settled, steps) = (story.settled, story.desk.steps());
@@ -307,6 +308,17 @@ impl Story<'_> {
                     self.stage(number, Stage::Done);
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every Monday what was earned becomes payable; what is taken back later is owed then.
+    fn mature(&mut self, day: usize) -> anyhow::Result<()> {
+        if day.is_multiple_of(7) {
+            let week = format!("week-{:02}", day / 7);
+            if self.desk.mature(&week, self.season.plan.after(day, MIDNIGHT))? {
+                self.desk.check(&format!("the payables of {week}"))?;
             }
         }
         Ok(())

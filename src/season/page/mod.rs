@@ -117,7 +117,7 @@ impl Page<'_> {
              - After every third event the network reads its own meters. They show that homes' meters had not answered {lost} \
              times, and {understated} times counted 250 Wh too little in each half-hour: both are disputed and corrected.\n\
              - The program pays by [`season_bl01`](../src/season/program.toml), which is `dfs_style_bl01` with a look-back of \
-             35 days in the place of 60.\n\
+             28 days in the place of 60.\n\
              - Everything else is the engine itself: reports signed with each home's key go through ingest into PostgreSQL, \
              events are announced, homes answer, statements are settled with their bundles, settled anew, and booked.\n\n\
              ## Each baseline against the truth\n",
@@ -199,6 +199,14 @@ impl Page<'_> {
         let mut titles = vec!["baseline"];
         titles.extend(Kind::ALL.map(Kind::name));
         self.head(&titles);
+        if let Some(first) = measured.first() {
+            let mut cells = vec!["truly reduced, kWh".to_owned()];
+            for kind in Kind::ALL {
+                let truth = first.of(|group: &Group| group.kind == kind && !group.gamer).truth;
+                cells.push(fixed(truth, MILLION, 0)?);
+            }
+            self.row(&cells);
+        }
         for measured in measured {
             let mut cells = vec![format!("`{}`", measured.rule)];
             for kind in Kind::ALL {
@@ -215,7 +223,9 @@ impl Page<'_> {
     fn gamers(&mut self, measured: &[Measured]) -> Result<(), ArithmeticError> {
         self.say(
             "## Those who game\n\nWho uses more before an event raises a baseline that is adjusted by those hours. The same two \
-             figures for homes that do, and for those that do not; and how much the former add to the bias.\n",
+             figures for homes that do, and for those that do not; and how much the former add to the bias. A ratio that \
+             has no meaning, on a meter that stands at nothing or below in those hours, is taken as 1: there is nothing \
+             to be gained from it.\n",
         );
         self.head(&["baseline", "who do not", "who do", "added, Wh"]);
         for measured in measured {
@@ -239,14 +249,14 @@ impl Page<'_> {
     fn books(&mut self) {
         let text = format!(
             "## The books\n\n\
-             The ledger was looked at after {steps} steps (enrolment, deposits, announcements, disputes, statements, the \
+             The ledger was looked at after {steps} steps (enrolment, deposits, announcements, disputes, statements, payables, the \
              end): each time the balances of all accounts added up to nothing, every balance was the sum of its entries, and \
              the journal was the hash chain that it claims to be. At the end its hash was\n`{journal}`.\n\n\
              The first statement of an event waits for homes that have not reported, 36 hours at most. The second comes by \
              the program's calendar 14 days after the event, with what came late; the third, two days later, because \
              disputes were upheld (homes that never \
              answered dispute in vain). Each later statement reverses and books what differs; who gets less gives back what he \
-             still holds, and owes the rest out of later credits.\n",
+             still holds, and owes the rest out of later credits; what was earned becomes payable every Monday.\n",
             steps = self.season.steps,
             journal = self.season.journal,
         );

@@ -46,7 +46,7 @@ their minutes.
 ";
 
 /// No line of the page's paragraphs is longer.
-const WIDTH: usize = 118;
+const WIDTH: usize = 120;
 
 /// Breaks a line between words; what belongs to a point of a list is set in.
 pub(super) fn wrap(line: &str, text: &mut String) {

@@ -34,6 +34,9 @@ use crate::rules::trial::warnings::{Found, warnings};
 /// Homes learn of an event so long before it, in minutes, where nobody says otherwise.
 const NOTICE_MINUTES: u32 = 120;
 
+/// So many sites times events are settled.
+const SITE_EVENTS_MAX: usize = 50_000;
+
 /// The data of a trial.
 struct Data {
     sites: Vec<TrialSite>,
@@ -64,11 +67,15 @@ pub(super) fn run(place: &Place, args: &TryArgs, out: &mut impl Write) -> Result
         }
         None => engine_data::load(&mut place.open()?.store, &program, args, place.now())?,
     };
-    data.events
-        .extend(given_events(&program, args, &data.dispatches)?);
+    for given in given_events(&program, args, &data.dispatches)? {
+        // The engine knows more of an event of its own.
+        let known = |event: &TrialEvent| (event.start, event.end) == (given.start, given.end);
+        if !data.events.iter().any(known) {
+            data.events.push(given);
+        }
+    }
     data.events
         .sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
-    data.events.dedup_by(|a, b| (a.start, a.end) == (b.start, b.end));
     let report = try_on(&program, args, data)?;
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
@@ -195,6 +202,14 @@ fn days_without(
 }
 
 fn try_on(program: &Program, args: &TryArgs, mut data: Data) -> Result<Report, TryProgramError> {
+    let site_events = data.sites.len().saturating_mul(data.events.len());
+    if site_events > SITE_EVENTS_MAX {
+        return Err(files::too_many(
+            site_events,
+            "events times sites",
+            SITE_EVENTS_MAX,
+        ));
+    }
     let dispatched = data.dispatches.iter();
     let dispatched = dispatched.flat_map(|(start, end)| local_days(*start, *end, program.zone));
     let dispatched: BTreeSet<NaiveDate> = dispatched.collect();

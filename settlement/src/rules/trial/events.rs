@@ -89,35 +89,45 @@ pub fn replay(
     let mut in_order: Vec<&TrialEvent> = events.iter().collect();
     in_order.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
     let mut settled: Vec<Statement> = Vec::new();
+    let mut season = Season::default();
     for event in in_order {
         let mut inputs = inputs(program, sites, event, &days, program.lookback_days());
         if let Some(last) = settled.last() {
             (inputs.carry_in, inputs.pool_carry) = (last.rounding.carry_out, last.rounding.pool_carry);
         }
         if program.payment.looks_back() {
-            let mut so_far = seasons(&same_season(program, event, &settled))
-                .map_err(|error| SettleError::Arithmetic { site: None, error })?;
+            season.enter(program, event);
+            let total = |error| SettleError::Arithmetic { site: None, error };
+            let mut so_far = seasons(&season.before).map_err(total)?;
             for site in &mut inputs.sites {
                 site.season = so_far.remove(&site.site).unwrap_or_default();
             }
         }
-        settled.push(settle(&inputs)?);
+        let statement = settle(&inputs)?;
+        if program.payment.looks_back() {
+            season.before.push(vec![statement.clone()]);
+        }
+        settled.push(statement);
     }
     Ok(settled)
 }
 
-fn same_season(program: &Program, event: &TrialEvent, settled: &[Statement]) -> Vec<Vec<Statement>> {
-    let day = |start: Timestamp| LocalSlot::of(start, program.zone).map(|slot| slot.day);
-    let season = day(event.start).and_then(|day| program.dispatch.season_around(day));
-    let within = |statement: &&Statement| {
-        let day = day(statement.event.start);
-        season
-            .zip(day)
-            .is_some_and(|((first, last), day)| first <= day && day <= last)
-    };
-    settled
-        .iter()
-        .filter(within)
-        .map(|statement| vec![statement.clone()])
-        .collect()
+/// The season of the event that is settled.
+#[derive(Default)]
+struct Season {
+    dates: Option<(NaiveDate, NaiveDate)>,
+    /// Its events before that one.
+    before: Vec<Vec<Statement>>,
+}
+
+impl Season {
+    /// Events come in the order of time: another season's are forgotten.
+    fn enter(&mut self, program: &Program, event: &TrialEvent) {
+        let day = LocalSlot::of(event.start, program.zone).map(|slot| slot.day);
+        let dates = day.and_then(|day| program.dispatch.season_around(day));
+        if dates.is_none() || dates != self.dates {
+            self.before.clear();
+        }
+        self.dates = dates;
+    }
 }
