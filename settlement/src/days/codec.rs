@@ -172,8 +172,23 @@ impl Reader<'_> {
         Ok(byte)
     }
 
+    /// Most numbers have one byte or two.
     #[inline]
     fn varint(&mut self) -> Result<u64, DayError> {
+        match self.bytes.get(self.at..) {
+            Some([low @ ..0x80, ..]) => {
+                self.at = self.at.saturating_add(1);
+                Ok(u64::from(*low))
+            }
+            Some([low, high @ 1..0x80, ..]) => {
+                self.at = self.at.saturating_add(2);
+                Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DayError> {
         let mut value = 0_u64;
         let mut shift = 0_u32;
         loop {
