@@ -25,6 +25,7 @@ pub mod commission;
 pub mod envelope;
 pub mod identity;
 pub mod instruction;
+pub mod location;
 pub mod message;
 pub mod price;
 pub mod quantity;

@@ -34,11 +34,23 @@ pub enum Refusal {
     BeyondNameplate,
     /// An acknowledgement of an instruction that this gateway was never sent.
     UnknownInstruction,
+    /// The enrolment did not hold then: not yet, or no more.
+    NotValidThen,
+    /// The key was revoked, or another had taken its place.
+    Revoked,
+    /// Solar energy while the sun is far below the horizon.
+    NoSun,
+    /// More solar energy than a clear sky at this height of the sun gives.
+    BeyondClearSky,
+    /// More energy left the devices and the site than came in: energy is conserved.
+    NotConserved,
+    /// More energy out of a battery than its state of charge gave away.
+    BeyondStorage,
 }
 
 impl Refusal {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::UnknownGateway,
         Self::BadSignature,
@@ -52,6 +64,12 @@ impl Refusal {
         Self::AlreadyReported,
         Self::BeyondNameplate,
         Self::UnknownInstruction,
+        Self::NotValidThen,
+        Self::Revoked,
+        Self::NoSun,
+        Self::BeyondClearSky,
+        Self::NotConserved,
+        Self::BeyondStorage,
     ];
 
     /// Its number on the wire, from 1 on; 0 says accepted.
@@ -71,6 +89,12 @@ impl Refusal {
             Self::AlreadyReported => 11,
             Self::BeyondNameplate => 12,
             Self::UnknownInstruction => 13,
+            Self::NotValidThen => 14,
+            Self::Revoked => 15,
+            Self::NoSun => 16,
+            Self::BeyondClearSky => 17,
+            Self::NotConserved => 18,
+            Self::BeyondStorage => 19,
         }
     }
 
@@ -97,6 +121,12 @@ impl Refusal {
             Self::AlreadyReported => "already_reported",
             Self::BeyondNameplate => "beyond_nameplate",
             Self::UnknownInstruction => "unknown_instruction",
+            Self::NotValidThen => "not_valid_then",
+            Self::Revoked => "revoked",
+            Self::NoSun => "no_sun",
+            Self::BeyondClearSky => "beyond_clear_sky",
+            Self::NotConserved => "not_conserved",
+            Self::BeyondStorage => "beyond_storage",
         }
     }
 
@@ -133,6 +163,12 @@ mod tests {
             (11, "already_reported"),
             (12, "beyond_nameplate"),
             (13, "unknown_instruction"),
+            (14, "not_valid_then"),
+            (15, "revoked"),
+            (16, "no_sun"),
+            (17, "beyond_clear_sky"),
+            (18, "not_conserved"),
+            (19, "beyond_storage"),
         ];
         let table: Vec<(u8, &str)> = Refusal::ALL.into_iter().map(|r| (r.code(), r.name())).collect();
         assert!(

@@ -38,6 +38,7 @@ fn enrolment(home: u8) -> Enrolment {
     let device = |number, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
         nameplate_milliwatts: Milliwatts::new(10_000_000),
+        capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),
     };
     Enrolment {
@@ -48,6 +49,7 @@ fn enrolment(home: u8) -> Enrolment {
         interval_seconds: IntervalLength::HALF_HOUR,
         membership: Default::default(),
         offer: Default::default(),
+        location: None,
         devices: vec![
             device(1, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, &[Quantity::StateOfCharge]),

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::identity::{Identity, SigningIdentity};
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::Timestamp;
 use gridtally_settlement::dispatch::{self, Announcement};
 use gridtally_settlement::ledger::{AccountName, Transaction, TransactionKey};
@@ -340,9 +340,13 @@ fn enrolment(
     program: &Program,
 ) -> anyhow::Result<Enrolment> {
     let site = Scenario::site(number);
+    let capacity = i64::from(spec.battery.capacity_watt_hours) * 1_000;
     let device = |number, watts: u32, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
         nameplate_milliwatts: Milliwatts::new(i64::from(watts) * 1_000),
+        capacity_milliwatt_hours: quantities
+            .contains(&Quantity::StateOfCharge)
+            .then_some(MilliwattHours::new(capacity)),
         quantities: quantities.to_vec(),
     };
     let enrolment = Enrolment {
@@ -353,6 +357,8 @@ fn enrolment(
         interval_seconds: scenario.interval,
         membership: Default::default(),
         offer: Default::default(),
+        // Where the simulated sun shines.
+        location: Some("51.5,-0.1".parse()?),
         devices: vec![
             device(
                 1,

@@ -86,10 +86,12 @@ impl Gateway {
             devices: vec![EnrolledDevice {
                 number: METER,
                 nameplate_milliwatts: CONNECTION,
+                capacity_milliwatt_hours: None,
                 quantities: vec![Quantity::GridImport, Quantity::GridExport],
             }],
             membership: Default::default(),
             offer: Default::default(),
+            location: None,
         };
         enrolment.check()?;
         Ok(enrolment)

@@ -62,6 +62,8 @@ VERDICTS = {
     "held": 0, "malformed": 1, "unknown_gateway": 2, "bad_signature": 3, "wrong_topic": 4, "equivocation": 5,
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
     "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
+    "not_valid_then": 14, "revoked": 15, "no_sun": 16, "beyond_clear_sky": 17, "not_conserved": 18,
+    "beyond_storage": 19,
 }
 ZERO_REASONS = {
     "opted_out": 1, "no_answer": 2, "no_baseline": 3, "equivocation": 4, "missing_reading": 5, "not_reduced": 6,

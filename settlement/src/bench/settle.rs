@@ -283,6 +283,7 @@ fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchErro
     let device = |number, quantities: &[Quantity]| EnrolledDevice {
         number,
         nameplate_milliwatts: Milliwatts::new(20_000_000),
+        capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),
     };
     Ok(Enrolment {
@@ -293,6 +294,7 @@ fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchErro
         interval_seconds: length,
         membership: Default::default(),
         offer: Default::default(),
+        location: None,
         devices: vec![
             device(METER, &[Quantity::GridImport, Quantity::GridExport]),
             device(DeviceNumber(2), &[Quantity::PvProduction]),

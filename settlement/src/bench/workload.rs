@@ -159,6 +159,7 @@ fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
     let devices = (1..=3).map(|device| EnrolledDevice {
         number: DeviceNumber(device),
         nameplate_milliwatts: Milliwatts::new(10_000_000),
+        capacity_milliwatt_hours: None,
         quantities: CHANNELS
             .into_iter()
             .filter(|(of, _)| *of == device)
@@ -173,6 +174,7 @@ fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
         interval_seconds: LENGTH,
         membership: Default::default(),
         offer: Default::default(),
+        location: None,
         devices: devices.collect(),
     })
 }

@@ -25,7 +25,8 @@ use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 
 pub use self::codec::{BYTES_MAX, DayError, VERSION, read, slots_of};
 pub use self::slot::Slot;
-use crate::ingest::checks;
+use crate::ingest::checks::Refused;
+use crate::ingest::physics;
 use crate::registry::Enrolment;
 
 const SECONDS: i64 = 86_400;
@@ -148,13 +149,13 @@ pub type Days = BTreeMap<(DeviceNumber, Day), DeviceDay>;
 
 /// Adds what a report says, and of values that are impossible, that they do not count.
 pub fn add_report(days: &mut Days, enrolment: &Enrolment, report: &Report) {
-    for reading in report.readings() {
+    for (reading, verdict) in physics::examine(enrolment, report) {
         let start = reading.interval.start();
         let day = days
             .entry((reading.channel.device, Day::of(start)))
             .or_insert_with(|| DeviceDay::empty(reading.interval.length()));
         if let Some(place) = place_of(&reading) {
-            day.join_slot(reading.channel.quantity, place, said(enrolment, &reading));
+            day.join_slot(reading.channel.quantity, place, said(verdict, &reading));
         }
     }
 }
@@ -165,8 +166,8 @@ fn place_of(reading: &Reading) -> Option<usize> {
     usize::try_from(since_midnight.checked_div(length)?).ok()
 }
 
-fn said(enrolment: &Enrolment, reading: &Reading) -> Slot {
-    match (checks::check_reading(enrolment, reading), reading.value) {
+fn said(verdict: Result<(), Refused>, reading: &Reading) -> Slot {
+    match (verdict, reading.value) {
         (Err(refused), _) => Slot::Refused(refused.reason),
         (Ok(()), Ok(value)) => Slot::Value(value.get(), reading.quality),
         (Ok(()), Err(missing)) => Slot::Missing(missing),

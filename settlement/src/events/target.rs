@@ -113,6 +113,7 @@ mod tests {
                 groups: groups.iter().map(|g| g.parse().unwrap()).collect(),
             },
             offer: Default::default(),
+            location: None,
         }
     }
 

@@ -197,9 +197,11 @@ mod tests {
             interval_seconds: IntervalLength::FIVE_MINUTES,
             membership: Default::default(),
             offer: Default::default(),
+            location: None,
             devices: vec![EnrolledDevice {
                 number: DeviceNumber(1),
                 nameplate_milliwatts: Milliwatts::new(nameplate),
+                capacity_milliwatt_hours: None,
                 quantities: vec![
                     Quantity::GridImport,
                     Quantity::GridExport,

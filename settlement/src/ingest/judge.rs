@@ -14,6 +14,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::chain::{self, Link, Place};
 use super::checks::{self, Refused};
+use super::physics;
 use crate::days::{self, Days};
 use crate::registry::Enrolment;
 use crate::store::events::StoredAcknowledgement;
@@ -195,12 +196,27 @@ fn judge_report(
     if let Place::Equivocation(refused) | Place::Refused(refused) = place {
         return Err(refused);
     }
-    for reading in signed.message.readings() {
-        if let Err(refused) = checks::check_reading(&enrolment, &reading) {
-            judged.refusals.push(arrival.refusal(refused, received_at));
+    let refusals = refused_readings(&enrolment, &signed.message);
+    judged
+        .refusals
+        .extend(refusals.map(|refused| arrival.refusal(refused, received_at)));
+    Ok(())
+}
+
+/// What cannot be of a report's readings, once for each reason: each is kept with the report's bytes, and a report has
+/// up to nine thousand readings.
+fn refused_readings(enrolment: &Enrolment, report: &Report) -> impl Iterator<Item = Refused> {
+    let mut by_reason: BTreeMap<Refusal, (String, usize)> = BTreeMap::new();
+    for (_, verdict) in physics::examine(enrolment, report) {
+        if let Err(Refused { reason, detail }) = verdict {
+            let (_, more) = by_reason.entry(reason).or_insert((detail, 0));
+            *more = more.saturating_add(1);
         }
     }
-    Ok(())
+    by_reason.into_iter().map(|(reason, (first, count))| match count {
+        1 => Refused::new(reason, first),
+        _ => Refused::new(reason, format!("{count} readings; the first: {first}")),
+    })
 }
 
 fn judge_acknowledgement(

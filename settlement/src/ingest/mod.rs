@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod checks;
 mod judge;
+pub mod physics;
 mod pipeline;
 
 pub use judge::{Arrival, Judged, Knowledge, judge};

@@ -17,6 +17,7 @@ use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, R
 use super::judge::{self, RefusedRecord, Submission};
 use super::{netting, resettle};
 use crate::ingest::checks;
+use crate::ingest::physics;
 use crate::ledger::{AccountNameError, TransactionError};
 use crate::registry::{Enrolment, EnrolmentError};
 use crate::rules::calendar::LocalSlot;
@@ -414,10 +415,8 @@ fn check_refusals(
         }
         let judged = checks::open_report(&topic, &message.payload).and_then(|signed| {
             checks::check_report(enrolment, &signed.message, message.received_at)?;
-            signed
-                .message
-                .readings()
-                .try_for_each(|reading| checks::check_reading(enrolment, &reading))
+            let examined = physics::examine(enrolment, &signed.message);
+            examined.into_iter().try_for_each(|(_, verdict)| verdict)
         });
         let found = match judged {
             // Whether it was enrolled at that time cannot be seen; a box that is not answered sends again.

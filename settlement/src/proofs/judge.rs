@@ -13,6 +13,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::ingest::chain::{self, Link, Place};
 use crate::ingest::checks::{self, Refused};
+use crate::ingest::physics;
 use crate::registry::Enrolment;
 
 /// Something that does not count.
@@ -171,13 +172,12 @@ impl Judged {
     fn count(&mut self, enrolment: &Enrolment, candidate: &Candidate<'_>, announced_at: Timestamp) {
         self.reports = self.reports.saturating_add(1);
         let mut late = 0_u64;
-        for reading in candidate.signed.message.readings() {
+        for (reading, verdict) in physics::examine(enrolment, &candidate.signed.message) {
             if !checks::is_in_time(reading.interval, candidate.received_at(), announced_at) {
                 late = late.saturating_add(1);
                 self.readings.push((reading, Some(Refusal::TooLate)));
                 continue;
             }
-            let verdict = checks::check_reading(enrolment, &reading);
             self.readings
                 .push((reading, verdict.as_ref().err().map(|refused| refused.reason)));
             if let Err(refused) = verdict {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use gridtally_protocol::channel::{DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::Milliwatts;
+use gridtally_protocol::location::CoarseLocation;
+use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::IntervalLength;
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -48,6 +49,8 @@ struct Site {
     nominated_watts: Option<u32>,
     /// What it asks for a kWh, in whole tokens: a decimal in quotes.
     bid_per_kwh: Option<Decimal>,
+    /// Where it is, to a tenth of a degree: "59.9,10.7".
+    location: Option<CoarseLocation>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +59,8 @@ struct Device {
     number: DeviceNumber,
     kind: Kind,
     nameplate_watts: u32,
+    /// The usable energy of a battery.
+    capacity_watt_hours: Option<u32>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -118,6 +123,7 @@ impl From<Site> for Enrolment {
                     .map(|w| Milliwatts::new(i64::from(w) * 1_000)),
                 bid_per_kwh: site.bid_per_kwh,
             },
+            location: site.location,
         }
     }
 }
@@ -127,6 +133,9 @@ impl From<Device> for EnrolledDevice {
         Self {
             number: device.number,
             nameplate_milliwatts: Milliwatts::new(i64::from(device.nameplate_watts) * 1_000),
+            capacity_milliwatt_hours: device
+                .capacity_watt_hours
+                .map(|wh| MilliwattHours::new(i64::from(wh) * 1_000)),
             quantities: device.kind.quantities(),
         }
     }
@@ -177,6 +186,9 @@ mod tests {
             if let Some(bid) = e.offer.bid_per_kwh {
                 writeln!(text, "bid_per_kwh = \"{bid}\"").unwrap();
             }
+            if let Some(location) = e.location {
+                writeln!(text, "location = \"{location}\"").unwrap();
+            }
             for device in &e.devices {
                 let kind = match device.quantities[0] {
                     Quantity::GridImport => "grid_meter",
@@ -190,6 +202,9 @@ mod tests {
                     "[[site.device]]\nnumber = {number}\nkind = \"{kind}\"\nnameplate_watts = {watts}\n"
                 )
                 .unwrap();
+                if let Some(capacity) = device.capacity_milliwatt_hours {
+                    writeln!(text, "capacity_watt_hours = {}", capacity.get() / 1_000).unwrap();
+                }
             }
         }
         text
@@ -200,6 +215,7 @@ mod tests {
             number: DeviceNumber(number),
             kind,
             nameplate_watts: watts,
+            capacity_watt_hours: matches!(kind, Kind::BatteryInverter).then_some(watts),
         })
     }
 
@@ -231,6 +247,7 @@ mod tests {
                     nominated_milliwatts: offer.map(|(watts, _)| Milliwatts::new(i64::from(watts) * 1_000)),
                     bid_per_kwh: offer.map(|(_, cents)| Decimal::new(i64::from(cents), 2)),
                 },
+                location: offer.map(|(north, _)| CoarseLocation::new(i16::try_from(north / 10).unwrap(), -7).unwrap()),
             }
         }
     }

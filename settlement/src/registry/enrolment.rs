@@ -2,7 +2,8 @@
 
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::{Asset, Milliwatts, ParseQuantityError};
+use gridtally_protocol::location::CoarseLocation;
+use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, ParseQuantityError};
 use gridtally_protocol::time::IntervalLength;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Enrolment {
     /// What it offered, where its program pays by that.
     #[serde(default, skip_serializing_if = "Offer::is_none")]
     pub offer: Offer,
+    /// Where it is, coarsely; without it, nothing is held against the sun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<CoarseLocation>,
 }
 
 /// What a site offers, as its owner writes it.
@@ -80,6 +84,9 @@ pub struct EnrolledDevice {
     pub number: DeviceNumber,
     /// The most that it can draw or give, in milliwatts (the connection's rating for a grid meter).
     pub nameplate_milliwatts: Milliwatts,
+    /// The usable energy of a battery, in milliwatt-hours; without it, its state of charge is not held against its energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_milliwatt_hours: Option<MilliwattHours>,
     /// What it may report.
     pub quantities: Vec<Quantity>,
 }
@@ -96,6 +103,14 @@ pub enum EnrolmentError {
     /// A nameplate of nothing or less.
     #[error("site {site}: the nameplate of device {device} is more than nothing")]
     Nameplate {
+        /// Which site.
+        site: SiteId,
+        /// Which device.
+        device: DeviceNumber,
+    },
+    /// A capacity of nothing or less, or of what is no battery.
+    #[error("site {site}: the capacity of device {device} is more than nothing, and it is a battery")]
+    Capacity {
         /// Which site.
         site: SiteId,
         /// Which device.
@@ -172,6 +187,17 @@ impl Enrolment {
             .find(|d| d.nameplate_milliwatts <= Milliwatts::ZERO)
         {
             return Err(EnrolmentError::Nameplate {
+                site: site(),
+                device: device.number,
+            });
+        }
+        let impossible = |device: &&EnrolledDevice| {
+            device.capacity_milliwatt_hours.is_some_and(|capacity| {
+                capacity <= MilliwattHours::ZERO || !device.quantities.contains(&Quantity::StateOfCharge)
+            })
+        };
+        if let Some(device) = self.devices.iter().find(impossible) {
+            return Err(EnrolmentError::Capacity {
                 site: site(),
                 device: device.number,
             });

@@ -256,6 +256,7 @@ impl Home {
         let device = |number, watts: i64, quantities: &[Quantity]| EnrolledDevice {
             number: DeviceNumber(number),
             nameplate_milliwatts: Milliwatts::new(watts * 1_000),
+            capacity_milliwatt_hours: None,
             quantities: quantities.to_vec(),
         };
         let enrolment = Enrolment {
@@ -266,6 +267,7 @@ impl Home {
             interval_seconds: IntervalLength::FIVE_MINUTES,
             membership: Default::default(),
             offer: Default::default(),
+            location: None,
             devices: vec![
                 device(1, 12_000, &[Quantity::GridImport, Quantity::GridExport]),
                 device(2, 6_000, &[Quantity::PvProduction]),

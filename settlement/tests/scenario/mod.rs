@@ -196,6 +196,7 @@ fn enrolment(home: u8) -> Enrolment {
     let device = |number, watts: i64, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
         nameplate_milliwatts: Milliwatts::new(watts * 1_000),
+        capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),
     };
     Enrolment {
@@ -206,6 +207,7 @@ fn enrolment(home: u8) -> Enrolment {
         interval_seconds: IntervalLength::HALF_HOUR,
         membership: Default::default(),
         offer: Default::default(),
+        location: None,
         devices: vec![
             device(1, 20_000, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, 6_000, &[Quantity::PvProduction]),
