@@ -293,7 +293,7 @@ fn the_command_says_in_sentences_what_it_checked() {
         let mut out = Vec::new();
         cli::verify::run(&command.args, &mut out).map(|()| String::from_utf8(out).unwrap())
     };
-    let text = told(&["--engine", &engine, "--explain", "home-1"]).unwrap();
+    let text = told(&["--engine", &engine, "--site", "home-1"]).unwrap();
     for sentence in [
         &format!("  root       {}\n", bundle.root()),
         "Every one of the 124 records has its hash",
@@ -306,10 +306,33 @@ fn the_command_says_in_sentences_what_it_checked() {
     ] {
         assert!(text.contains(sentence), "{sentence:?} is not in\n{text}");
     }
+    assert!(
+        text.contains("The baseline is unadj_10_10's for 2026-04-21, a weekday."),
+        "{text}"
+    );
+
+    let text = told(&["--reading", "home-1@2026-04-21T18:05:00Z"]).unwrap();
+    for sentence in [
+        "home-1, 2026-04-21T18:00:00Z to 2026-04-21T18:30:00Z, from gateway did:key:",
+        "Record report/",
+        "; the signature holds",
+        "  1/grid_import            0.250000 kWh\n",
+        "In the event: 0.250000 kWh net, where the baseline is 1.000000; credited 0.750000 kWh and 0.637500 FLEX",
+    ] {
+        assert!(text.contains(sentence), "{sentence:?} is not in\n{text}");
+    }
+    let history = told(&["--reading", "home-1@2026-04-20T18:00:00Z"]).unwrap();
+    assert!(history.contains("it is history, for the"), "{history}");
+    let never = told(&["--reading", "home-1@2025-01-01T00:00:00Z"]).unwrap();
+    assert!(
+        never.contains("No report in the bundle says anything of it."),
+        "{never}"
+    );
+
     let json: serde_json::Value = serde_json::from_str(&told(&["--json"]).unwrap()).unwrap();
     assert_eq!(json["root"], bundle.root().to_string());
     assert!(
-        told(&["--explain", "home-9"])
+        told(&["--site", "home-9"])
             .unwrap_err()
             .to_string()
             .contains("home-1, home-2, home-3")

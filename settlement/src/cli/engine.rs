@@ -4,6 +4,7 @@ mod check;
 mod event;
 mod event_view;
 mod prices;
+mod replay;
 mod show;
 mod table;
 mod try_program;
@@ -105,6 +106,8 @@ pub enum EngineCommand {
     Settle(SettleArgs),
     /// Settle an event anew, because the program's calendar asks for it, or a dispute was upheld.
     Resettle(ResettleArgs),
+    /// See what settled events would have paid under other rules, before these are activated. Nothing is kept.
+    Replay(replay::ReplayArgs),
     /// Show which events are to be settled, settled anew or made final.
     Due {
         /// Print JSON.
@@ -241,6 +244,15 @@ pub enum EngineCommandError {
         /// What the system said.
         source: io::Error,
     },
+    /// Events do not fit the rules under which they are replayed.
+    #[error("these events cannot be settled under these rules: {0}")]
+    Replay(#[from] crate::proofs::derive::DeriveError),
+    /// A bundle that is kept.
+    #[error("a bundle that is kept does not hold: {0}")]
+    Bundle(#[from] crate::proofs::bundle::BundleError),
+    /// A sum.
+    #[error(transparent)]
+    Sum(#[from] gridtally_protocol::quantity::Overflow),
     /// The program's document is wrong.
     #[error(transparent)]
     Program(#[from] DocumentError),
@@ -363,6 +375,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
             let store = &mut place.open()?.store;
             Ok(settlement::run_resettle(&args, store, &key, place.now(), out)?)
         }
+        EngineCommand::Replay(args) => replay::run(&place, &args, out),
         EngineCommand::Due { json } => {
             let store = &mut place.open()?.store;
             Ok(settlement::run_due(store, json, place.now(), out)?)

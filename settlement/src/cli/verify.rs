@@ -1,17 +1,21 @@
 //! `gridtally verify`: what a stranger runs on a bundle. No database, no network, no trust.
 
+mod reading;
+mod site;
+
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::{fmt, fs};
 
 use clap::Args;
 use gridtally_protocol::identity::Identity;
-use gridtally_protocol::quantity::MilliwattHours;
 use serde_json::json;
 
+pub use self::reading::ReadingName;
+use crate::proofs::bundle::BundleError;
 use crate::proofs::verify::{Verified, VerifyError, verify};
-use crate::rules::statement::{Line, SiteId, SiteStatement};
+use crate::rules::statement::{SiteId, SiteStatement};
 
 /// `gridtally verify …`
 #[derive(Debug, Args)]
@@ -21,9 +25,12 @@ pub struct VerifyArgs {
     /// Whose it must be: the engine's identity, as `gridtally engine identity` prints it
     #[arg(long, value_name = "DID")]
     pub engine: Option<Identity>,
-    /// Show how a site's money came about, interval by interval
-    #[arg(long, value_name = "SITE", conflicts_with = "json")]
-    pub explain: Option<SiteId>,
+    /// Show how a site's money came about, from kWh to tokens, interval by interval
+    #[arg(long, alias = "explain", value_name = "SITE", conflicts_with = "json")]
+    pub site: Option<SiteId>,
+    /// Show what was signed of a site's interval, and what became of it: SITE@INSTANT, any instant in the interval
+    #[arg(long, value_name = "SITE@INSTANT", conflicts_with = "json")]
+    pub reading: Option<ReadingName>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -56,6 +63,9 @@ pub enum VerifyCommandError {
         /// Those that there are.
         known: String,
     },
+    /// The evidence cannot be read, though it held.
+    #[error("the bundle holds, but {0}")]
+    Evidence(#[from] BundleError),
     /// The output.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -76,18 +86,28 @@ pub fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<(), VerifyCommandE
         return Ok(writeln!(out, "{}", as_json(&verified))?);
     }
     tell(&verified, args.engine.is_some(), out)?;
-    let Some(site) = &args.explain else { return Ok(()) };
+    if let Some(site) = &args.site {
+        site::explain(statement_of(&verified, site)?, &verified, out)?;
+    }
+    if let Some(reading) = &args.reading {
+        let statement = statement_of(&verified, &reading.site)?;
+        reading::explain(reading, statement, &verified, out)?;
+    }
+    Ok(())
+}
+
+fn statement_of<'v>(verified: &'v Verified, site: &SiteId) -> Result<&'v SiteStatement, VerifyCommandError> {
     let sites = &verified.derived.statement.sites;
-    match sites.iter().find(|statement| statement.site == *site) {
-        Some(statement) => Ok(explain(statement, &verified, out)?),
-        None => {
+    sites
+        .iter()
+        .find(|statement| statement.site == *site)
+        .ok_or_else(|| {
             let known: Vec<&str> = sites.iter().map(|statement| statement.site.as_str()).collect();
-            Err(VerifyCommandError::UnknownSite {
+            VerifyCommandError::UnknownSite {
                 site: site.clone(),
                 known: known.join(", "),
-            })
-        }
-    }
+            }
+        })
 }
 
 fn as_json(verified: &Verified) -> serde_json::Value {
@@ -183,75 +203,4 @@ fn tell_refused(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
         "Refused, with the reason in the evidence: {}.",
         told.join(", ")
     )
-}
-
-/// A site's lines: energies in kWh, amounts in whole tokens.
-fn explain(site: &SiteStatement, verified: &Verified, out: &mut impl Write) -> io::Result<()> {
-    let asset = &verified.derived.statement.asset;
-    writeln!(
-        out,
-        "\n{} ({}): {}, paid to {}",
-        site.site,
-        site.status,
-        said(site),
-        site.beneficiary
-    )?;
-    let heading = ["interval", "baseline", "metered", "credited", asset.code()];
-    let [interval, baseline, metered, credited, amount] = heading;
-    writeln!(
-        out,
-        "{interval:<20}  {baseline:>11}  {metered:>11}  {credited:>11}  {amount:>14}"
-    )?;
-    for line in &site.lines {
-        writeln!(
-            out,
-            "{:<20}  {:>11}  {:>11}  {:>11}  {:>14}  {}",
-            line.start.to_string(),
-            Shown(line.baseline).to_string(),
-            Shown(line.metered).to_string(),
-            line.credited.to_string(),
-            asset.show(line.amount),
-            why(line)
-        )?;
-    }
-    let (credited, amount) = (site.totals.credited.to_string(), asset.show(site.totals.amount));
-    writeln!(
-        out,
-        "{:<20}  {:>11}  {:>11}  {credited:>11}  {amount:>14}",
-        "together", "", ""
-    )
-}
-
-fn said(site: &SiteStatement) -> String {
-    use crate::rules::statement::Participation;
-    match &site.participation {
-        Participation::OptedIn => "opted in".to_owned(),
-        Participation::OptedOut { reason } => format!("opted out ({reason})"),
-        Participation::NoAnswer => "no answer".to_owned(),
-    }
-}
-
-fn why(line: &Line) -> String {
-    use crate::rules::statement::MissingReason;
-    let missing = line.missing.map(|missing| match missing {
-        MissingReason::NotReceived => "not received".to_owned(),
-        MissingReason::Device(reason) => format!("the box says {reason}"),
-        MissingReason::Refused(reason) => format!("refused: {reason}"),
-        MissingReason::Equivocation => "signed twice, differently".to_owned(),
-        MissingReason::Withdrawn => "withdrawn by a correction".to_owned(),
-    });
-    let corrected = line.correction.map(|number| format!("by correction {number}"));
-    let parts = [line.reason.map(|reason| reason.to_string()), missing, corrected];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-struct Shown(Option<MilliwattHours>);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(energy) => energy.fmt(f),
-            None => f.write_str("—"),
-        }
-    }
 }

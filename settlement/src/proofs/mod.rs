@@ -41,6 +41,7 @@ pub mod judge;
 pub mod merkle;
 pub mod netting;
 pub mod patience;
+pub mod replay;
 mod resettle;
 pub mod settle;
 pub mod stream;

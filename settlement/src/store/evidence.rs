@@ -43,10 +43,23 @@ pub struct Request<'r> {
 /// # Errors
 /// [`StoreError`] of the database; [`StoreError::Corrupt`] where the program's document does not read.
 pub fn collect(client: &mut impl GenericClient, request: &Request<'_>) -> Result<Evidence, StoreError> {
+    let event = request.event;
+    let document = programs::program(client, &event.program, event.program_version)?;
+    collect_under(client, request, document)
+}
+
+/// As [`collect`], for another document of the program: what it would look at.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_under(
+    client: &mut impl GenericClient,
+    request: &Request<'_>,
+    document: String,
+) -> Result<Evidence, StoreError> {
     let Request {
         event, settled_at, ..
     } = request;
-    let document = programs::program(client, &event.program, event.program_version)?;
     let program = Program::from_toml("program", &document).map_err(corrupt)?;
     let mut enrolments = programs::enrolments(client)?;
     enrolments.retain(|enrolment| enrolment.program == event.program);

@@ -1,5 +1,7 @@
 //! What a baseline is made of, for whoever wants to follow it: every day looked at, every number.
 
+use core::fmt;
+
 use chrono::NaiveDate;
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::time::Timestamp;
@@ -47,6 +49,28 @@ impl Verdict {
     #[must_use]
     pub const fn is_chosen(self) -> bool {
         matches!(self, Self::Chosen | Self::FilledFromEventDays)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chosen => "averaged",
+            Self::FilledFromEventDays => {
+                "averaged, though homes were asked then: there are too few other days"
+            }
+            Self::OtherDayType => "another type of day",
+            Self::EventDay => "homes were asked for something then",
+            Self::OutageDay => "an outage",
+            Self::Incomplete { missing } => return write!(f, "{missing} readings are missing"),
+            Self::NoSuchHours => "the clock jumped over the event's hours",
+            Self::NoTemperature => "its temperature is not known",
+            Self::LowUse => "less use than the rule's share of the mean",
+            Self::NotAmongHighest => "others had a higher use",
+            Self::NotAmongClosest => "other days' temperatures are closer",
+            Self::HighestTotal => "the highest of all",
+            Self::LowestTotal => "the lowest of all",
+        })
     }
 }
 

@@ -39,6 +39,6 @@ pub use self::lines::{
     Totals,
 };
 pub use self::resettle::{Cause, Change, Earlier, Occasion, Paid, Resettled, SiteDifference};
-pub use self::season::seasons;
+pub use self::season::{SeasonSoFar, seasons};
 pub use self::settle::{AmountError, SettleError, settle};
 pub use self::sheet::{Sheet, Sum};

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+use gridtally_protocol::time::Timestamp;
+
 use super::inputs::{Participation, SiteId};
 use super::lines::{SiteStatement, Statement};
 use super::settle::{AmountError, overflow};
+use crate::rules::calendar::LocalSlot;
 use crate::rules::payment::{Before, Component, Explanation, Season, SeasonEvent};
+use crate::rules::program::Program;
 
 /// The season of each site. `events` has for each event all versions of its statement, the first one first: of a site
 /// whose difference was not paid the version before stands.
@@ -26,6 +31,39 @@ pub fn seasons(events: &[Vec<Statement>]) -> Result<BTreeMap<SiteId, Season>, Am
         }
     }
     Ok(seasons)
+}
+
+/// The season of events that are settled one after the other, in the order of time.
+#[derive(Debug, Default)]
+pub struct SeasonSoFar {
+    dates: Option<(NaiveDate, NaiveDate)>,
+    /// Its events before the one that is settled.
+    before: Vec<Vec<Statement>>,
+}
+
+impl SeasonSoFar {
+    /// What each site did in the season of an event that begins then; another season's events are forgotten.
+    ///
+    /// # Errors
+    /// As [`seasons`].
+    pub fn enter(
+        &mut self,
+        program: &Program,
+        start: Timestamp,
+    ) -> Result<BTreeMap<SiteId, Season>, AmountError> {
+        let day = LocalSlot::of(start, program.zone).map(|slot| slot.day);
+        let dates = day.and_then(|day| program.dispatch.season_around(day));
+        if dates.is_none() || dates != self.dates {
+            self.before.clear();
+        }
+        self.dates = dates;
+        seasons(&self.before)
+    }
+
+    /// The event is settled: the next ones see it.
+    pub fn settled(&mut self, statement: Statement) {
+        self.before.push(vec![statement]);
+    }
 }
 
 /// The version of each site's part that was paid.

@@ -11,9 +11,8 @@ use serde::Serialize;
 
 use super::data::{TrialEvent, TrialSite, inputs};
 use super::days::local_days;
-use crate::rules::calendar::LocalSlot;
 use crate::rules::program::Program;
-use crate::rules::statement::{SettleError, SiteStatus, Statement, seasons, settle};
+use crate::rules::statement::{SeasonSoFar, SettleError, SiteStatus, Statement, settle};
 
 /// What one event came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,45 +88,24 @@ pub fn replay(
     let mut in_order: Vec<&TrialEvent> = events.iter().collect();
     in_order.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
     let mut settled: Vec<Statement> = Vec::new();
-    let mut season = Season::default();
+    let mut season = SeasonSoFar::default();
     for event in in_order {
         let mut inputs = inputs(program, sites, event, &days, program.lookback_days());
         if let Some(last) = settled.last() {
             (inputs.carry_in, inputs.pool_carry) = (last.rounding.carry_out, last.rounding.pool_carry);
         }
         if program.payment.looks_back() {
-            season.enter(program, event);
             let total = |error| SettleError::Arithmetic { site: None, error };
-            let mut so_far = seasons(&season.before).map_err(total)?;
+            let mut so_far = season.enter(program, event.start).map_err(total)?;
             for site in &mut inputs.sites {
                 site.season = so_far.remove(&site.site).unwrap_or_default();
             }
         }
         let statement = settle(&inputs)?;
         if program.payment.looks_back() {
-            season.before.push(vec![statement.clone()]);
+            season.settled(statement.clone());
         }
         settled.push(statement);
     }
     Ok(settled)
-}
-
-/// The season of the event that is settled.
-#[derive(Default)]
-struct Season {
-    dates: Option<(NaiveDate, NaiveDate)>,
-    /// Its events before that one.
-    before: Vec<Vec<Statement>>,
-}
-
-impl Season {
-    /// Events come in the order of time: another season's are forgotten.
-    fn enter(&mut self, program: &Program, event: &TrialEvent) {
-        let day = LocalSlot::of(event.start, program.zone).map(|slot| slot.day);
-        let dates = day.and_then(|day| program.dispatch.season_around(day));
-        if dates.is_none() || dates != self.dates {
-            self.before.clear();
-        }
-        self.dates = dates;
-    }
 }
