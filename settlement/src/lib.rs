@@ -10,6 +10,7 @@
 //! - [`events`]: their life, who is asked, and whose bid is taken; pure;
 //! - [`dispatch`]: events, and the signed instructions that they become;
 //! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
+//! - [`quality`]: how good a day's data is, and how to mend it; flags, and never refuses;
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
 //! - [`supervise`]: a private database and broker that need no administration;
 //! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type;
@@ -26,6 +27,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod payouts;
 pub mod proofs;
+pub mod quality;
 pub mod registry;
 pub mod rules;
 pub mod store;

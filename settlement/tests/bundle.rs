@@ -311,6 +311,9 @@ fn the_command_says_in_sentences_what_it_checked() {
         "{text}"
     );
 
+    let quality = "The data of 2026-04-21, as far as it is in the bundle, has a quality of ";
+    assert!(text.contains(quality), "{text}");
+
     let text = told(&["--reading", "home-1@2026-04-21T18:05:00Z"]).unwrap();
     for sentence in [
         "home-1, 2026-04-21T18:00:00Z to 2026-04-21T18:30:00Z, from gateway did:key:",

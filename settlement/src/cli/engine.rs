@@ -4,6 +4,7 @@ mod check;
 mod event;
 mod event_view;
 mod prices;
+mod quality;
 mod replay;
 mod show;
 mod table;
@@ -141,6 +142,8 @@ pub enum EngineCommand {
         #[arg(long)]
         json: bool,
     },
+    /// How good the data of a day is: a score of each site, what is behind it, and what the owner can do.
+    Quality(quality::QualityArgs),
     /// Make all days of readings from the signed reports again, and compare them with those that are kept.
     Check(check::CheckArgs),
     /// Print a site's readings as CSV: start,channel,value,unit,reason.
@@ -398,6 +401,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         }
         EngineCommand::Statement { event, version } => statement(&place, event, version, out),
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
+        EngineCommand::Quality(args) => quality::run(&mut place.open()?, &args, out),
         EngineCommand::Check(args) => check::run(&mut place.open()?, &args, out),
         EngineCommand::Readings { site, span, net } => {
             show::readings(&mut place.open()?, &site, &span, net, out)

@@ -88,6 +88,7 @@ pub fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<(), VerifyCommandE
     tell(&verified, args.engine.is_some(), out)?;
     if let Some(site) = &args.site {
         site::explain(statement_of(&verified, site)?, &verified, out)?;
+        site::tell_quality(site, &verified, out)?;
     }
     if let Some(reading) = &args.reading {
         let statement = statement_of(&verified, &reading.site)?;

@@ -10,7 +10,8 @@ use postgres::GenericClient;
 
 use super::{StoreError, days, programs, reports};
 use crate::days::{Day, Slot};
-use crate::proofs::judge::{self, Submission};
+use crate::proofs::judge::{self, Judged, Submission};
+use crate::registry::Enrolment;
 
 /// What is shown is shown whenever it came.
 const NO_EVENT: Timestamp = Timestamp::EPOCH;
@@ -66,6 +67,27 @@ pub fn readings_of(
     Ok(readings.into_iter().filter_map(within).collect())
 }
 
+/// What a site's signed reports of a time say, judged for no event in particular.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn judge_reports(
+    client: &mut impl GenericClient,
+    enrolment: &Enrolment,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Judged, StoreError> {
+    let reports = reports::slots_of(client, &enrolment.gateway, from, until)?;
+    let submissions: Vec<Submission<'_>> = reports
+        .iter()
+        .map(|report| Submission {
+            record: String::new(),
+            received_at: report.received_at,
+            envelope: &report.envelope,
+        })
+        .collect();
+    Ok(judge::judge(enrolment, &submissions, NO_EVENT))
+}
+
 type Readings = BTreeMap<(Channel, Timestamp), ReadingValue>;
 
 fn of_days(
@@ -102,16 +124,7 @@ fn judged(
     let Some(enrolment) = programs::enrolments_of(client, [*gateway])?.pop() else {
         return Ok(Readings::new());
     };
-    let reports = reports::slots_of(client, gateway, from, until)?;
-    let submissions: Vec<Submission<'_>> = reports
-        .iter()
-        .map(|report| Submission {
-            record: String::new(),
-            received_at: report.received_at,
-            envelope: &report.envelope,
-        })
-        .collect();
-    let judged = judge::judge(&enrolment, &submissions, NO_EVENT);
+    let judged = judge_reports(client, &enrolment, (from, until))?;
     let mut readings = Readings::new();
     for (reading, refused) in &judged.readings {
         let value = match (refused, reading.value) {

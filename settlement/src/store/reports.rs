@@ -7,7 +7,7 @@ use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
 use super::StoreError;
-pub use super::readings::{ReadingValue, StoredReading, readings_of};
+pub use super::readings::{ReadingValue, StoredReading, judge_reports, readings_of};
 use super::types::{digest, identity, sequence, sequence_column, timestamp, to_column};
 use crate::dispatch::resend::Hole;
 use crate::ingest::chain::Link;

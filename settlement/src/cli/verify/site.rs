@@ -6,10 +6,15 @@ use std::io::{self, Write};
 use gridtally_protocol::quantity::{Asset, MilliwattHours};
 use serde::Serialize;
 
+use super::VerifyCommandError;
+use crate::proofs::judge::{Submission, judge};
 use crate::proofs::verify::Verified;
+use crate::quality;
 use crate::rules::baseline::Outcome;
+use crate::rules::calendar::{LocalSlot, day_start, plus_days};
 use crate::rules::payment::SitePayment;
-use crate::rules::statement::{Line, SiteStatement};
+use crate::rules::program::Program;
+use crate::rules::statement::{Line, SiteId, SiteStatement};
 
 /// A site's lines: energies in kWh, amounts in whole tokens.
 pub(super) fn explain(site: &SiteStatement, verified: &Verified, out: &mut impl Write) -> io::Result<()> {
@@ -50,6 +55,69 @@ pub(super) fn explain(site: &SiteStatement, verified: &Verified, out: &mut impl 
     site.payment
         .as_ref()
         .map_or(Ok(()), |payment| tell_payment(payment, asset, out))
+}
+
+/// How good the data of the event's day is, from the reports in the bundle.
+pub(super) fn tell_quality(
+    site: &SiteId,
+    verified: &Verified,
+    out: &mut impl Write,
+) -> Result<(), VerifyCommandError> {
+    let evidence = verified.bundle.evidence()?;
+    let enrolment = evidence
+        .enrolments
+        .iter()
+        .find(|enrolment| enrolment.site == *site);
+    let program = Program::from_toml("program", &evidence.program.document).ok();
+    let (Some(enrolment), Some(program)) = (enrolment, program) else {
+        return Ok(());
+    };
+    let day = LocalSlot::of(evidence.case.event.start, program.zone).map(|slot| slot.day);
+    let start = |day| day_start(day, program.zone, program.interval);
+    let span = day.and_then(|day| start(day).zip(start(plus_days(day, 1)?)));
+    let (Some(day), Some(span)) = (day, span) else {
+        return Ok(());
+    };
+    let of_site = evidence
+        .reports
+        .iter()
+        .filter(|report| report.gateway == enrolment.gateway);
+    let submissions: Vec<Submission<'_>> = of_site
+        .map(|report| Submission {
+            record: report.name(),
+            received_at: report.received_at,
+            envelope: &report.envelope,
+        })
+        .collect();
+    let judged = judge(enrolment, &submissions, evidence.case.event.announced_at);
+    let quality = quality::score(enrolment, span, &judged.readings);
+    writeln!(
+        out,
+        "The data of {day}, as far as it is in the bundle, has a quality of {} of 1000.",
+        quality.per_mille
+    )?;
+    for note in &quality.annotations {
+        let (channel, intervals) = (note.channel, note.intervals);
+        writeln!(
+            out,
+            "  {channel} {}: {intervals} intervals. {}",
+            note.finding,
+            note.finding.advice()
+        )?;
+    }
+    let statement = verified
+        .derived
+        .statement
+        .sites
+        .iter()
+        .find(|statement| statement.site == *site);
+    if statement.and_then(quality::inflated) == Some(true) {
+        writeln!(
+            out,
+            "  Before the event it used half as much again as on the days that it is compared with, which lifts its baseline."
+        )?;
+    }
+    Ok(())
 }
 
 /// Of which days the baseline is, and how it was fitted to the day.

@@ -11,9 +11,11 @@ mod storage;
 mod sun;
 
 use gridtally_protocol::channel::{Channel, Quantity};
+use gridtally_protocol::location::CoarseLocation;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
+use gridtally_protocol::time::Interval;
 
 use self::sun::Light;
 use super::checks::{self, Refused};
@@ -24,6 +26,11 @@ use crate::registry::Enrolment;
 const DARK_PER_MILLE: u32 = 10;
 /// Counters of inverters step by up to 100 Wh.
 const COUNTER_STEP: i128 = 100_000;
+
+/// Whether the sun stands high enough in an interval for panels to give something, by far.
+pub(crate) fn is_bright(place: CoarseLocation, interval: Interval) -> bool {
+    sun::light(place, interval) == Light::Enough
+}
 
 /// Every reading of a report, in its order, and why it cannot be, where it cannot.
 #[must_use]
