@@ -186,7 +186,7 @@ proptest! {
         prop_assert_eq!(quality.intervals, 48);
         let len = readings.len();
         for n in 0..len {
-            readings.swap(n, (seed as usize).wrapping_mul(n + 1) % len);
+            readings.swap(n, usize::try_from(seed % 1_000).unwrap() * (n + 1) % len);
         }
         prop_assert_eq!(score(&home, span(), &readings), quality);
     }
