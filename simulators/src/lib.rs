@@ -27,6 +27,7 @@
 //! [`Device::serve`] puts a device on a socket, [`Server`] several on one socket or serial line;
 //! [`Device::answer`] handles a request without any.
 
+pub mod attack;
 mod bounded;
 pub mod cli;
 mod device;
