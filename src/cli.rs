@@ -8,6 +8,7 @@ use gridtally_settlement::cli::rules::RulesArgs;
 use gridtally_settlement::cli::verify::VerifyArgs;
 use gridtally_simulators::cli::SimulateArgs;
 
+use crate::attacks::cli::AttacksArgs;
 use crate::demo::DemoArgs;
 
 /// A neighbourhood of solar roofs and batteries as a power plant, paid to the last decimal, checkable by anyone.
@@ -38,6 +39,8 @@ enum Command {
     Bench(BenchArgs),
     /// Simulated Modbus devices with physics and faults, over TCP or on a serial line.
     Simulate(SimulateArgs),
+    /// Play every attack of the corpus on simulated homes: what it earns, what finds it out, who is wrongly suspected.
+    Attacks(AttacksArgs),
 }
 
 /// Does what was typed.
@@ -56,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Rules(args) => gridtally_settlement::cli::rules::run(&args, &mut std::io::stdout().lock())?,
         Command::Bench(args) => gridtally_settlement::cli::bench::run(&args, &mut std::io::stdout().lock())?,
         Command::Simulate(args) => simulate(args)?,
+        Command::Attacks(args) => crate::attacks::cli::run(&args, &mut std::io::stdout().lock())?,
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `gridtally`, the one program that a person types, and the neighbourhood that its demo and its tests play.
 
+pub mod attacks;
 pub mod cli;
 pub mod demo;
 pub mod neighbourhood;

@@ -37,7 +37,7 @@ impl Trace {
 
 /// What is asked of a battery.
 #[derive(Debug, Clone, Copy)]
-enum Command {
+pub(crate) enum Command {
     /// To give this power for so many seconds.
     Give(Milliwatts, i64),
     /// To charge from the grid with half of its power for so many seconds.
@@ -187,7 +187,7 @@ impl Slot {
 
 impl Command {
     /// Writes it as an agent would: rates in hundredths of a percent with the device's own timer, then the mode.
-    fn give(self, battery: &Device, power_watts: i64) -> anyhow::Result<()> {
+    pub(crate) fn give(self, battery: &Device, power_watts: i64) -> anyhow::Result<()> {
         let (rate, seconds, mode) = match self {
             Self::Give(power, seconds) => {
                 let rate = power

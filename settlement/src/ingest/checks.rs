@@ -22,8 +22,11 @@ use crate::registry::Enrolment;
 pub const FUTURE_SECONDS_MAX: i64 = 300;
 /// A report may come this long after it was issued: boxes keep what they could not deliver for 30 days.
 pub const PAST_SECONDS_MAX: i64 = 35 * 86_400;
-/// A reading that comes no later than this after the end of its interval is prompt.
+/// Whoever reports later than this after an event is not waited for.
 pub const PROMPT_SECONDS_MAX: i64 = 36 * 3_600;
+/// A reading of before an event's announcement that comes after it counts if it comes no later than this after the end
+/// of its interval: too soon for the same hours of the day before, which could be written for the event.
+pub const HISTORY_SECONDS_MAX: i64 = 6 * 3_600;
 /// A hundred percent, in thousandths.
 const FULL: MilliwattHours = MilliwattHours::new(100_000);
 
@@ -129,7 +132,7 @@ pub fn check_window(issued_at: Timestamp, received_at: Timestamp) -> Result<(), 
 #[must_use]
 pub fn is_in_time(interval: Interval, received_at: Timestamp, announced_at: Timestamp) -> bool {
     let end = interval.end();
-    end > announced_at || received_at <= announced_at || received_at.seconds_since(end) <= PROMPT_SECONDS_MAX
+    end > announced_at || received_at <= announced_at || received_at.seconds_since(end) <= HISTORY_SECONDS_MAX
 }
 
 /// The nameplate, both ways: no energy is negative, none is more than the device could move in the interval
@@ -278,15 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn history_that_comes_after_the_announcement_is_in_time_for_36_hours() {
+    fn history_that_comes_after_the_announcement_is_in_time_for_six_hours() {
         let at = |hours: i64| Timestamp::from_unix(1_775_692_800 + hours * 3_600).unwrap();
         let hour = IntervalLength::from_seconds(3_600).unwrap();
         let interval = |end: i64| Interval::new(at(end - 1), hour).unwrap();
         let announced = at(100);
-        assert!(is_in_time(interval(100), at(136), announced));
+        assert!(is_in_time(interval(100), at(106), announced));
         assert!(!is_in_time(
             interval(100),
-            at(136).checked_add(1).unwrap(),
+            at(106).checked_add(1).unwrap(),
             announced
         ));
         // What is known before the announcement was not written for the event, however late it came.

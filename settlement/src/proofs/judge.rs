@@ -187,7 +187,7 @@ impl Judged {
         if late > 0 {
             let detail = format!(
                 "{late} readings came after the event was announced, and more than {} h after their intervals",
-                checks::PROMPT_SECONDS_MAX / 3_600
+                checks::HISTORY_SECONDS_MAX / 3_600
             );
             self.refuse(
                 enrolment,

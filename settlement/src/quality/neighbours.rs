@@ -1,6 +1,8 @@
 //! What a site's sun says beside that of its neighbours. Soft: shade, directions and snow differ, and a flag is only a
 //! reason to look.
 
+use std::collections::BTreeSet;
+
 use gridtally_protocol::location::CoarseLocation;
 use serde::Serialize;
 
@@ -12,19 +14,20 @@ const NEIGHBOURS_LEAST: usize = 5;
 const REACH_TENTHS: u16 = 1;
 /// Two days agree if the cosine of their series is at least 4/5: `25 × dot² ≥ 16 × |a|² × |b|²`.
 const AGREE: (i128, i128) = (25, 16);
-/// So many intervals with the same value, not zero, to the last digit, are no chance.
-const COPIED_LEAST: usize = 12;
+/// So many different values, not zero, that are the same to the last digit are no chance; a set-point that many homes
+/// follow is one value.
+const COPIED_LEAST: usize = 6;
 /// Values are compared in steps of this many milliwatt-hours, so that no product is too large.
 const COARSE: i128 = 1_000;
 
-/// A site's solar energy of a day.
+/// A site's energy of a day: of its panels, or of its battery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
     /// The site.
     pub site: SiteId,
     /// Where it is.
     pub location: CoarseLocation,
-    /// Its solar energy by interval, in milliwatt-hours; all sites of the same intervals.
+    /// Its energy by interval, in milliwatt-hours; all sites of the same intervals.
     pub production: Vec<Option<i64>>,
 }
 
@@ -99,5 +102,6 @@ fn agree(one: &[Option<i64>], other: &[Option<i64>]) -> Option<bool> {
 /// Whether all values that both have are the same, and enough of them say something.
 fn copied(one: &[Option<i64>], other: &[Option<i64>]) -> bool {
     let both = || one.iter().zip(other).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
-    both().all(|(a, b)| a == b) && both().filter(|(a, _)| *a != 0).count() >= COPIED_LEAST
+    let different: BTreeSet<i64> = both().map(|(a, _)| a).filter(|a| *a != 0).collect();
+    both().all(|(a, b)| a == b) && different.len() >= COPIED_LEAST
 }

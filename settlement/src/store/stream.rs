@@ -19,7 +19,7 @@ use super::reports::{self, StoredReport};
 use super::types::{corrupt, timestamp, to_column};
 use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
 use crate::days::Day;
-use crate::ingest::checks::PROMPT_SECONDS_MAX;
+use crate::ingest::checks::HISTORY_SECONDS_MAX;
 use crate::registry::{EnrolledDevice, Enrolment};
 use crate::rules::program::Measurement;
 use crate::rules::program::ProgramId;
@@ -276,7 +276,7 @@ fn days_sql(devices: &[(Number, u8)], span: &DaySpan) -> String {
         span.to.number(),
         until = to_column(span.received_until).to_rfc3339(),
         announced = to_column(span.announced_at).to_rfc3339(),
-        prompt = PROMPT_SECONDS_MAX,
+        prompt = HISTORY_SECONDS_MAX,
     )
 }
 

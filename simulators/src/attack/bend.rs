@@ -16,6 +16,8 @@ const HOUR: i64 = 3_600;
 const KWH: i64 = 1_000_000;
 /// Reports of so many days before the event are held back.
 const HELD_BACK_DAYS: i64 = 6;
+/// And come so many seconds after its announcement.
+const HELD_BACK_LATE: i64 = 300;
 
 impl Attack {
     /// Everything that reaches the broker of this home, in the order of time: its own reports and its answer, and what the
@@ -36,7 +38,6 @@ impl Attack {
     /// What the devices are made to say.
     fn bend(self, scene: &Scene<'_>, truth: &mut Truth) {
         let event = scene.event.clone();
-        let a_day_before = scene.event.start.saturating_sub(day(truth));
         let set = |values: &mut [i64], range: core::ops::Range<usize>, value: i64| {
             values.get_mut(range).unwrap_or_default().fill(value);
         };
@@ -97,10 +98,6 @@ impl Attack {
                 }
             }
             Self::CopiedNeighbour => copy(scene.beside, truth, PV, Quantity::PvProduction),
-            Self::FrozenMeter => {
-                let frozen = a_day_before..a_day_before.saturating_add(30);
-                set(truth.of(METER, Quantity::GridImport), frozen, KWH / 2);
-            }
             Self::UsedMoreBefore => {
                 let hours = per_hour(truth).saturating_mul(3);
                 let before = event.start.saturating_sub(hours)..event.start;
@@ -110,8 +107,9 @@ impl Attack {
                 }
             }
             Self::BackdatedHistory => {
+                let held_back = held_back(scene, truth);
                 let import = truth.of(METER, Quantity::GridImport);
-                for value in import.get_mut(..event.start).unwrap_or_default() {
+                for value in import.get_mut(held_back).unwrap_or_default() {
                     *value = value.saturating_add(KWH);
                 }
             }
@@ -157,7 +155,7 @@ impl Attack {
                 let again = told.and_then(|n| Some((n.checked_add(1)?, reports.get(n)?.clone())));
                 if let Some((place, mut again)) = again {
                     again.issued_at = later(again.issued_at, 60);
-                    draw_nothing(&mut again);
+                    flatter(&mut again);
                     reports.insert(place.min(reports.len()), again);
                     for (number, report) in (1..).zip(reports.iter_mut()) {
                         report.sequence = number;
@@ -185,7 +183,8 @@ impl Attack {
         let own = topic(scene.key.identity(), TopicKind::Report);
         let event_start = scene.truth.at(scene.event.start);
         let is_report = |sent: &Sent| sent.topic == own;
-        let of_event = sent.iter().position(|s| is_report(s) && s.at > event_start);
+        let event_end = scene.truth.at(scene.event.end);
+        let of_event = sent.iter().position(|s| is_report(s) && s.at > event_end);
         let Some((place, report)) = of_event.and_then(|n| Some((n, sent.get(n)?.clone()))) else {
             return;
         };
@@ -243,7 +242,7 @@ impl Attack {
             Self::Equivocation => {
                 let second = Report::open(&report.bytes).ok().and_then(|signed| {
                     let mut second = signed.message;
-                    draw_nothing(&mut second);
+                    flatter(&mut second);
                     second.seal(scene.key).ok()
                 });
                 sent.extend(second.map(beside));
@@ -254,11 +253,37 @@ impl Attack {
                     early.at = event_start;
                 }
             }
+            Self::ClockAhead => {
+                // What the box believes to be two hours later.
+                for message in sent
+                    .iter_mut()
+                    .filter(|sent| is_report(sent) && sent.at > event_start)
+                {
+                    message.at = later(message.at, -2 * HOUR);
+                }
+            }
             Self::RewrittenChain => rewrite(scene, sent, place),
             Self::WithheldIntervals => drop(sent.remove(place)),
             _ => {}
         }
     }
+}
+
+/// The intervals that are held back until the event is announced.
+fn held_back(scene: &Scene<'_>, truth: &Truth) -> core::ops::Range<usize> {
+    let from = later(scene.announced_at, -HELD_BACK_DAYS * 24 * HOUR);
+    let count = |until: Timestamp| (0..truth.len()).take_while(|n| truth.at(*n) < until).count();
+    count(from)..count(scene.announced_at)
+}
+
+/// What a home sends that never sends the history which [`Attack::BackdatedHistory`] holds back: leaving days out moves a
+/// baseline up or down, and that is not for lies to earn.
+#[must_use]
+pub fn without_history(scene: &Scene<'_>) -> Vec<Sent> {
+    let mut sent = Attack::BackdatedHistory.play(scene);
+    let late = later(scene.announced_at, HELD_BACK_LATE);
+    sent.retain(|message| message.at != late);
+    sent
 }
 
 /// Reports of the days before come only when the event is announced.
@@ -268,7 +293,7 @@ fn hold_back(scene: &Scene<'_>, sent: &mut [Sent]) {
         .iter_mut()
         .filter(|sent| sent.at >= from && sent.at < scene.announced_at)
     {
-        message.at = later(scene.announced_at, 300);
+        message.at = later(scene.announced_at, HELD_BACK_LATE);
     }
 }
 
@@ -280,7 +305,7 @@ fn rewrite(scene: &Scene<'_>, sent: &mut [Sent], place: usize) {
     let rewritten = Report::open(&message.bytes).ok().and_then(|signed| {
         let mut report = signed.message;
         report.previous = Digest::of(b"another history");
-        draw_nothing(&mut report);
+        flatter(&mut report);
         report.seal(scene.key).ok()
     });
     if let Some(bytes) = rewritten {
@@ -292,13 +317,16 @@ fn resigned(report: &Sent, key: &gridtally_protocol::identity::SigningIdentity) 
     Report::open(&report.bytes).ok()?.message.seal(key).ok()
 }
 
-fn draw_nothing(report: &mut Report) {
-    for series in report
-        .series
-        .iter_mut()
-        .filter(|s| s.channel.quantity == Quantity::GridImport)
-    {
-        series.samples.fill(Ok(0));
+fn flatter(report: &mut Report) {
+    for series in &mut report.series {
+        match series.channel.quantity {
+            Quantity::GridImport => series.samples.fill(Ok(0)),
+            Quantity::GridExport => {
+                let values = series.samples.iter_mut().flatten();
+                values.for_each(|value| *value = value.saturating_add(KWH / 10));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -310,10 +338,6 @@ fn copy(from: &Truth, to: &mut Truth, device: DeviceNumber, quantity: Quantity) 
 
 fn per_hour(truth: &Truth) -> usize {
     usize::try_from(3_600_u32.div_euclid(truth.interval.seconds())).unwrap_or(1)
-}
-
-fn day(truth: &Truth) -> usize {
-    per_hour(truth).saturating_mul(24)
 }
 
 /// The intervals that begin at this hour, UTC.

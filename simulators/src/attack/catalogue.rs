@@ -21,8 +21,8 @@ pub enum Meets {
     Refused(Refusal),
     /// It takes it, and nothing follows.
     Nothing,
-    /// It takes it, and a flag asks people to look.
-    Flagged,
+    /// It refuses a part of it, or a flag asks people to look.
+    FoundOut,
     /// It says of intervals that they are missing.
     Missing,
 }
@@ -117,12 +117,10 @@ attacks! {
         "A battery that gives all night and stays full.";
     ExportFromNothing "export_from_nothing" Home Meets::Refused(Refusal::NotConserved),
         "Energy given to the grid in the event, and nothing that it came from.";
-    BatteryTwice "battery_twice" Home Meets::Flagged,
+    BatteryTwice "battery_twice" Home Meets::FoundOut,
         "The neighbour's battery, as if it were behind this meter.";
-    CopiedNeighbour "copied_neighbour" Home Meets::Flagged,
+    CopiedNeighbour "copied_neighbour" Home Meets::FoundOut,
         "The neighbour's sun, to the last digit.";
-    FrozenMeter "frozen_meter" Home Meets::Flagged,
-        "A meter that says the same all through the day before.";
     WithheldIntervals "withheld_intervals" Home Meets::Missing,
         "The report of the event is never sent.";
     LateYes "late_yes" Home Meets::Nothing,

@@ -9,6 +9,7 @@ mod catalogue;
 mod scene;
 mod send;
 
+pub use bend::without_history;
 pub use catalogue::{Attack, Attacker, Meets};
 pub use scene::{BATTERY, METER, PV, Scene, Sent, Truth};
 pub use send::{answer, honest};
