@@ -13,6 +13,7 @@ use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::bookings::{self, Bookings};
+use super::cores;
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
 use super::{netting, resettle};
@@ -135,13 +136,18 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     for SiteSeason { site, season } in &evidence.seasons {
         seasons.insert(site.clone(), season.clone());
     }
+    let topics: Vec<_> = enrolments
+        .iter()
+        .map(|(gateway, enrolment)| (*enrolment, submissions.remove(gateway).unwrap_or_default()))
+        .collect();
+    // Nearly all of the time goes by in here: every gateway's signatures, chain and readings.
+    let judged = cores::map(&topics, |(enrolment, submissions)| {
+        let judged = judge::judge(enrolment, submissions, case.event.announced_at);
+        let readings = readings(enrolment, &judged, program.measurement, &case.event);
+        (readings, Tally::of(judged))
+    });
     let mut sites = Vec::with_capacity(enrolments.len());
-    for (gateway, enrolment) in &enrolments {
-        let judged = judge::judge(
-            enrolment,
-            submissions.remove(gateway).as_deref().unwrap_or_default(),
-            case.event.announced_at,
-        );
+    for ((gateway, enrolment), (readings, tally)) in enrolments.iter().zip(judged) {
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
@@ -149,15 +155,15 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 .get(gateway)
                 .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: outages.remove(&enrolment.site).unwrap_or_default(),
-            readings: readings(enrolment, &judged, program.measurement, &case.event),
+            readings,
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
             offer: offer(enrolment, &program)?,
             season: seasons.remove(&enrolment.site).unwrap_or_default(),
         });
-        counts.signatures = counts.signatures.saturating_add(judged.signatures);
-        counts.reports = counts.reports.saturating_add(judged.reports);
-        counts.readings = counts.readings.saturating_add(count(judged.readings.len()));
-        refused.extend(judged.refused);
+        counts.signatures = counts.signatures.saturating_add(tally.signatures);
+        counts.reports = counts.reports.saturating_add(tally.reports);
+        counts.readings = counts.readings.saturating_add(tally.readings);
+        refused.extend(tally.refused);
     }
     refused.extend(
         evidence
@@ -188,6 +194,25 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         refused,
         counts,
     })
+}
+
+/// What is kept of a gateway's reports beside the readings.
+struct Tally {
+    signatures: u64,
+    reports: u64,
+    readings: u64,
+    refused: Vec<RefusedRecord>,
+}
+
+impl Tally {
+    fn of(judged: judge::Judged) -> Self {
+        Self {
+            signatures: judged.signatures,
+            reports: judged.reports,
+            readings: count(judged.readings.len()),
+            refused: judged.refused,
+        }
+    }
 }
 
 fn count(len: usize) -> u64 {
@@ -265,9 +290,10 @@ fn instructions(
     counts: &mut Counts,
 ) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
     let mut sent = BTreeMap::new();
-    for instruction in &evidence.instructions {
+    let opened = cores::map(&evidence.instructions, |i| Instruction::open(&i.envelope));
+    for (instruction, opened) in evidence.instructions.iter().zip(opened) {
         let wrong = |what: String| at(instruction.name())(DeriveProblem::Instruction(what));
-        let signed = Instruction::open(&instruction.envelope).map_err(|e| wrong(e.to_string()))?;
+        let signed = opened.map_err(|e| wrong(e.to_string()))?;
         let Instruction { gateway, event, .. } = &signed.message;
         if signed.signer != evidence.case.engine {
             return Err(wrong(format!("signed by {}", signed.signer)));
@@ -313,8 +339,11 @@ fn answers(
 ) -> BTreeMap<Identity, Answer> {
     let mut answers: BTreeMap<Identity, Answer> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for record in &evidence.acknowledgements {
-        match acknowledgement(record, instructions) {
+    let judged = cores::map(&evidence.acknowledgements, |record| {
+        acknowledgement(record, instructions)
+    });
+    for (record, judged) in evidence.acknowledgements.iter().zip(judged) {
+        match judged {
             Ok((digest, acknowledgement)) => {
                 if !seen.insert(digest) {
                     continue;
