@@ -273,7 +273,7 @@ impl Envelope {
     }
 
     /// The payload, where its claim `holds`.
-    fn verified(&self, holds: bool) -> Result<&[u8], EnvelopeError> {
+    pub(crate) fn verified(&self, holds: bool) -> Result<&[u8], EnvelopeError> {
         if holds {
             Ok(&self.payload)
         } else {

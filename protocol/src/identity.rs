@@ -47,7 +47,8 @@ impl Identity {
         if key.is_weak() {
             return Err(IdentityError::Weak);
         }
-        if key.to_edwards().compress().as_bytes() != bytes {
+        // An x of nothing with a sign would not be canonical either; those points are weak.
+        if !batch::is_reduced(bytes) {
             return Err(IdentityError::NotAPoint);
         }
         Ok(Self { key })

@@ -118,7 +118,7 @@ impl Parts {
 
 /// Whether the y of an encoded point is below the field's prime, 2^255 − 19. (An x of nothing with a sign is not
 /// canonical either; those points are of small order.)
-const fn is_reduced(bytes: &[u8; 32]) -> bool {
+pub(super) const fn is_reduced(bytes: &[u8; 32]) -> bool {
     let [lowest, middle @ .., highest] = bytes;
     let mut n = 0;
     while n < middle.len() {

@@ -4,12 +4,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{panic, thread};
 
 /// So many things are taken at a time: enough that nobody waits for work, few enough that all end together.
-const STRETCH: usize = 32;
+pub(crate) const STRETCH: usize = 32;
 
 /// What `work` makes of each thing, in their order, whatever the number of cores.
 pub(crate) fn map<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    map_together(things, STRETCH, |stretch| stretch.iter().map(&work).collect())
+}
+
+/// As [`map`], where `work` takes up to so many neighbouring things together.
+pub(crate) fn map_together<T: Sync, R: Send>(
+    things: &[T],
+    together: usize,
+    work: impl Fn(&[T]) -> Vec<R> + Sync,
+) -> Vec<R> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    map_on(cores, things, work)
+    map_on(cores, things, together, work)
 }
 
 /// As [`map`], for a few large things: each gets a core of its own.
@@ -27,10 +36,15 @@ pub(crate) fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync
     })
 }
 
-fn map_on<T: Sync, R: Send>(cores: usize, things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let stretches: Vec<&[T]> = things.chunks(STRETCH).collect();
+fn map_on<T: Sync, R: Send>(
+    cores: usize,
+    things: &[T],
+    together: usize,
+    work: impl Fn(&[T]) -> Vec<R> + Sync,
+) -> Vec<R> {
+    let stretches: Vec<&[T]> = things.chunks(together.max(1)).collect();
     if cores < 2 || stretches.len() < 2 {
-        return things.iter().map(work).collect();
+        return stretches.into_iter().flat_map(work).collect();
     }
     let next = AtomicUsize::new(0);
     let worker = || {
@@ -40,7 +54,7 @@ fn map_on<T: Sync, R: Send>(cores: usize, things: &[T], work: impl Fn(&T) -> R +
             let Some(stretch) = stretches.get(number) else {
                 return done;
             };
-            done.push((number, stretch.iter().map(&work).collect()));
+            done.push((number, work(stretch)));
         }
     };
     let mut done: Vec<(usize, Vec<R>)> = thread::scope(|scope| {
@@ -66,7 +80,8 @@ mod tests {
             let things: Vec<usize> = (0..len).collect();
             for cores in [1, 2, 7] {
                 let doubled: Vec<usize> = things.iter().map(|n| n * 2).collect();
-                assert_eq!(map_on(cores, &things, |n| n * 2), doubled, "{len} on {cores}");
+                let double = |few: &[usize]| few.iter().map(|n| n * 2).collect();
+                assert_eq!(map_on(cores, &things, 5, double), doubled, "{len} on {cores}");
             }
         }
     }
@@ -74,7 +89,11 @@ mod tests {
     #[test]
     fn a_panic_of_the_work_is_not_swallowed() {
         let things: Vec<usize> = (0..100).collect();
-        let failed = panic::catch_unwind(|| map_on(2, &things, |n| assert!(*n != 50)));
+        let failed = panic::catch_unwind(|| {
+            map_on(2, &things, 8, |few| {
+                few.iter().map(|n| assert!(*n != 50)).collect()
+            })
+        });
         assert!(failed.is_err());
     }
 }

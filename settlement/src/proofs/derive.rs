@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::Instruction;
-use gridtally_protocol::message::Message;
+use gridtally_protocol::message::{self, Message, MessageError, Signed};
 use gridtally_protocol::quantity::Overflow;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
@@ -141,10 +141,13 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         .map(|(gateway, enrolment)| (*enrolment, submissions.remove(gateway).unwrap_or_default()))
         .collect();
     // Nearly all of the time goes by in here: every gateway's signatures, chain and readings.
-    let judged = cores::map(&topics, |(enrolment, submissions)| {
-        let judged = judge::judge(enrolment, submissions, case.event.announced_at);
-        let readings = readings(enrolment, &judged, program.measurement, &case.event);
-        (readings, Tally::of(judged))
+    let judged = cores::map_together(&topics, cores::STRETCH, |topics| {
+        let judged = judge::judge_all(topics, case.event.announced_at);
+        let kept = |((enrolment, _), judged): (&(&Enrolment, _), judge::Judged)| {
+            let readings = readings(enrolment, &judged, program.measurement, &case.event);
+            (readings, Tally::of(judged))
+        };
+        topics.iter().zip(judged).map(kept).collect()
     });
     let mut sites = Vec::with_capacity(enrolments.len());
     for ((gateway, enrolment), (readings, tally)) in enrolments.iter().zip(judged) {
@@ -283,6 +286,20 @@ fn without_an_equivocators_event(
     readings
 }
 
+/// So many signatures are verified together.
+const TOGETHER: usize = 2_048;
+
+/// Every message, opened.
+fn opened<T: Sync, M: Message + Send>(
+    records: &[T],
+    envelope: impl Fn(&T) -> &Vec<u8> + Sync,
+) -> Vec<Result<Signed<M>, MessageError>> {
+    cores::map_together(records, TOGETHER, |records| {
+        let envelopes: Vec<&[u8]> = records.iter().map(|record| envelope(record).as_slice()).collect();
+        message::open_all(&envelopes)
+    })
+}
+
 /// Whom the engine asked, by the digest of what it sent.
 fn instructions(
     evidence: &Evidence,
@@ -290,7 +307,7 @@ fn instructions(
     counts: &mut Counts,
 ) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
     let mut sent = BTreeMap::new();
-    let opened = cores::map(&evidence.instructions, |i| Instruction::open(&i.envelope));
+    let opened = opened(&evidence.instructions, |sent| &sent.envelope);
     for (instruction, opened) in evidence.instructions.iter().zip(opened) {
         let wrong = |what: String| at(instruction.name())(DeriveProblem::Instruction(what));
         let signed = opened.map_err(|e| wrong(e.to_string()))?;
@@ -339,11 +356,9 @@ fn answers(
 ) -> BTreeMap<Identity, Answer> {
     let mut answers: BTreeMap<Identity, Answer> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let judged = cores::map(&evidence.acknowledgements, |record| {
-        acknowledgement(record, instructions)
-    });
-    for (record, judged) in evidence.acknowledgements.iter().zip(judged) {
-        match judged {
+    let opened = opened(&evidence.acknowledgements, |record| &record.envelope);
+    for (record, opened) in evidence.acknowledgements.iter().zip(opened) {
+        match acknowledgement(record, opened, instructions) {
             Ok((digest, acknowledgement)) => {
                 if !seen.insert(digest) {
                     continue;
@@ -384,14 +399,14 @@ fn answers(
 
 fn acknowledgement(
     record: &ReceivedAcknowledgement,
+    opened: Result<Signed<Acknowledgement>, MessageError>,
     instructions: &BTreeMap<Digest, Identity>,
 ) -> Result<(Digest, Acknowledgement), (Refusal, String)> {
     let topic = Topic {
         gateway: record.gateway,
         kind: TopicKind::Acknowledgement,
     };
-    let signed = checks::open_acknowledgement(&topic, &record.envelope)
-        .map_err(|refused| (refused.reason, refused.detail))?;
+    let signed = checks::opened(&topic, opened).map_err(|refused| (refused.reason, refused.detail))?;
     let acknowledgement = signed.message;
     checks::check_window(acknowledgement.at, record.received_at)
         .map_err(|refused| (refused.reason, refused.detail))?;
