@@ -99,7 +99,7 @@ pub fn verify(case: VerifyCase, mut progress: impl FnMut(&str)) -> Result<Verify
     let start = Instant::now();
     let verified = verify_bundle(text.as_bytes(), Some(&engine.identity())).map_err(|e| rules(&e))?;
     let took = start.elapsed();
-    let counts = verified.derived.counts.clone();
+    let counts = verified.derived.counts;
     let paid = verified.derived.statement.totals.amount.base_units();
     let envelopes = envelopes(&verified.bundle.evidence().map_err(|e| rules(&e))?)?;
     drop(verified);
