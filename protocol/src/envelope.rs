@@ -12,7 +12,7 @@ use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
 
 use crate::cbor::{self, Sink};
-use crate::identity::{Digest, Identity, IdentityError, SigningIdentity};
+use crate::identity::{Claim, Digest, Identity, IdentityError, SigningIdentity};
 
 /// No envelope is longer than this, in bytes; a longer one is refused before it is looked at.
 pub const ENVELOPE_LEN_MAX: usize = 16 * 1024;
@@ -241,17 +241,44 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError::WrongPurpose`] or [`EnvelopeError::BadSignature`].
     pub fn verify(&self, expected: Purpose) -> Result<&[u8], EnvelopeError> {
+        let signed = self.signed_bytes(expected)?;
+        self.verified(self.claim(&signed).holds())
+    }
+
+    /// What its signature must be over, provided that it was signed for `expected`.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::WrongPurpose`].
+    pub fn signed_bytes(&self, expected: Purpose) -> Result<Vec<u8>, EnvelopeError> {
         if self.content_type != expected.content_type() {
             return Err(EnvelopeError::WrongPurpose {
                 expected,
                 found: self.content_type,
             });
         }
-        let signed = to_be_signed(&protected(self.content_type, &self.signer), &self.payload);
-        if !self.signer.verify(&signed, &self.signature) {
-            return Err(EnvelopeError::BadSignature);
+        Ok(to_be_signed(
+            &protected(self.content_type, &self.signer),
+            &self.payload,
+        ))
+    }
+
+    /// Its signature as a claim over its [`signed_bytes`](Self::signed_bytes), to be verified with others.
+    #[must_use]
+    pub const fn claim<'e>(&'e self, signed_bytes: &'e [u8]) -> Claim<'e> {
+        Claim {
+            signer: self.signer,
+            message: signed_bytes,
+            signature: &self.signature,
         }
-        Ok(&self.payload)
+    }
+
+    /// The payload, where its claim `holds`.
+    pub(crate) fn verified(&self, holds: bool) -> Result<&[u8], EnvelopeError> {
+        if holds {
+            Ok(&self.payload)
+        } else {
+            Err(EnvelopeError::BadSignature)
+        }
     }
 }
 

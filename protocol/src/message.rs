@@ -4,7 +4,7 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
 use crate::envelope::{self, Envelope, EnvelopeError, Purpose};
-use crate::identity::{Digest, Identity, SigningIdentity};
+use crate::identity::{Claim, Digest, Identity, SigningIdentity, verify_all};
 
 /// The version of every message's layout; it stands first in each.
 pub const VERSION: u8 = 1;
@@ -130,6 +130,34 @@ pub trait Message: Sized {
             message,
         })
     }
+}
+
+/// Opens many messages at once, each in its place: with the same outcome as [`Message::open`] of each, but their
+/// signatures are verified together, which is quicker from some hundreds on.
+#[must_use]
+pub fn open_all<M: Message>(many: &[&[u8]]) -> Vec<Result<Signed<M>, MessageError>> {
+    let parse = |bytes: &&[u8]| {
+        let envelope = Envelope::parse(bytes)?;
+        let signed = envelope.signed_bytes(M::PURPOSE)?;
+        Ok((envelope, signed))
+    };
+    let parsed: Vec<Result<(Envelope, Vec<u8>), EnvelopeError>> = many.iter().map(parse).collect();
+    let claims: Vec<Claim<'_>> = parsed
+        .iter()
+        .flatten()
+        .map(|(envelope, signed)| envelope.claim(signed))
+        .collect();
+    let mut verdicts = verify_all(&claims).into_iter();
+    let open = |parsed: &Result<(Envelope, Vec<u8>), EnvelopeError>| {
+        let (envelope, _) = parsed.as_ref().map_err(Clone::clone)?;
+        let holds = verdicts.next().unwrap_or(false);
+        Ok(Signed {
+            signer: envelope.signer(),
+            digest: envelope.digest(),
+            message: M::decode(envelope.verified(holds)?)?,
+        })
+    };
+    parsed.iter().map(open).collect()
 }
 
 fn check_len(bytes: &[u8]) -> Result<(), EnvelopeError> {

@@ -94,3 +94,28 @@ fn a_quick_measurement_of_the_ledger_posts_everything_and_leaves_nothing_behind(
         assert!(figure["ratio_to_bare"].as_f64().unwrap() > 0.0, "{figure}");
     }
 }
+
+#[test]
+fn a_small_measurement_of_verifying_finds_every_signature_and_pays() {
+    let words = [
+        "bench",
+        "verify",
+        "--homes",
+        "20",
+        "--reports-a-day",
+        "2",
+        "--json",
+    ];
+    let matches = BenchArgs::augment_args(Command::new("bench"))
+        .try_get_matches_from(words)
+        .unwrap();
+    let mut out = Vec::new();
+    run(&BenchArgs::from_arg_matches(&matches).unwrap(), &mut out).unwrap();
+    let figure: Value = serde_json::from_slice(&out).unwrap();
+    // An instruction and an answer for each home, and two reports on each of sixteen days.
+    assert_eq!(figure["signatures"], 20 * (2 + 2 * 16));
+    assert_eq!(figure["readings"], 20 * 16 * 48 * 2);
+    for ratio in ["ratio_to_single", "ratio_to_batch"] {
+        assert!(figure[ratio].as_f64().unwrap() > 0.0, "{figure}");
+    }
+}

@@ -2,7 +2,8 @@
 """Reads the published vectors with nothing of Gridtally: an independent implementation of docs/wire-format.md.
 
 What must be accepted is parsed by a CBOR and a COSE library, verified, compared with its decoded fields, held
-against docs/wire.cddl, and written anew from those fields to the same bytes. What must be refused must be
+against docs/wire.cddl, and written anew from those fields to the same bytes. With any bit flipped the COSE library
+must not verify it. What must be refused must be
 refused here too, in the same layer. Ends with status 1 where anything differs.
 
     python3 -m venv venv && venv/bin/pip install -r tests/vectors/requirements.txt
@@ -253,6 +254,23 @@ def cose_library_verifies(data):
     message = Sign1Message.decode(data)
     message.key = OKPKey(crv=Ed25519, x=message.phdr[KID])
     return message.phdr[Algorithm].identifier == -8 and message.verify_signature(), message.phdr[ContentType]
+
+
+def cose_library_takes(data, key):
+    """Whether pycose takes bytes as signed by a key that is known beforehand, external data being empty."""
+    try:
+        message = Sign1Message.decode(data)
+        message.key, message.external_aad = OKPKey(crv=Ed25519, x=key), b""
+        return message.verify_signature()
+    except Exception:  # Whatever it is that the library does not like.
+        return False
+
+
+def flipped(data, every):
+    """The bytes with one bit flipped: every bit in turn, or one in each byte."""
+    for place in range(len(data)):
+        for bit in range(8) if every else [place % 8]:
+            yield 8 * place + bit, data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1:]
 
 
 # --- times ------------------------------------------------------------------------------------------------
@@ -700,6 +718,11 @@ def check_accepted(vector, purpose):
         yield "the digest differs"
     if cose_library_verifies(data) != (True, vector["content_type"]):
         yield "pycose does not verify it"
+    if not cose_library_takes(data, key):
+        yield "pycose does not verify it with the signer's key"
+    for bit, other in flipped(data, every=purpose == "report" and len(data) < 250):
+        if cose_library_takes(other, key):
+            yield f"pycose verifies it with bit {bit} flipped"
     private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed"]))
     protected = canonical({1: -8, 3: CONTENT_TYPES[purpose], 4: private.public_key().public_bytes_raw()})
     written = canonical(WRITE[purpose](vector["message"]))

@@ -4,7 +4,7 @@ use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::envelope::{self, ENVELOPE_LEN_MAX, Envelope, EnvelopeError, Purpose};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
-use gridtally_protocol::message::{Message, MessageError};
+use gridtally_protocol::message::{Message, MessageError, open_all};
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
@@ -350,4 +350,35 @@ fn a_payload_of_another_message_under_the_right_purpose_is_refused() {
         Receipt::open(&sealed),
         Err(MessageError::Malformed { .. })
     ));
+}
+
+#[test]
+fn many_messages_opened_together_say_what_each_says_alone() {
+    // More than enough for the signatures to be verified together, and everything that can be wrong among them.
+    let honest = honest().sealed(&gateway());
+    let other = envelope::seal(Purpose::Receipt, &acknowledgement(), &gateway());
+    let not_a_message = envelope::seal(Purpose::Acknowledgement, b"no", &gateway());
+    let envelopes: Vec<Vec<u8>> = (0..600)
+        .map(|n| match n {
+            100 => Vec::new(),
+            200 => other.clone(),
+            300 => not_a_message.clone(),
+            400.. => honest.clone(),
+            _ => {
+                let mut spoilt = honest.clone();
+                let len = spoilt.len();
+                spoilt[n % len] ^= 1;
+                if n % 3 == 0 { spoilt } else { honest.clone() }
+            }
+        })
+        .collect();
+    let slices: Vec<&[u8]> = envelopes.iter().map(Vec::as_slice).collect();
+    let together = open_all::<Acknowledgement>(&slices);
+    let alone: Vec<_> = slices.iter().map(|bytes| Acknowledgement::open(bytes)).collect();
+    assert_eq!(together, alone);
+    assert!(
+        open_all::<Acknowledgement>(&slices[400..])
+            .iter()
+            .all(Result::is_ok)
+    );
 }

@@ -7,11 +7,13 @@
 //!
 //! [`settle`] settles one event of very many sites, beside the bare fetch of the same bytes.
 //! [`ledger`] posts the same transactions singly and in batches, beside the bare insert of the same rows.
+//! [`verify`] verifies a bundle, beside its signatures alone.
 
 mod ingest;
 mod ledger;
 mod scratch;
 mod settle;
+mod verify;
 mod wire;
 mod workload;
 
@@ -25,6 +27,7 @@ use gridtally_protocol::time::TimeError;
 pub use ingest::{Figures, ingest};
 pub use ledger::{LedgerFigures, LedgerShape, ledger};
 pub use settle::{Case, SettleFigures, settle};
+pub use verify::{VerifyCase, VerifyFigures, verify};
 pub use workload::Size;
 
 use crate::engine::EngineError;

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod settle;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub enum BenchCommand {
     Settle(settle::SettleArgs),
     /// Posting to the ledger, single and batched, beside the bare insert of the same rows.
     Ledger(IngestArgs),
+    /// Verifying the bundle of one event, beside the verification of its signatures alone.
+    Verify(verify::VerifyArgs),
 }
 
 /// How it is measured.
@@ -66,6 +69,7 @@ pub fn run(args: &BenchArgs, out: &mut impl Write) -> Result<(), BenchCommandErr
         BenchCommand::Ingest(args) => args,
         BenchCommand::Settle(args) => return settle::run(args, out),
         BenchCommand::Ledger(args) => return ledger::run(args, out),
+        BenchCommand::Verify(args) => return verify::run(args, out),
     };
     let figures = ingest(&sizes(args.quick), &args.scratch, |what| {
         eprintln!("bench: {what}")

@@ -3,6 +3,7 @@
 mod check;
 mod event;
 mod event_view;
+mod payout;
 mod prices;
 mod quality;
 mod replay;
@@ -28,6 +29,7 @@ pub use event::{
     AnnounceArgs, AskArgs, CancelArgs, DraftArgs, EventCommand, HandArgs, ModifyArgs, TermsArgs,
 };
 
+pub use payout::{ClaimCommand, ClaimCommandError};
 pub use try_program::{TryArgs, TryProgramError};
 
 use crate::dispatch::DispatchError;
@@ -125,6 +127,9 @@ pub enum EngineCommand {
     /// The ledger: pay into an escrow, look at balances, transactions and accounts.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Claims on chain: bind addresses, publish payout roots, print proofs.
+    #[command(subcommand)]
+    Payout(ClaimCommand),
     /// Print an event's statement as JSON, byte for byte as its hash was made.
     Statement {
         /// The event's name.
@@ -290,6 +295,9 @@ pub enum EngineCommandError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerCommandError),
+    /// Claims on chain.
+    #[error(transparent)]
+    Claim(#[from] ClaimCommandError),
     /// A settlement.
     #[error(transparent)]
     Settlement(#[from] SettlementCommandError),
@@ -399,6 +407,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Ledger(command) => {
             Ok(ledger::run(&command, &mut place.open()?.store, place.now(), out)?)
         }
+        EngineCommand::Payout(command) => payout::run(&place, command, out),
         EngineCommand::Statement { event, version } => statement(&place, event, version, out),
         EngineCommand::Refused { span, json } => show::refused(&mut place.open()?, &span, json, out),
         EngineCommand::Quality(args) => quality::run(&mut place.open()?, &args, out),

@@ -68,7 +68,18 @@ pub fn open_acknowledgement(topic: &Topic, bytes: &[u8]) -> Result<Signed<Acknow
 }
 
 fn open<M: Message>(topic: &Topic, bytes: &[u8]) -> Result<Signed<M>, Refused> {
-    let signed = M::open(bytes).map_err(|error| {
+    opened(topic, M::open(bytes))
+}
+
+/// As [`open_report`] or [`open_acknowledgement`], of a message that was opened with others.
+///
+/// # Errors
+/// [`Refused`] as malformed, of a bad signature, or on the wrong topic.
+pub fn opened<M: Message>(
+    topic: &Topic,
+    message: Result<Signed<M>, MessageError>,
+) -> Result<Signed<M>, Refused> {
+    let signed = message.map_err(|error| {
         let reason = match &error {
             MessageError::Envelope(EnvelopeError::BadSignature) => Refusal::BadSignature,
             _ => Refusal::Malformed,

@@ -87,7 +87,7 @@ fn lines(orders: &[Order]) -> String {
 }
 
 /// So that the file is either not there or whole, also when the power fails.
-fn write_whole(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.part", std::process::id()));
     let beside = PathBuf::from(beside);

@@ -5,10 +5,12 @@
 //! outcome is known.
 
 mod file;
+pub mod roots;
 
 use gridtally_protocol::quantity::{Asset, TokenAmount};
 use gridtally_protocol::time::Timestamp;
 
+pub(crate) use file::write_whole;
 pub use file::{FileCarrier, FileCarrierError};
 
 use crate::ledger::{Holder, PayoutName};

@@ -16,10 +16,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::bookings::Bookings;
+use super::cores;
 use super::derive::{DeriveError, Derived, derive};
 use super::evidence::{self, Evidence};
 use super::merkle;
 use crate::ledger::Transaction;
+use crate::registry::Enrolment;
 use crate::rules::program::ProgramId;
 use crate::rules::statement::Statement;
 
@@ -150,8 +152,10 @@ impl Bundle {
         let header = Header::parse(lines.next().unwrap_or_default())?;
         let mut records: Vec<Record> = Vec::new();
         let mut leaves = Vec::new();
-        for (line, text) in (2_usize..).zip(lines) {
-            let (record, leaf) = parse_record(line, text)?;
+        let lines: Vec<(usize, &[u8])> = (2_usize..).zip(lines).collect();
+        let parsed = cores::map(&lines, |(line, text)| parse_record(*line, text));
+        for ((line, _), parsed) in lines.into_iter().zip(parsed) {
+            let (record, leaf) = parsed?;
             if records.last().is_some_and(|before| before.name >= record.name) {
                 let problem = "it is not in the order of names".to_owned();
                 return Err(BundleError::Record {
@@ -247,28 +251,25 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages) = (None, vec![]);
-        for (line, record) in (2_usize..).zip(&self.records) {
-            let read = Reader { line, record };
-            match record.name.split('/').next().unwrap_or_default() {
-                CASE => case = Some(read.content(|_| CASE.to_owned())?),
-                PROGRAM => program = Some(read.content(|_| PROGRAM.to_owned())?),
-                "enrolment" => enrolments.push(read.content(evidence::enrolment_name)?),
-                "instruction" => instructions.push(read.content(evidence::SentInstruction::name)?),
-                "acknowledgement" => {
-                    acknowledgements.push(read.content(evidence::ReceivedAcknowledgement::name)?);
-                }
-                "report" => reports.push(read.content(evidence::ReceivedReport::name)?),
-                "refusal" => refusals.push(read.content(evidence::RefusedMessage::name)?),
-                STATEMENT => drop(read.content(|_: &Statement| STATEMENT.to_owned())?),
-                "correction" => corrections.push(read.content(evidence::Correction::name)?),
-                "outage" => outages.push(read.content(evidence::Outage::name)?),
-                "dispute" => disputes.push(read.content(evidence::Dispute::name)?),
-                "season" => seasons.push(read.content(evidence::SiteSeason::name)?),
-                SUPERSEDED => superseded = Some(read.content(|_| SUPERSEDED.to_owned())?),
-                TRANSACTION => drop(read.content(|_: &Transaction| TRANSACTION.to_owned())?),
-                OVERPAYMENT => drop(read.content(|_: &Transaction| OVERPAYMENT.to_owned())?),
-                RECOVERY => drop(read.content(|_: &Transaction| RECOVERY.to_owned())?),
-                _ => return Err(read.wrong("there are no records of this kind")),
+        let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
+        let contents = cores::map(&lines, |(line, record)| {
+            Content::read(&Reader { line: *line, record })
+        });
+        for content in contents {
+            match content? {
+                Content::Case(one) => case = Some(*one),
+                Content::Program(one) => program = Some(one),
+                Content::Enrolment(one) => enrolments.push(*one),
+                Content::Instruction(one) => instructions.push(one),
+                Content::Acknowledgement(one) => acknowledgements.push(one),
+                Content::Report(one) => reports.push(one),
+                Content::Refusal(one) => refusals.push(one),
+                Content::Correction(one) => corrections.push(one),
+                Content::Outage(one) => outages.push(one),
+                Content::Dispute(one) => disputes.push(one),
+                Content::Season(one) => seasons.push(*one),
+                Content::Superseded(one) => superseded = Some(*one),
+                Content::Derived => {}
             }
         }
         let case = case.ok_or(BundleError::Missing { name: CASE })?;
@@ -446,6 +447,57 @@ impl Header {
         } else {
             Err(BundleError::Header { problem })
         }
+    }
+}
+
+/// What a record holds.
+enum Content {
+    Case(Box<evidence::Case>),
+    Program(evidence::ProgramDocument),
+    Enrolment(Box<Enrolment>),
+    Instruction(evidence::SentInstruction),
+    Acknowledgement(evidence::ReceivedAcknowledgement),
+    Report(evidence::ReceivedReport),
+    Refusal(evidence::RefusedMessage),
+    Correction(evidence::Correction),
+    Outage(evidence::Outage),
+    Dispute(evidence::Dispute),
+    Season(Box<evidence::SiteSeason>),
+    Superseded(Box<Statement>),
+    /// What follows from the others.
+    Derived,
+}
+
+impl Content {
+    fn read(read: &Reader<'_>) -> Result<Self, BundleError> {
+        let booked = |name: &str| {
+            let content = read.content(|_: &Transaction| name.to_owned());
+            content.map(|_| Self::Derived)
+        };
+        Ok(match read.record.name.split('/').next().unwrap_or_default() {
+            CASE => Self::Case(Box::new(read.content(|_| CASE.to_owned())?)),
+            PROGRAM => Self::Program(read.content(|_| PROGRAM.to_owned())?),
+            "enrolment" => Self::Enrolment(Box::new(read.content(evidence::enrolment_name)?)),
+            "instruction" => Self::Instruction(read.content(evidence::SentInstruction::name)?),
+            "acknowledgement" => {
+                Self::Acknowledgement(read.content(evidence::ReceivedAcknowledgement::name)?)
+            }
+            "report" => Self::Report(read.content(evidence::ReceivedReport::name)?),
+            "refusal" => Self::Refusal(read.content(evidence::RefusedMessage::name)?),
+            "correction" => Self::Correction(read.content(evidence::Correction::name)?),
+            "outage" => Self::Outage(read.content(evidence::Outage::name)?),
+            "dispute" => Self::Dispute(read.content(evidence::Dispute::name)?),
+            "season" => Self::Season(Box::new(read.content(evidence::SiteSeason::name)?)),
+            SUPERSEDED => Self::Superseded(Box::new(read.content(|_| SUPERSEDED.to_owned())?)),
+            STATEMENT => {
+                read.content(|_: &Statement| STATEMENT.to_owned())?;
+                Self::Derived
+            }
+            TRANSACTION => booked(TRANSACTION)?,
+            OVERPAYMENT => booked(OVERPAYMENT)?,
+            RECOVERY => booked(RECOVERY)?,
+            _ => return Err(read.wrong("there are no records of this kind")),
+        })
     }
 }
 

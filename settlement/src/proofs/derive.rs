@@ -6,13 +6,14 @@ use chrono::NaiveDate;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::Instruction;
-use gridtally_protocol::message::Message;
+use gridtally_protocol::message::{self, Message, MessageError, Signed};
 use gridtally_protocol::quantity::Overflow;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::bookings::{self, Bookings};
+use super::cores;
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
 use super::{netting, resettle};
@@ -136,13 +137,21 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     for SiteSeason { site, season } in &evidence.seasons {
         seasons.insert(site.clone(), season.clone());
     }
+    let topics: Vec<_> = enrolments
+        .iter()
+        .map(|(gateway, enrolment)| (*enrolment, submissions.remove(gateway).unwrap_or_default()))
+        .collect();
+    // Nearly all of the time goes by in here: every gateway's signatures, chain and readings.
+    let judged = cores::map_together(&topics, cores::STRETCH, |topics| {
+        let judged = judge::judge_all(topics, case.event.announced_at);
+        let kept = |((enrolment, _), judged): (&(&Enrolment, _), judge::Judged)| {
+            let readings = readings(enrolment, &judged, program.measurement, &case.event);
+            (readings, Tally::of(judged))
+        };
+        topics.iter().zip(judged).map(kept).collect()
+    });
     let mut sites = Vec::with_capacity(enrolments.len());
-    for (gateway, enrolment) in &enrolments {
-        let judged = judge::judge(
-            enrolment,
-            submissions.remove(gateway).as_deref().unwrap_or_default(),
-            case.event.announced_at,
-        );
+    for ((gateway, enrolment), (readings, tally)) in enrolments.iter().zip(judged) {
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
@@ -150,15 +159,15 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 .get(gateway)
                 .map_or(Participation::NoAnswer, Answer::participation),
             outage_days: outages.remove(&enrolment.site).unwrap_or_default(),
-            readings: readings(enrolment, &judged, program.measurement, &case.event),
+            readings,
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
             offer: offer(enrolment, &program)?,
             season: seasons.remove(&enrolment.site).unwrap_or_default(),
         });
-        counts.signatures = counts.signatures.saturating_add(judged.signatures);
-        counts.reports = counts.reports.saturating_add(judged.reports);
-        counts.readings = counts.readings.saturating_add(count(judged.readings.len()));
-        refused.extend(judged.refused);
+        counts.signatures = counts.signatures.saturating_add(tally.signatures);
+        counts.reports = counts.reports.saturating_add(tally.reports);
+        counts.readings = counts.readings.saturating_add(tally.readings);
+        refused.extend(tally.refused);
     }
     refused.extend(
         evidence
@@ -189,6 +198,25 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         refused,
         counts,
     })
+}
+
+/// What is kept of a gateway's reports beside the readings.
+struct Tally {
+    signatures: u64,
+    reports: u64,
+    readings: u64,
+    refused: Vec<RefusedRecord>,
+}
+
+impl Tally {
+    fn of(judged: judge::Judged) -> Self {
+        Self {
+            signatures: judged.signatures,
+            reports: judged.reports,
+            readings: count(judged.readings.len()),
+            refused: judged.refused,
+        }
+    }
 }
 
 fn count(len: usize) -> u64 {
@@ -259,6 +287,20 @@ fn without_an_equivocators_event(
     readings
 }
 
+/// So many signatures are verified together.
+const TOGETHER: usize = 2_048;
+
+/// Every message, opened.
+fn opened<T: Sync, M: Message + Send>(
+    records: &[T],
+    envelope: impl Fn(&T) -> &Vec<u8> + Sync,
+) -> Vec<Result<Signed<M>, MessageError>> {
+    cores::map_together(records, TOGETHER, |records| {
+        let envelopes: Vec<&[u8]> = records.iter().map(|record| envelope(record).as_slice()).collect();
+        message::open_all(&envelopes)
+    })
+}
+
 /// Whom the engine asked, by the digest of what it sent.
 fn instructions(
     evidence: &Evidence,
@@ -266,9 +308,10 @@ fn instructions(
     counts: &mut Counts,
 ) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
     let mut sent = BTreeMap::new();
-    for instruction in &evidence.instructions {
+    let opened = opened(&evidence.instructions, |sent| &sent.envelope);
+    for (instruction, opened) in evidence.instructions.iter().zip(opened) {
         let wrong = |what: String| at(instruction.name())(DeriveProblem::Instruction(what));
-        let signed = Instruction::open(&instruction.envelope).map_err(|e| wrong(e.to_string()))?;
+        let signed = opened.map_err(|e| wrong(e.to_string()))?;
         let Instruction { gateway, event, .. } = &signed.message;
         if signed.signer != evidence.case.engine {
             return Err(wrong(format!("signed by {}", signed.signer)));
@@ -314,8 +357,9 @@ fn answers(
 ) -> BTreeMap<Identity, Answer> {
     let mut answers: BTreeMap<Identity, Answer> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for record in &evidence.acknowledgements {
-        match acknowledgement(record, instructions) {
+    let opened = opened(&evidence.acknowledgements, |record| &record.envelope);
+    for (record, opened) in evidence.acknowledgements.iter().zip(opened) {
+        match acknowledgement(record, opened, instructions) {
             Ok((digest, acknowledgement)) => {
                 if !seen.insert(digest) {
                     continue;
@@ -356,14 +400,14 @@ fn answers(
 
 fn acknowledgement(
     record: &ReceivedAcknowledgement,
+    opened: Result<Signed<Acknowledgement>, MessageError>,
     instructions: &BTreeMap<Digest, Identity>,
 ) -> Result<(Digest, Acknowledgement), (Refusal, String)> {
     let topic = Topic {
         gateway: record.gateway,
         kind: TopicKind::Acknowledgement,
     };
-    let signed = checks::open_acknowledgement(&topic, &record.envelope)
-        .map_err(|refused| (refused.reason, refused.detail))?;
+    let signed = checks::opened(&topic, opened).map_err(|refused| (refused.reason, refused.detail))?;
     let acknowledgement = signed.message;
     checks::check_window(acknowledgement.at, record.received_at)
         .map_err(|refused| (refused.reason, refused.detail))?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::identity::{Digest, Identity};
-use gridtally_protocol::message::Signed;
+use gridtally_protocol::message::{self, MessageError, Signed};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
 use gridtally_protocol::time::Timestamp;
@@ -63,14 +63,42 @@ struct Candidate<'e> {
 /// Judges all reports that came on the topic of one gateway, for an event that was announced then.
 #[must_use]
 pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>], announced_at: Timestamp) -> Judged {
+    let envelopes: Vec<&[u8]> = submissions.iter().map(|one| one.envelope).collect();
+    judge_opened(
+        enrolment,
+        submissions,
+        message::open_all(&envelopes),
+        announced_at,
+    )
+}
+
+/// As [`judge`] of each gateway by itself; the signatures of all are verified together.
+#[must_use]
+pub fn judge_all(topics: &[(&Enrolment, Vec<Submission<'_>>)], announced_at: Timestamp) -> Vec<Judged> {
+    let envelopes = topics.iter().flat_map(|(_, submissions)| submissions);
+    let envelopes: Vec<&[u8]> = envelopes.map(|one| one.envelope).collect();
+    let mut opened = message::open_all(&envelopes).into_iter();
+    let judge = |(enrolment, submissions): &(&Enrolment, Vec<Submission<'_>>)| {
+        let opened = opened.by_ref().take(submissions.len()).collect();
+        judge_opened(enrolment, submissions, opened, announced_at)
+    };
+    topics.iter().map(judge).collect()
+}
+
+fn judge_opened(
+    enrolment: &Enrolment,
+    submissions: &[Submission<'_>],
+    opened: Vec<Result<Signed<Report>, MessageError>>,
+    announced_at: Timestamp,
+) -> Judged {
     let topic = Topic {
         gateway: enrolment.gateway,
         kind: TopicKind::Report,
     };
     let mut judged = Judged::default();
     let mut slots: BTreeMap<u64, BTreeMap<Digest, Candidate<'_>>> = BTreeMap::new();
-    for submission in submissions {
-        match checks::open_report(&topic, submission.envelope) {
+    for (submission, opened) in submissions.iter().zip(opened) {
+        match checks::opened(&topic, opened) {
             Ok(signed) => {
                 judged.signatures = judged.signatures.saturating_add(1);
                 let slot = slots.entry(signed.message.sequence).or_default();

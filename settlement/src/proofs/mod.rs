@@ -35,6 +35,7 @@
 
 pub mod bookings;
 pub mod bundle;
+pub(crate) mod cores;
 pub mod derive;
 pub mod evidence;
 pub mod judge;

@@ -58,6 +58,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "resettlement",
         sql: include_str!("migrations/0009_resettlement.sql"),
     },
+    Migration {
+        number: 12,
+        name: "payout roots",
+        sql: include_str!("migrations/0012_payout_roots.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

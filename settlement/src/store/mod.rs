@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod ledger;
 mod migrate;
 pub mod outages;
+pub mod payout_roots;
 pub mod prices;
 pub mod programs;
 mod readings;

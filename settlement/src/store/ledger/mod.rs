@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 pub mod breaker;
+pub mod credits;
 pub mod payouts;
 mod post;
 mod read;
