@@ -246,7 +246,7 @@ impl Bundle {
         let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
-        let (mut superseded, mut outages) = (None, vec![]);
+        let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
         for (line, record) in (2_usize..).zip(&self.records) {
             let read = Reader { line, record };
             match record.name.split('/').next().unwrap_or_default() {
@@ -264,6 +264,7 @@ impl Bundle {
                 "outage" => outages.push(read.content(evidence::Outage::name)?),
                 "dispute" => disputes.push(read.content(evidence::Dispute::name)?),
                 "season" => seasons.push(read.content(evidence::SiteSeason::name)?),
+                "temperature" => temperatures.push(read.content(evidence::Temperature::name)?),
                 SUPERSEDED => superseded = Some(read.content(|_| SUPERSEDED.to_owned())?),
                 TRANSACTION => drop(read.content(|_: &Transaction| TRANSACTION.to_owned())?),
                 OVERPAYMENT => drop(read.content(|_: &Transaction| OVERPAYMENT.to_owned())?),
@@ -286,6 +287,7 @@ impl Bundle {
             disputes,
             superseded,
             seasons,
+            temperatures,
         };
         self.header.check_case(&evidence)?;
         Ok(evidence)
@@ -318,6 +320,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(superseded.map(|s| Record::new(SUPERSEDED.to_owned(), s)));
     records.extend(evidence.corrections.iter().map(|c| Record::new(c.name(), c)));
     records.extend(evidence.seasons.iter().map(|s| Record::new(s.name(), s)));
+    records.extend(evidence.temperatures.iter().map(|t| Record::new(t.name(), t)));
     records.extend(evidence.outages.iter().map(|o| Record::new(o.name(), o)));
     records.extend(evidence.disputes.iter().map(|d| Record::new(d.name(), d)));
     records.extend(

@@ -58,6 +58,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "resettlement",
         sql: include_str!("migrations/0009_resettlement.sql"),
     },
+    Migration {
+        number: 10,
+        name: "temperatures",
+        sql: include_str!("migrations/0010_temperatures.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -36,6 +36,8 @@ pub enum Verdict {
     NotAmongHighest,
     /// Eligible, but the temperatures of others were closer to the event day's.
     NotAmongClosest,
+    /// Eligible, but others were more like the event's day in the hours without the event.
+    NotAmongSimilar,
     /// Eligible, but it had the highest total of all.
     HighestTotal,
     /// Eligible, but it had the lowest total of all.

@@ -13,7 +13,7 @@ use super::data::{TrialEvent, TrialSite, inputs};
 use super::days::local_days;
 use crate::rules::calendar::LocalSlot;
 use crate::rules::program::Program;
-use crate::rules::statement::{SettleError, SiteStatus, Statement, seasons, settle};
+use crate::rules::statement::{DayTemperature, SettleError, SiteStatus, Statement, seasons, settle};
 
 /// What one event came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,7 +56,11 @@ impl EventTrial {
             dispatched: event.dispatched,
             sites: statement.sites.len(),
             without_baseline: with(&[SiteStatus::NoBaseline]),
-            not_in: with(&[SiteStatus::OptedOut, SiteStatus::NoAnswer]),
+            not_in: with(&[
+                SiteStatus::OptedOut,
+                SiteStatus::NoAnswer,
+                SiteStatus::ControlGroup,
+            ]),
             credited: statement.totals.credited,
             amount: statement.totals.amount,
         }
@@ -81,6 +85,7 @@ pub fn event_days(events: &[TrialEvent], zone: Tz) -> BTreeSet<NaiveDate> {
 pub fn replay(
     program: &Program,
     sites: &[TrialSite],
+    temperatures: &[DayTemperature],
     events: &[TrialEvent],
     other_days: &BTreeSet<NaiveDate>,
 ) -> Result<Vec<Statement>, SettleError> {
@@ -91,7 +96,14 @@ pub fn replay(
     let mut settled: Vec<Statement> = Vec::new();
     let mut season = Season::default();
     for event in in_order {
-        let mut inputs = inputs(program, sites, event, &days, program.lookback_days());
+        let mut inputs = inputs(
+            program,
+            sites,
+            temperatures,
+            event,
+            &days,
+            program.lookback_days(),
+        );
         if let Some(last) = settled.last() {
             (inputs.carry_in, inputs.pool_carry) = (last.rounding.carry_out, last.rounding.pool_carry);
         }
