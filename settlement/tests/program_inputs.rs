@@ -249,12 +249,27 @@ fn a_wrong_temperature_in_a_bundle_makes_another_statement() {
     let evidence = warm();
     let text = bundle_of(&evidence);
     assert_eq!(paid(&derive(&evidence).unwrap().statement)[0], 4 * 1_487_500);
-    // A bit of it is told with its record.
-    let place = text.find(" temperature/2026-04-15").unwrap() + 60;
-    let mut flipped = text.clone().into_bytes();
-    flipped[place] ^= 1;
-    let error = verify(&flipped, None).unwrap_err();
-    assert_eq!(error.record(), Some("temperature/2026-04-15"), "{error}");
+    // Every bit of it is told with its record.
+    let start = text.find("\n").unwrap() + 1;
+    let line = text[start..].split_inclusive('\n').scan(start, |at, line| {
+        let from = *at;
+        *at += line.len();
+        Some((from, line))
+    });
+    let (from, line) = line
+        .into_iter()
+        .find(|(_, l)| l.contains(" temperature/2026-04-15 "))
+        .unwrap();
+    for place in from..from + line.len() {
+        let mut flipped = text.clone().into_bytes();
+        flipped[place] ^= 1;
+        let error = verify(&flipped, None).unwrap_err().to_string();
+        let number = 1 + text[..place].matches('\n').count();
+        assert!(
+            error.contains(&format!("(line {number})")),
+            "byte {place}: {error}"
+        );
+    }
     // Who signs another one has to pay by it.
     let mut other = evidence.clone();
     other.temperatures[0].max_millidegrees = -3_000;
