@@ -522,7 +522,8 @@ class Maker:
         r = self.random
         # Of many sites at once: of one size, so that their sum fits 128 bits.
         scale = 3_000 if gaps else r.choice([1, 100, 3_000, 3_000, 3_000, 10**9])
-        decimals = 3 if gaps else r.choice([3, 3, 3, 6, 12])
+        # Very large values with very many decimals leave 128 bits where a ratio is taken.
+        decimals = 3 if gaps else min(r.choice([3, 3, 3, 6, 12]), 6 if scale == 10**9 else 12)
         gaps = gaps or r.choice([0, 0, 0, 400, 60, 10])
         low = -scale if self.one_in(3) else 0
         few = self.one_in(4)
