@@ -208,6 +208,7 @@ fn ten_thousand_random_cases_come_out_the_same_from_the_documentation_alone() {
         "filled_from_event_days",
         "not_among_highest",
         "not_among_closest",
+        "not_among_similar",
         "highest_total",
         "lowest_total",
     ] {

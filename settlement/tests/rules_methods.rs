@@ -57,6 +57,74 @@ fn without_the_event_days_temperature_there_is_no_weather_match() {
 }
 
 #[test]
+fn a_match_day_takes_the_days_that_are_most_alike_outside_of_the_event() {
+    // Outside of the event the 17th uses 5 kWh an hour, the 8th and the 15th as much, the 3rd and the 6th one more or less.
+    let outside = |d: u32| match d {
+        8 | 15 | 17 => 5,
+        3 => 6,
+        6 => 4,
+        _ => 50,
+    };
+    let mut values = july((1..=17).map(|d| (d, i64::from(d), outside(d))));
+    // The hours beside the event are left out: the 8th was quite another in them.
+    for (interval, energy) in &mut values {
+        let beside = ["2026-07-08T16:00:00Z", "2026-07-08T19:00:00Z"].map(at);
+        if beside.contains(&interval.start()) {
+            *energy = gridtally_protocol::quantity::MilliwattHours::new(99_000_000);
+        }
+    }
+    let rule = preset("pjm_style_match_day");
+    let e = explanation(Site::with(values.clone()).under(&rule, &friday()));
+    // Of the equal 3rd and 6th the more recent is taken.
+    assert_eq!(chosen(&e), [6, 8, 15]);
+    assert_eq!(verdict(&e, 3), Verdict::NotAmongSimilar);
+    assert_eq!(kwh(&e), [ratio(29, 3), ratio(29, 3)]);
+    // Without the gap these hours count, and the 8th is not alike any more.
+    let close = preset_with("pjm_style_match_day", &[("similar_gap_minutes = 60\n", "")]);
+    let e = explanation(Site::with(values.clone()).under(&close, &friday()));
+    assert_eq!(chosen(&e), [3, 6, 15]);
+    // The day itself has to be known outside of the event: 24 hours less the event's two and the two beside it.
+    values.retain(|(interval, _)| interval.start() != at("2026-07-17T22:00:00Z"));
+    let none = refusal(Site::with(values).under(&rule, &friday()));
+    assert_eq!(
+        (none.lacking, none.found, none.needed),
+        (Lack::WindowReadings, 19, 20)
+    );
+}
+
+#[test]
+fn a_rolling_mean_is_nine_tenths_of_the_old_and_a_tenth_of_the_new_day() {
+    for day_type in preset("isone_style_90_10").day_types {
+        // Fifteen days of numbers without a pattern, oldest first.
+        let days = [3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26, 43, 38, 32].map(Ratio::whole);
+        let (tenth, rest) = (ratio(1, 10), ratio(9, 10));
+        let rolled = days[1..].iter().fold(days[0], |old, new| {
+            let new = new.checked_mul(tenth).unwrap();
+            old.checked_mul(rest).unwrap().checked_add(new).unwrap()
+        });
+        let weighted = day_type.count.weights.iter().zip(days.iter().rev());
+        let weighted = weighted.map(|(weight, day)| day.checked_mul(*weight).unwrap());
+        assert_eq!(Ratio::checked_sum(weighted).unwrap(), rolled);
+    }
+}
+
+#[test]
+fn four_working_days_are_moved_by_an_earlier_hour_of_the_day() {
+    // The 13th to the 16th are Monday to Thursday: (1 + 2 + 3 + 4) / 4, and from 15:00 to 16:00 one kWh more than then.
+    let days = [
+        (10, 9, 9),
+        (13, 1, 1),
+        (14, 2, 1),
+        (15, 3, 1),
+        (16, 4, 1),
+        (17, 0, 2),
+    ];
+    let e = explanation(Site::with(july(days)).under(&preset("centerpoint_style_4_days"), &friday()));
+    assert_eq!(chosen(&e), [13, 14, 15, 16]);
+    assert_eq!(kwh(&e), [ratio(7, 2), ratio(7, 2)]);
+}
+
+#[test]
 fn the_highest_days_are_weighted_in_their_order() {
     // Saturday the 18th; of the last five other days (11, 12, 4, 5 and 6 as a holiday) the highest are 9, 6 and 3 kWh.
     let values = [

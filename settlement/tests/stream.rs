@@ -308,3 +308,36 @@ fn neighbourhoods_where_everything_goes_wrong_are_settled_from_days_as_from_evid
     );
     assert!(all.read_again > 0 && all.read_again < all.sites, "{all:?}");
 }
+
+#[test]
+fn a_program_whose_baseline_looks_at_more_than_days_is_left_to_the_evidence() {
+    let controls = "baseline = \"caiso_style_control_group\"\ncontrol_group = \"controls\"";
+    let rules = [
+        controls,
+        "baseline = \"caiso_style_weather_match\"",
+        "baseline = \"caiso_style_generator_output\"",
+    ];
+    for rule in rules {
+        let mut scenario = Scenario::new();
+        scenario.program = scenario.program.replace("baseline = \"unadj_10_10\"", rule);
+        if rule.contains("generator") {
+            scenario.program = scenario.program.replace("site_meter_net", "battery_net");
+        }
+        let evidence = scenario.evidence();
+        let database = Database::create();
+        let mut store = stored(&database, &evidence);
+        let event = stored_event(&evidence.case.event);
+        let request = Request {
+            event: &event,
+            version: 1,
+            settled_at: at(SETTLED_AT),
+            engine: engine().identity(),
+            carried_from: None,
+            occasion: None,
+        };
+        let url = store.url().to_owned();
+        let refused =
+            store.transact(|client| stream(client, &url, &request, &Options::default(), None, |_| ()));
+        assert!(matches!(refused, Err(StreamError::MoreThanDays(_))), "{rule}");
+    }
+}

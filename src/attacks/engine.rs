@@ -233,6 +233,7 @@ impl Engine {
             disputes: Vec::new(),
             superseded: None,
             seasons: Vec::new(),
+            temperatures: Vec::new(),
         };
         let derived = derive(&evidence)?;
         for record in derived.refused {

@@ -214,6 +214,7 @@ fn answer(site: &SiteStatement, answers: &Answers) -> String {
             .unwrap_or_else(|| "opted in".to_owned()),
         Participation::OptedOut { reason } => format!("opted out ({reason})"),
         Participation::NoAnswer => "no answer".to_owned(),
+        Participation::ControlGroup => "control group".to_owned(),
     };
     for stage in stages() {
         if let Stage::Stopped(why) = stage {

@@ -211,6 +211,27 @@ class Case:
             return "no_temperature"
         return None
 
+    def similar(self):
+        """The intervals of the event's day that similar days are known by."""
+        if self.rule["select"] != "most_similar":
+            return []
+        gap = self.rule.get("similar_gap_minutes", 0)
+        return [at for at, _ in self.slots(self.day) if not self.start - gap <= at < self.end + gap]
+
+    def check_similar(self):
+        known = [at for at in self.similar() if self.series(at) is not None]
+        if not known or len(known) < len(self.similar()):
+            raise NoBaseline("window_readings", len(known), max(1, len(self.similar())))
+
+    def difference(self, day):
+        """Of a day, from the event's; a day that has none of these hours is the least alike."""
+        pairs = [
+            abs(self.series(at) - there)
+            for at, place in zip(self.similar(), self.places(self.similar()))
+            for there in self.values(day, place)
+        ]
+        return (not pairs, sum(pairs) / len(pairs) if pairs else 0)
+
     def days(self):
         rule = self.rule
         day_type = self.type_of(self.day)
@@ -226,8 +247,10 @@ class Case:
                 raise NoBaseline("recent_days", enough, rule["sufficiency"]["days"])
         if rule["select"] == "closest_temperature" and self.day not in self.temperatures:
             raise NoBaseline("temperature")
+        if rule["select"] == "most_similar":
+            self.check_similar()
         self.event_places, window_places = self.places(self.event), self.places(self.windows)
-        self.used = self.event_places + window_places
+        self.used = self.event_places + window_places + self.places(self.similar())
         self.offsets = sorted({offset for offset, _ in self.used})
         look_for, minimum = day_type["look_for"], day_type["minimum"]
         found, dispatched = [], []
@@ -266,7 +289,11 @@ class Case:
         if len(found) < needed:
             raise NoBaseline("days", len(found), needed)
         chosen = self.select(found, day_type)
-        passed = {"highest": "not_among_highest", "closest_temperature": "not_among_closest"}.get(rule["select"])
+        passed = {
+            "highest": "not_among_highest",
+            "closest_temperature": "not_among_closest",
+            "most_similar": "not_among_similar",
+        }.get(rule["select"])
         self.verdicts |= {d: passed for d in found if d not in chosen and passed}
         return chosen
 
@@ -281,6 +308,8 @@ class Case:
         if select == "closest_temperature":
             own = self.temperatures[self.day]
             return sorted(found, key=lambda d: (abs(self.temperatures[d] - own), self.day - d))[:keep]
+        if select == "most_similar":
+            return sorted(found, key=lambda d: (self.difference(d), self.day - d))[:keep]
         in_order = sorted(found, key=lambda d: (self.total(d), d))
         self.verdicts |= {in_order[0]: "lowest_total", in_order[-1]: "highest_total"}
         return [d for d in found if d in in_order[1:-1]]
@@ -493,7 +522,8 @@ class Maker:
         r = self.random
         # Of many sites at once: of one size, so that their sum fits 128 bits.
         scale = 3_000 if gaps else r.choice([1, 100, 3_000, 3_000, 3_000, 10**9])
-        decimals = 3 if gaps else r.choice([3, 3, 3, 6, 12])
+        # Very large values with very many decimals leave 128 bits where a ratio is taken.
+        decimals = 3 if gaps else min(r.choice([3, 3, 3, 6, 12]), 6 if scale == 10**9 else 12)
         gaps = gaps or r.choice([0, 0, 0, 400, 60, 10])
         low = -scale if self.one_in(3) else 0
         few = self.one_in(4)
@@ -532,7 +562,10 @@ class Maker:
         r = self.random
         rule["lookback_days"] = r.choice([2, 5, 9, 14, 20, 30, 45])
         rule["completeness"] = r.choice(["whole_day", "used_intervals"])
-        select = rule["select"] = r.choice(["all", "all", "highest", "highest", "middle", "closest_temperature"])
+        selects = ["all", "all", "highest", "highest", "middle", "closest_temperature", "most_similar"]
+        select = rule["select"] = r.choice(selects)
+        if select == "most_similar" and self.one_in(2):
+            rule["similar_gap_minutes"] = r.choice([0, 30, 60, 180, 1440])
         rule["shortfall"] = r.choice(["use_fewer", "use_fewer", "none", "fill_from_event_days_highest"])
         if self.one_in(4):
             rule["low_use_below"] = r.choice(["0.1", "0.25", "0.5", "0.9", "0.99"])

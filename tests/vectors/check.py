@@ -71,7 +71,7 @@ ZERO_REASONS = {
     "zero_price": 7, "rounded_to_zero": 8,
     "paid_as_a_whole": 9, "below_zero": 10, "no_price": 11, "no_bid": 12, "nothing_nominated": 13, "shortfall": 14,
     "excused": 15, "already_paid": 16, "no_event_counts": 17, "ceiling_reached": 18, "no_quality": 19,
-    "nothing_else_paid": 20,
+    "nothing_else_paid": 20, "control_group": 21,
 }
 PART_KINDS = {"energy": 1, "capacity": 2, "season_average": 3, "points": 4, "pool": 5, "data_bonus": 6, "fee": 7}
 PARTS_MAX = 17

@@ -108,6 +108,7 @@ pub const fn sentence(reason: ZeroReason) -> &'static str {
         ZeroReason::CeilingReached => "the most that there is was paid before",
         ZeroReason::NoQuality => "nothing is known of how good the data was",
         ZeroReason::NothingElsePaid => "it is a share of the rest, and the rest is nothing",
+        ZeroReason::ControlGroup => "this home was not asked: others are compared with it",
     }
 }
 

@@ -48,11 +48,13 @@ pub enum ZeroReason {
     NoQuality,
     /// The other formulas pay nothing, and a bonus is bounded by them.
     NothingElsePaid,
+    /// The home is of the control group: it was not asked, and others are compared with it.
+    ControlGroup,
 }
 
 impl ZeroReason {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::OptedOut,
         Self::NoAnswer,
         Self::NoBaseline,
@@ -73,6 +75,7 @@ impl ZeroReason {
         Self::CeilingReached,
         Self::NoQuality,
         Self::NothingElsePaid,
+        Self::ControlGroup,
     ];
 
     /// Its number on the wire.
@@ -99,6 +102,7 @@ impl ZeroReason {
             Self::CeilingReached => 18,
             Self::NoQuality => 19,
             Self::NothingElsePaid => 20,
+            Self::ControlGroup => 21,
         }
     }
 
@@ -132,6 +136,7 @@ impl ZeroReason {
             Self::CeilingReached => "ceiling_reached",
             Self::NoQuality => "no_quality",
             Self::NothingElsePaid => "nothing_else_paid",
+            Self::ControlGroup => "control_group",
         }
     }
 }
@@ -169,6 +174,7 @@ mod tests {
             (18, "ceiling_reached"),
             (19, "no_quality"),
             (20, "nothing_else_paid"),
+            (21, "control_group"),
         ];
         assert_eq!(
             ZeroReason::ALL.map(|reason| (reason.code(), reason.name())),
@@ -176,7 +182,7 @@ mod tests {
         );
         for code in 0..=u8::MAX {
             let known = ZeroReason::from_code(code).map(ZeroReason::code);
-            assert_eq!(known, (1..=20).contains(&code).then_some(code));
+            assert_eq!(known, (1..=21).contains(&code).then_some(code));
         }
         for reason in ZeroReason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());

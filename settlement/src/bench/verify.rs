@@ -226,6 +226,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         disputes: Vec::new(),
         superseded: None,
         seasons: Vec::new(),
+        temperatures: Vec::new(),
     };
     let numbers: Vec<u32> = (1..=case.homes).collect();
     for home in cores::map(&numbers, |number| {
@@ -288,9 +289,11 @@ impl Home {
                 interval_seconds: IntervalLength::HALF_HOUR,
                 membership: Default::default(),
                 offer: Default::default(),
+                location: None,
                 devices: vec![EnrolledDevice {
                     number: DeviceNumber(1),
                     nameplate_milliwatts: Milliwatts::new(20_000_000),
+                    capacity_milliwatt_hours: None,
                     quantities: vec![Quantity::GridImport, Quantity::GridExport],
                 }],
             },

@@ -9,6 +9,7 @@ mod quality;
 mod replay;
 mod show;
 mod table;
+mod temperatures;
 mod try_program;
 
 use std::fs;
@@ -94,7 +95,7 @@ pub enum EngineCommand {
     Run(RunArgs),
     /// Show the engine's identity, which agents pin; made at the first use.
     Identity,
-    /// Programs: rules and prices.
+    /// Programs: rules, prices and temperatures.
     #[command(subcommand)]
     Program(ProgramCommand),
     /// Enrol sites: their gateways, devices and owners, from a TOML file with [[site]] tables.
@@ -195,6 +196,13 @@ pub enum ProgramCommand {
         /// The file: each interval's first instant (2026-04-21T17:00:00Z), and tokens per kWh.
         file: PathBuf,
     },
+    /// Publish how warm it was, where a program's baseline looks for days of like weather: a CSV file day,max.
+    Temperatures {
+        /// The program.
+        id: ProgramId,
+        /// The file: local days (2026-04-21), and the highest temperature of each in degrees, of one scale throughout.
+        file: PathBuf,
+    },
 }
 
 /// A span of time, open at either end if not given.
@@ -277,6 +285,16 @@ pub enum EngineCommandError {
     /// A file of prices.
     #[error("{}: line {line}: {problem}", path.display())]
     Prices {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file of temperatures.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Temperatures {
         /// Which file.
         path: PathBuf,
         /// The line, from 1 on.
@@ -373,6 +391,9 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Program(ProgramCommand::Try(args)) => try_program::run(&place, &args, out),
         EngineCommand::Program(ProgramCommand::Prices { id, file }) => {
             prices::publish(&place, &id, &file, out)
+        }
+        EngineCommand::Program(ProgramCommand::Temperatures { id, file }) => {
+            temperatures::publish(&place, &id, &file, out)
         }
         EngineCommand::Enrol { file } => enrol(&place, &file, out),
         EngineCommand::Event(command) => event::run(&place, command, out),

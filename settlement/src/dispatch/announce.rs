@@ -203,7 +203,7 @@ fn put_out(
     let revision = life.revision();
     let homes = programs::enrolments(client)?;
     let mut asked = revision.targets.asked(&program.id, &homes)?;
-    asked.retain(|home| program.eligibility.admits(&home.membership));
+    asked.retain(|home| program.may_ask(&home.membership));
     if asked.is_empty() {
         let is_enrolled = homes.iter().any(|home| home.program == program.id);
         let nobody = if is_enrolled {

@@ -41,7 +41,7 @@ pub fn cleared(
     let in_units = |price: Decimal| asset.parse(&price.normalize().to_string());
     let mut bids = Vec::new();
     for (home, enrolled_at) in programs::enrolments_with_times(client)? {
-        if home.program == program.id && program.eligibility.admits(&home.membership) {
+        if home.program == program.id && program.may_ask(&home.membership) {
             bids.extend(bid(&home, enrolled_at, &asset)?);
         }
     }

@@ -250,7 +250,7 @@ impl Bundle {
         let (mut enrolments, mut instructions, mut acknowledgements) = (vec![], vec![], vec![]);
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
-        let (mut superseded, mut outages) = (None, vec![]);
+        let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
         let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
         let contents = cores::map(&lines, |(line, record)| {
             Content::read(&Reader { line: *line, record })
@@ -268,6 +268,7 @@ impl Bundle {
                 Content::Outage(one) => outages.push(one),
                 Content::Dispute(one) => disputes.push(one),
                 Content::Season(one) => seasons.push(*one),
+                Content::Temperature(one) => temperatures.push(one),
                 Content::Superseded(one) => superseded = Some(*one),
                 Content::Derived => {}
             }
@@ -287,6 +288,7 @@ impl Bundle {
             disputes,
             superseded,
             seasons,
+            temperatures,
         };
         self.header.check_case(&evidence)?;
         Ok(evidence)
@@ -319,6 +321,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(superseded.map(|s| Record::new(SUPERSEDED.to_owned(), s)));
     records.extend(evidence.corrections.iter().map(|c| Record::new(c.name(), c)));
     records.extend(evidence.seasons.iter().map(|s| Record::new(s.name(), s)));
+    records.extend(evidence.temperatures.iter().map(|t| Record::new(t.name(), t)));
     records.extend(evidence.outages.iter().map(|o| Record::new(o.name(), o)));
     records.extend(evidence.disputes.iter().map(|d| Record::new(d.name(), d)));
     records.extend(
@@ -463,6 +466,7 @@ enum Content {
     Outage(evidence::Outage),
     Dispute(evidence::Dispute),
     Season(Box<evidence::SiteSeason>),
+    Temperature(evidence::Temperature),
     Superseded(Box<Statement>),
     /// What follows from the others.
     Derived,
@@ -488,6 +492,7 @@ impl Content {
             "outage" => Self::Outage(read.content(evidence::Outage::name)?),
             "dispute" => Self::Dispute(read.content(evidence::Dispute::name)?),
             "season" => Self::Season(Box::new(read.content(evidence::SiteSeason::name)?)),
+            "temperature" => Self::Temperature(read.content(evidence::Temperature::name)?),
             SUPERSEDED => Self::Superseded(Box::new(read.content(|_| SUPERSEDED.to_owned())?)),
             STATEMENT => {
                 read.content(|_: &Statement| STATEMENT.to_owned())?;

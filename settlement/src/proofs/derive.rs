@@ -26,8 +26,8 @@ use crate::rules::document::DocumentError;
 use crate::rules::payment::Season;
 use crate::rules::program::{Measurement, Program};
 use crate::rules::statement::{
-    Event, Metered, MissingReason, Offer, Participation, Reading, SettleError, SettlementInputs, SiteId,
-    SiteInputs, Statement, settle,
+    DayTemperature, Event, Metered, MissingReason, Offer, Participation, Reading, SettleError,
+    SettlementInputs, SiteId, SiteInputs, Statement, settle,
 };
 
 /// What follows from evidence.
@@ -130,6 +130,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let instructions = instructions(evidence, &enrolments, &mut counts)?;
     let mut refused = check_refusals(evidence, &enrolments)?;
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
+    let asked: BTreeSet<Identity> = instructions.values().copied().collect();
+    let temperatures = temperatures(evidence, &program)?;
     let mut submissions = submissions(evidence, &enrolments);
     let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
     let mut outages = resettle::outages(&evidence.outages, case.settled_at)?;
@@ -146,20 +148,29 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         let judged = judge::judge_all(topics, case.event.announced_at);
         let kept = |((enrolment, _), judged): (&(&Enrolment, _), judge::Judged)| {
             let readings = readings(enrolment, &judged, program.measurement, &case.event);
-            (readings, Tally::of(judged))
+            let site_meter = program
+                .wants_site_meter()
+                .then(|| self::readings(enrolment, &judged, Measurement::SiteMeterNet, &case.event));
+            (readings, site_meter.unwrap_or_default(), Tally::of(judged))
         };
         topics.iter().zip(judged).map(kept).collect()
     });
     let mut sites = Vec::with_capacity(enrolments.len());
-    for ((gateway, enrolment), (readings, tally)) in enrolments.iter().zip(judged) {
+    for ((gateway, enrolment), (readings, site_meter, tally)) in enrolments.iter().zip(judged) {
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
-            participation: answers
-                .get(gateway)
-                .map_or(Participation::NoAnswer, Answer::participation),
+            participation: match answers.get(gateway) {
+                Some(answer) => answer.participation(),
+                // Who was asked is no control, whatever group it is of by now.
+                None if program.is_control(&enrolment.membership) && !asked.contains(gateway) => {
+                    Participation::ControlGroup
+                }
+                None => Participation::NoAnswer,
+            },
             outage_days: outages.remove(&enrolment.site).unwrap_or_default(),
             readings,
+            site_meter,
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
             offer: offer(enrolment, &program)?,
             season: seasons.remove(&enrolment.site).unwrap_or_default(),
@@ -184,6 +195,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         carry_in: case.carried_from.as_ref().map_or(0, |carry| carry.carry_out),
         pool_carry: resettle::pool_of(evidence),
         published: case.published.clone(),
+        temperatures,
         sites,
     };
     let statement = settle(&inputs).map_err(at("case"))?;
@@ -244,6 +256,22 @@ fn enrolments<'e>(
         }
     }
     Ok(by_gateway)
+}
+
+/// The temperatures that were known at the settlement.
+fn temperatures(evidence: &Evidence, program: &Program) -> Result<Vec<DayTemperature>, DeriveError> {
+    let known = evidence.temperatures.iter();
+    let checked = known.map(|temperature| {
+        let wrong = |what: &str| Err(at(temperature.name())(DeriveProblem::Mismatch(what.to_owned())));
+        if !program.wants_temperatures() {
+            return wrong("the program looks at no temperatures");
+        }
+        if temperature.published_at > evidence.case.settled_at {
+            return wrong("it was published after the settlement");
+        }
+        Ok(temperature.as_input())
+    });
+    checked.collect()
 }
 
 /// What a site offered, in the program's asset.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::Enrolment;
 use crate::rules::payment::Season;
 use crate::rules::statement::{
-    BeneficiaryId, Event, Metered, Occasion, PublishedPrice, SiteId, Statement, is_nothing,
+    BeneficiaryId, DayTemperature, Event, Metered, Occasion, PublishedPrice, SiteId, Statement, is_nothing,
 };
 
 /// Everything from which one statement follows. The order within the lists has no meaning.
@@ -42,6 +42,8 @@ pub struct Evidence {
     pub superseded: Option<Statement>,
     /// What each site did and was paid earlier in the season, where the program pays by that.
     pub seasons: Vec<SiteSeason>,
+    /// How warm it was, where the program looks for days of like weather.
+    pub temperatures: Vec<Temperature>,
 }
 
 /// What is settled, by whom, and with what carried over.
@@ -159,6 +161,20 @@ pub struct Outage {
     pub why: String,
     /// When it was written down.
     pub declared_at: Timestamp,
+}
+
+/// The highest temperature of a local day, as the operator published it. The engine's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Temperature {
+    /// The day, in the program's zone.
+    pub day: NaiveDate,
+    /// Which word on this day it is, from 1 on: the last that was known at the settlement counts.
+    pub number: u32,
+    /// In thousandths of a degree.
+    pub max_millidegrees: i32,
+    /// When it was published.
+    pub published_at: Timestamp,
 }
 
 /// That a statement was disputed, and what came of it.
@@ -370,6 +386,23 @@ impl Outage {
     }
 }
 
+impl Temperature {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("temperature/{}", self.day)
+    }
+
+    /// What the rules look at.
+    #[must_use]
+    pub const fn as_input(&self) -> DayTemperature {
+        DayTemperature {
+            day: self.day,
+            max_millidegrees: self.max_millidegrees,
+        }
+    }
+}
+
 impl SiteSeason {
     /// The name of its record.
     #[must_use]
@@ -406,6 +439,9 @@ impl Evidence {
         self.case.held.sort_by(|a, b| a.beneficiary.cmp(&b.beneficiary));
         self.case.published.sort();
         once_each(&mut self.seasons, SiteSeason::name, |_| ());
+        once_each(&mut self.temperatures, Temperature::name, |t| {
+            core::cmp::Reverse(t.number)
+        });
     }
 }
 

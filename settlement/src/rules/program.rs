@@ -16,11 +16,12 @@ use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::baseline::{BaselineRule, Charging, Exports, Method, Need};
+use super::baseline::{BaselineRule, Exports, Method, Need};
 use super::document::{self, DocumentError, Found, Section};
 use super::exact::read_decimal;
 use super::holidays::{Holidays, read_listed};
 use super::payment::{BelowZero, Energy, Formula, Netting, Price, RoundPer, Rounding, Terms};
+use crate::registry::{GroupName, Membership};
 
 pub use self::dispatching::{DispatchDays, DispatchRules, Eligibility, NotAllowed, Planned, SeasonDates};
 pub use self::resettlement::Resettlement;
@@ -85,6 +86,9 @@ pub struct Program {
     pub baseline_fallback: Option<BaselineRule>,
     /// From when on: an event is of the highest version that is in force at its start.
     pub in_force_from: Timestamp,
+    /// The group of those of its homes that are never asked, and that the others are compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_group: Option<GroupName>,
     /// When its events may be.
     pub dispatch: DispatchRules,
     /// Who may be asked.
@@ -148,13 +152,27 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(BTreeSet::new()),
         Some(v) => read_holidays(&v),
     };
+    let has_controls = s.optional("control_group").is_some();
+    let control_group = match s.optional("control_group") {
+        None => Some(None),
+        Some(v) => v.parsed().map(Some),
+    };
     let baseline = s
         .required("baseline")
-        .and_then(|v| read_baseline(&v, measurement));
+        .and_then(|v| read_baseline(&v, measurement, has_controls));
     let baseline_fallback = match s.optional("baseline_fallback") {
         None => Some(None),
-        Some(v) => read_baseline(&v, measurement).map(Some),
+        Some(v) => read_baseline(&v, measurement, has_controls).map(Some),
     };
+    if let (true, Some(own), Some(fallback)) = (has_controls, &baseline, &baseline_fallback) {
+        let mut rules = core::iter::once(own).chain(fallback);
+        if !rules.any(|rule| rule.needs().contains(&Need::ControlSites)) {
+            s.mistake(
+                "control_group",
+                "is compared with by no baseline rule of the program",
+            );
+        }
+    }
     let resettlement = s.optional("resettlement").zip(asset.clone());
     let resettlement = match resettlement {
         None => Some(Resettlement::default()),
@@ -192,6 +210,7 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         holidays: holidays?,
         baseline: baseline?,
         baseline_fallback: baseline_fallback?,
+        control_group: control_group?,
         in_force_from: in_force_from?,
         dispatch: dispatch?,
         eligibility: eligibility?,
@@ -285,7 +304,11 @@ fn read_holidays(found: &Found<'_, '_>) -> Option<BTreeSet<NaiveDate>> {
 }
 
 /// The name of a preset, or a rule of the program's own in a table.
-fn read_baseline(found: &Found<'_, '_>, measurement: Option<Measurement>) -> Option<BaselineRule> {
+fn read_baseline(
+    found: &Found<'_, '_>,
+    measurement: Option<Measurement>,
+    has_controls: bool,
+) -> Option<BaselineRule> {
     let rule = if found.is_table() {
         let mut section = found.section()?;
         let rule = BaselineRule::read(&mut section);
@@ -295,39 +318,74 @@ fn read_baseline(found: &Found<'_, '_>, measurement: Option<Measurement>) -> Opt
         found.read_with(BaselineRule::preset)
     }?;
     let needs = rule.needs();
-    // A battery's own meter is what such a rule is for, as it is; what else it takes off is not measured here.
-    let whole = Method::GeneratorOutput {
-        exports: Exports::Counted,
-        charging: Charging::Counted,
-    };
-    let of_batteries = measurement != Some(Measurement::SiteMeterNet) && rule.method == whole;
-    let is_there = |need: &&Need| **need == Need::DeviceMeter && of_batteries;
-    let lacking = needs
-        .iter()
-        .filter(|need| !is_there(need))
-        .map(|need| match need {
-            Need::Temperatures => "temperatures",
-            Need::OtherSites => "the readings of other sites",
-            Need::DeviceMeter => "the readings of a device",
-            Need::FirmLevel => "the site's firm level",
-        });
+    // What is not measured at all is a mistake of its own.
+    let of_batteries = measurement != Some(Measurement::SiteMeterNet);
+    let lacking = needs.iter().filter_map(|need| match need {
+        Need::Temperatures => None,
+        Need::DeviceMeter if of_batteries => None,
+        Need::ControlSites if has_controls => None,
+        Need::ControlSites => Some("a control group (write control_group = \"NAME\", a group of its homes)"),
+        Need::DeviceMeter => Some("the readings of a device (write measurement = \"battery_net\")"),
+        Need::Sample => Some("a sample of sites, which a settlement does not have"),
+        Need::FirmLevel => Some("the site's firm level, which a settlement does not have"),
+    });
     let lacking: Vec<_> = lacking.collect();
     if lacking.is_empty() {
         Some(rule)
     } else {
         let lacking = lacking.join(" and ");
-        found.mistake(format!(
-            "needs {lacking}, which a settlement does not have; take another rule"
-        ))
+        found.mistake(format!("needs {lacking}; or take another rule"))
     }
 }
 
 impl Program {
+    fn rules(&self) -> impl Iterator<Item = &BaselineRule> {
+        core::iter::once(&self.baseline).chain(&self.baseline_fallback)
+    }
+
+    /// Whether a baseline looks for days of like weather.
+    #[must_use]
+    pub fn wants_temperatures(&self) -> bool {
+        self.rules()
+            .any(|rule| rule.needs().contains(&Need::Temperatures))
+    }
+
+    /// Whether a baseline takes off what leaves the site, and so looks at the meter of its connection as well.
+    #[must_use]
+    pub fn wants_site_meter(&self) -> bool {
+        let excludes = |rule: &BaselineRule| {
+            matches!(
+                rule.method,
+                Method::GeneratorOutput {
+                    exports: Exports::Excluded,
+                    ..
+                }
+            )
+        };
+        self.measurement == Measurement::BatteryNet && self.rules().any(excludes)
+    }
+
+    /// Whether a home belongs to the control group: it is never asked.
+    #[must_use]
+    pub fn is_control(&self, home: &Membership) -> bool {
+        self.control_group
+            .as_ref()
+            .is_some_and(|group| home.groups.contains(group))
+    }
+
+    /// Whether a home may be asked.
+    #[must_use]
+    pub fn may_ask(&self, home: &Membership) -> bool {
+        self.eligibility.admits(home) && !self.is_control(home)
+    }
+
     /// How many calendar days before the event's its baselines may read, windows included.
     #[must_use]
     pub fn lookback_days(&self) -> u32 {
-        let rules = core::iter::once(&self.baseline).chain(&self.baseline_fallback);
-        rules.map(BaselineRule::reach_days).max().unwrap_or_default()
+        self.rules()
+            .map(BaselineRule::reach_days)
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -380,9 +438,37 @@ mod tests {
 
     #[test]
     fn a_rule_that_a_settlement_cannot_feed_is_refused_before_the_season() {
-        let text = EVENING_FLEX.replace("\"caiso_style_10_10\"", "\"caiso_style_weather_match\"");
-        let error = Program::from_toml("a", &text).unwrap_err().to_string();
-        assert!(error.contains("needs temperatures"), "{error}");
+        let with = |rule: &str| EVENING_FLEX.replace("\"caiso_style_10_10\"", &format!("\"{rule}\""));
+        for (rule, lacking) in [
+            ("caiso_style_control_group", "control_group = "),
+            ("caiso_style_generator_output", "measurement = \"battery_net\""),
+            ("naesb_style_type_2_sampled", "a sample of sites"),
+        ] {
+            let error = Program::from_toml("a", &with(rule)).unwrap_err().to_string();
+            assert!(error.contains(lacking), "{rule}: {error}");
+        }
+        let weather = Program::from_toml("a", &with("caiso_style_weather_match")).unwrap();
+        assert!(weather.wants_temperatures() && !weather.wants_site_meter());
+        let batteries = with("caiso_style_generator_output").replace("site_meter_net", "battery_net");
+        assert!(Program::from_toml("a", &batteries).unwrap().wants_site_meter());
+    }
+
+    #[test]
+    fn a_control_group_is_named_exactly_where_a_rule_compares_with_it() {
+        let group = "control_group = \"controls\"\nbaseline = \"caiso_style_control_group\"";
+        let text = EVENING_FLEX.replace("baseline = \"caiso_style_10_10\"", group);
+        let program = Program::from_toml("a", &text).unwrap();
+        let home = |group: &str| Membership {
+            groups: BTreeSet::from([group.parse().unwrap()]),
+            ..Membership::default()
+        };
+        assert!(!program.may_ask(&home("controls")) && program.may_ask(&home("batteries")));
+        let idle = text.replace("caiso_style_control_group", "caiso_style_10_10");
+        let error = Program::from_toml("a", &idle).unwrap_err().to_string();
+        assert!(
+            error.contains("control_group") && error.contains("no baseline rule"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
@@ -9,13 +10,17 @@ use postgres::GenericClient;
 
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
-use super::{StoreError, corrections, disputes, outages, prices, programs, refusals, seasons, settlements};
+use super::{
+    StoreError, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
+    temperatures,
+};
 use crate::ledger::AccountName;
 use crate::proofs::evidence::{
     Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
     RefusedMessage, Resettles, SentInstruction,
 };
 use crate::registry::Enrolment;
+use crate::rules::calendar::{LocalSlot, plus_days};
 use crate::rules::program::Program;
 use crate::rules::statement::{BeneficiaryId, Event, Occasion, Statement};
 
@@ -91,7 +96,14 @@ pub fn collect_under(
     if program.payment.looks_back() {
         (case.season, seasons) = seasons::before(client, event, &program)?;
     }
+    let mut warmth = Vec::new();
+    if program.wants_temperatures() {
+        let days = days(event, &program);
+        let days = days.ok_or_else(|| corrupt("an event out of the calendar"))?;
+        warmth = temperatures::known(client, &program.id, days, *settled_at)?;
+    }
     Ok(Evidence {
+        temperatures: warmth,
         corrections: corrections::corrections(client, &event.program, (from, until), *settled_at)?,
         outages: outages::outages(client, &event.program, *settled_at)?,
         disputes: disputes::disputes(client, &event.id, *settled_at)?,
@@ -105,6 +117,13 @@ pub fn collect_under(
         refusals: refused(client, &enrolments, from, *settled_at)?,
         enrolments,
     })
+}
+
+/// The local days that an event's baselines may look at, the event's own included.
+pub(crate) fn days(event: &StoredEvent, program: &Program) -> Option<(NaiveDate, NaiveDate)> {
+    let day = LocalSlot::of(event.start, program.zone)?.day;
+    let first = plus_days(day, i64::from(program.lookback_days()).saturating_neg())?;
+    Some((first, day))
 }
 
 /// From when until when reports can matter to an event.

@@ -59,6 +59,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0009_resettlement.sql"),
     },
     Migration {
+        number: 10,
+        name: "temperatures",
+        sql: include_str!("migrations/0010_temperatures.sql"),
+    },
+    Migration {
         number: 12,
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),

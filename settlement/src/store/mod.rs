@@ -25,6 +25,7 @@ pub mod seasons;
 pub mod settlements;
 pub mod statements;
 pub mod stream;
+pub mod temperatures;
 pub(crate) mod types;
 
 use std::thread;

@@ -129,6 +129,7 @@ pub fn steady(sites: usize) -> SettlementInputs {
         participation: Participation::OptedIn,
         outage_days: Vec::new(),
         readings: readings.clone(),
+        site_meter: Vec::new(),
         corrections: Vec::new(),
         offer: Default::default(),
         season: Default::default(),
@@ -146,6 +147,7 @@ pub fn steady(sites: usize) -> SettlementInputs {
         carry_in: 0,
         pool_carry: Default::default(),
         published: Vec::new(),
+        temperatures: Vec::new(),
         sites: (0..sites).map(site).collect(),
     }
 }
@@ -205,6 +207,7 @@ pub fn random(seed: u64) -> SettlementInputs {
         carry_in: random.within(0, 999_999),
         pool_carry: Default::default(),
         published: Vec::new(),
+        temperatures: Vec::new(),
         sites,
     }
 }
@@ -250,6 +253,7 @@ fn site(random: &mut Random, n: i64, intervals: &[Interval], day: NaiveDate) -> 
             .map(|_| day - chrono::TimeDelta::days(random.within(1, 15)))
             .collect(),
         readings,
+        site_meter: Vec::new(),
         corrections: Vec::new(),
         offer: Default::default(),
         season: Default::default(),

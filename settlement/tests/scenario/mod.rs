@@ -178,6 +178,7 @@ impl Scenario {
             disputes: Vec::new(),
             superseded: None,
             seasons: Vec::new(),
+            temperatures: Vec::new(),
         }
     }
 }

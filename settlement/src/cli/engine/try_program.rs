@@ -17,12 +17,12 @@ pub use self::arguments::TryArgs;
 use self::cores::try_all;
 pub use self::error::TryProgramError;
 use self::report::{Header, Report};
-use super::{EngineCommandError, Place, read};
+use super::{EngineCommandError, Place, read, temperatures};
 use crate::cli::rules::EventTime;
 use crate::rules::calendar::LocalSlot;
 use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::program::Program;
-use crate::rules::statement::{SiteId, Statement};
+use crate::rules::statement::{DayTemperature, SiteId, Statement};
 use crate::rules::trial::contenders::{Contender, Standing, contenders, reach_days};
 use crate::rules::trial::data::{TrialEvent, TrialSite};
 use crate::rules::trial::days::{ClockWindow, local_days, tried, usual_window};
@@ -40,6 +40,8 @@ const SITE_EVENTS_MAX: usize = 50_000;
 /// The data of a trial.
 struct Data {
     sites: Vec<TrialSite>,
+    /// How warm it was, where that is known.
+    temperatures: Vec<DayTemperature>,
     /// Events that are over, where they were asked for.
     events: Vec<TrialEvent>,
     /// When homes were really asked for something, whether that is tried or not.
@@ -55,6 +57,7 @@ pub(super) fn run(place: &Place, args: &TryArgs, out: &mut impl Write) -> Result
             let (sites, notes) = files::sites(&files, &program, args.interval)?;
             let mut data = Data {
                 sites,
+                temperatures: Vec::new(),
                 events: Vec::new(),
                 dispatches: Vec::new(),
                 notes,
@@ -67,6 +70,9 @@ pub(super) fn run(place: &Place, args: &TryArgs, out: &mut impl Write) -> Result
         }
         None => engine_data::load(&mut place.open()?.store, &program, args, place.now())?,
     };
+    if let Some(file) = &args.temperatures {
+        data.temperatures = temperatures::of_file(file)?;
+    }
     for given in given_events(&program, args, &data.dispatches)? {
         // The engine knows more of an event of its own.
         let known = |event: &TrialEvent| (event.start, event.end) == (given.start, given.end);
@@ -216,7 +222,13 @@ fn try_on(program: &Program, args: &TryArgs, mut data: Data) -> Result<Report, T
     let mut event_days = event_days(&data.events, program.zone);
     event_days.extend(&dispatched);
     let (window, days) = days_without(program, args, &data, &event_days)?;
-    let statements = replay(program, &data.sites, &data.events, &dispatched)?;
+    let statements = replay(
+        program,
+        &data.sites,
+        &data.temperatures,
+        &data.events,
+        &dispatched,
+    )?;
     let came_to: Vec<EventTrial> = data
         .events
         .iter()
@@ -233,6 +245,7 @@ fn try_on(program: &Program, args: &TryArgs, mut data: Data) -> Result<Report, T
     let trying = Trying {
         contenders: &contenders,
         sites: &data.sites,
+        temperatures: &data.temperatures,
         sizes: &sizes,
         event_days: &all_days,
         reach_days: reach_days(&contenders),

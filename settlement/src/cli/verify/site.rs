@@ -206,6 +206,7 @@ fn said(site: &SiteStatement) -> String {
         Participation::OptedIn => "opted in".to_owned(),
         Participation::OptedOut { reason } => format!("opted out ({reason})"),
         Participation::NoAnswer => "no answer".to_owned(),
+        Participation::ControlGroup => "not asked, of the control group".to_owned(),
     }
 }
 

@@ -149,6 +149,7 @@ const fn reason(reason: Reason) -> ZeroReason {
         Reason::PaidAsAWhole => ZeroReason::PaidAsAWhole,
         Reason::NoPrice => ZeroReason::NoPrice,
         Reason::NoBid => ZeroReason::NoBid,
+        Reason::ControlGroup => ZeroReason::ControlGroup,
     }
 }
 

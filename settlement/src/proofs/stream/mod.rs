@@ -21,7 +21,7 @@ use super::bookings::{self, Bookings};
 use super::derive::{self, DeriveError};
 use super::resettle;
 use crate::days::{Day, slots_of};
-use crate::rules::program::Program;
+use crate::rules::program::{Program, ProgramId};
 use crate::rules::statement::{BeneficiaryId, Corrected, SettleError, Sheet, SiteId, Statement, Sum};
 use crate::store::evidence::{self, Request};
 use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
@@ -45,6 +45,11 @@ pub enum StreamError {
         "the first statement of an event is settled from days; one that corrects it is made from the evidence"
     )]
     NotFirst,
+    /// Days of one meter are not all that its baseline looks at.
+    #[error(
+        "the baseline of program {0} looks at more than a site's own days; it is settled from the evidence"
+    )]
+    MoreThanDays(ProgramId),
     /// The statement could not be written.
     #[error("the statement cannot be written: {0}")]
     Write(#[from] io::Error),
@@ -54,7 +59,9 @@ impl LostConnection for StreamError {
     fn is_lost_connection(&self) -> bool {
         match self {
             Self::Store(error) => error.is_lost_connection(),
-            Self::Derive(_) | Self::Rules(_) | Self::NotFirst | Self::Write(_) => false,
+            Self::Derive(_) | Self::Rules(_) | Self::NotFirst | Self::MoreThanDays(_) | Self::Write(_) => {
+                false
+            }
         }
     }
 }
@@ -172,6 +179,9 @@ impl Ground {
         let event = request.event;
         let document = programs::program(client, &event.program, event.program_version)?;
         let program = Program::from_toml("program", &document).map_err(corrupt)?;
+        if program.control_group.is_some() || program.wants_temperatures() || program.wants_site_meter() {
+            return Err(StreamError::MoreThanDays(program.id));
+        }
         let mut case = evidence::case(client, request)?;
         if case.version != 1 {
             return Err(StreamError::NotFirst);

@@ -164,6 +164,7 @@ fn inputs(plan: &Plan<'_>, pending: &Pending<'_>, readings: Vec<Reading>) -> Sit
         participation: answer.map_or(Participation::NoAnswer, |answer| answer.participation()),
         outage_days: plan.outages.get(&pending.site.site).cloned().unwrap_or_default(),
         readings,
+        site_meter: Vec::new(),
         offer: Default::default(),
         season: Default::default(),
         corrections: plan

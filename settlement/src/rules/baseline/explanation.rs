@@ -38,6 +38,8 @@ pub enum Verdict {
     NotAmongHighest,
     /// Eligible, but the temperatures of others were closer to the event day's.
     NotAmongClosest,
+    /// Eligible, but others were more like the event's day in the hours without the event.
+    NotAmongSimilar,
     /// Eligible, but it had the highest total of all.
     HighestTotal,
     /// Eligible, but it had the lowest total of all.
@@ -68,6 +70,7 @@ impl fmt::Display for Verdict {
             Self::LowUse => "less use than the rule's share of the mean",
             Self::NotAmongHighest => "others had a higher use",
             Self::NotAmongClosest => "other days' temperatures are closer",
+            Self::NotAmongSimilar => "others were more like the event's day in its other hours",
             Self::HighestTotal => "the highest of all",
             Self::LowestTotal => "the lowest of all",
         })

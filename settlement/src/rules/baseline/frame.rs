@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use gridtally_protocol::time::{Interval, IntervalLength, TimeError, Timestamp};
 
 use super::rule::{BaselineRule, Completeness, DayCount, Shortfall};
-use super::spans::{days_between, slotted, start_of, window_bounds};
+use super::spans::{days_between, slotted, start_of, window_bounds, without_the_event};
 use crate::rules::calendar::{LocalSlot, plus_days};
 
 /// No event lasts longer, in seconds.
@@ -109,6 +109,8 @@ pub(super) struct CandidateDay {
     pub event: Vec<Matches>,
     /// For each interval of the windows, in order.
     pub windows: Vec<Matches>,
+    /// For each interval of the event's day that similar days are known by.
+    pub similar: Vec<Matches>,
 }
 
 /// What the calendar alone says about a day.
@@ -136,6 +138,8 @@ pub struct Frame {
     pub(super) places: usize,
     pub(super) event: Vec<Compared>,
     pub(super) windows: Vec<Compared>,
+    /// The intervals of the event's day that similar days are known by; none where the rule looks for none.
+    pub(super) similar: Vec<Compared>,
     /// Newest first.
     pub(super) days: Vec<CandidateDay>,
     /// The intervals of each of the calendar days that have to be there in sufficient number.
@@ -169,6 +173,7 @@ impl Frame {
             places: layout.places,
             event: layout.placed(&layout.event)?,
             windows: layout.placed(&layout.windows)?,
+            similar: layout.placed(&layout.similar)?,
             days,
         })
     }
@@ -257,6 +262,7 @@ struct Layout<'c> {
     day: NaiveDate,
     event: Vec<(Interval, LocalSlot)>,
     windows: Vec<(Interval, LocalSlot)>,
+    similar: Vec<(Interval, LocalSlot)>,
     /// The days that event and windows touch, relative to the event's.
     offsets: BTreeSet<i64>,
     /// The calendar's, and the event's own.
@@ -279,6 +285,7 @@ impl<'c> Layout<'c> {
             windows.extend(slotted(from, to, calendar)?);
         }
         let day = LocalSlot::of(start, zone).ok_or(FrameError::OutOfRange)?.day;
+        let similar = without_the_event(rule, calendar, day)?;
         let mut offsets = BTreeSet::from([0]);
         offsets.extend(
             event
@@ -302,6 +309,7 @@ impl<'c> Layout<'c> {
             day,
             event,
             windows,
+            similar,
             offsets,
             event_days,
             own_days,
@@ -354,6 +362,7 @@ impl<'c> Layout<'c> {
             required: Vec::new(),
             event: Vec::new(),
             windows: Vec::new(),
+            similar: Vec::new(),
         };
         let fills = self.rule.shortfall == Shortfall::FillFromEventDaysHighest
             && standing == Standing::EventDay
@@ -361,6 +370,7 @@ impl<'c> Layout<'c> {
         if standing == Standing::Like || fills {
             day.event = self.matches(&self.event, back)?;
             day.windows = self.matches(&self.windows, back)?;
+            day.similar = self.matches(&self.similar, back)?;
             day.required = self.required(&day)?;
         }
         Ok(day)
@@ -393,7 +403,8 @@ impl<'c> Layout<'c> {
 
     fn required(&self, day: &CandidateDay) -> Result<Vec<Range<usize>>, FrameError> {
         if self.rule.completeness == Completeness::UsedIntervals {
-            let places = day.event.iter().chain(&day.windows).flatten().flatten();
+            let compared = day.event.iter().chain(&day.windows).chain(&day.similar);
+            let places = compared.flatten().flatten();
             return Ok(places.map(|p| *p..p.saturating_add(1)).collect());
         }
         day.touched

@@ -41,6 +41,7 @@ impl<'f> Search<'f, '_> {
         if frame.rule.select == Selection::ClosestTemperature && on_the_day.is_none() {
             return Err(Stop::lacking(Lack::Temperature, 0, 1));
         }
+        self.check_similar()?;
         let mut eligible = self.find(days)?;
         if frame.rule.shortfall == Shortfall::FillFromEventDaysHighest {
             self.fill(&mut eligible, days.minimum)?;
@@ -83,6 +84,43 @@ impl<'f> Search<'f, '_> {
             return Err(Stop::lacking(Lack::RecentDays, count(enough), rule.days));
         }
         Ok(())
+    }
+
+    /// Where similar days are looked for, the event's day has to be known outside of the event.
+    fn check_similar(&self) -> Result<(), Stop> {
+        if !matches!(self.frame.rule.select, Selection::MostSimilar { .. }) {
+            return Ok(());
+        }
+        let compared = &self.frame.similar;
+        let known = compared.iter().filter(|c| self.series.has(c.place)).count();
+        if known == 0 || known < compared.len() {
+            let needed = count(compared.len()).max(1);
+            return Err(Stop::lacking(Lack::WindowReadings, count(known), needed));
+        }
+        Ok(())
+    }
+
+    /// The mean difference, whichever way, from the event's day in the hours without the event; none where the clock
+    /// jumped over all of them.
+    fn difference(&self, day: &CandidateDay) -> Result<Option<Ratio>, ArithmeticError> {
+        let (mut sum, mut readings) = (Ratio::ZERO, 0_usize);
+        for (own, matches) in self.frame.similar.iter().zip(&day.similar) {
+            let Some(here) = self.series.at(own.place)? else {
+                continue;
+            };
+            for place in matches.iter().flatten() {
+                let Some(there) = self.series.at(*place)? else {
+                    continue;
+                };
+                let apart = here.max(there).checked_sub(here.min(there))?;
+                sum = sum.checked_add(apart)?;
+                readings = readings.saturating_add(1);
+            }
+        }
+        if readings == 0 {
+            return Ok(None);
+        }
+        sum.checked_div(Ratio::whole(count(readings).into())).map(Some)
     }
 
     fn temperature(&self, day: NaiveDate) -> Option<Ratio> {
@@ -220,6 +258,18 @@ impl<'f> Search<'f, '_> {
                 ranked.sort_by_key(|(distance, date, _)| (*distance, *date));
                 *eligible = ranked.into_iter().map(|(_, _, e)| e).collect();
                 self.keep_first(eligible, keep, Verdict::NotAmongClosest);
+            }
+            Selection::MostSimilar { .. } => {
+                let mut ranked = Vec::with_capacity(eligible.len());
+                for e in eligible.iter() {
+                    let difference = self.difference(e.day)?;
+                    // What cannot be compared is least alike.
+                    let rank = (difference.is_none(), difference, Reverse(e.day.date));
+                    ranked.push((rank, *e));
+                }
+                ranked.sort_by_key(|(rank, _)| *rank);
+                *eligible = ranked.into_iter().map(|(_, e)| e).collect();
+                self.keep_first(eligible, keep, Verdict::NotAmongSimilar);
             }
             Selection::Middle => {
                 let total = |e: &Eligible<'_>| {

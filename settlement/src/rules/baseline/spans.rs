@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use gridtally_protocol::time::{Interval, Timestamp};
 
 use super::frame::{EventCalendar, FrameError, NOTICE_SECONDS_MAX};
-use super::rule::{Anchor, Window};
-use crate::rules::calendar::{LocalSlot, day_start};
+use super::rule::{Anchor, BaselineRule, Selection, Window};
+use crate::rules::calendar::{LocalSlot, day_start, plus_days};
 
 /// A window's first instant, and the first after it.
 pub(super) fn window_bounds(
@@ -32,6 +32,29 @@ pub(super) fn window_bounds(
         Anchor::AfterEnd => end.checked_add(from).zip(end.checked_add(to)),
     };
     bounds.ok_or(FrameError::OutOfRange)
+}
+
+/// The intervals of the event's day that similar days are known by: those that begin neither within the event nor
+/// within the gap around it. None where the rule looks for no similar days.
+pub(super) fn without_the_event(
+    rule: &BaselineRule,
+    calendar: &EventCalendar,
+    day: NaiveDate,
+) -> Result<Vec<(Interval, LocalSlot)>, FrameError> {
+    let Selection::MostSimilar { gap_minutes } = rule.select else {
+        return Ok(Vec::new());
+    };
+    let gap = i64::from(gap_minutes).saturating_mul(60);
+    let bounds = || {
+        let next = start_of(plus_days(day, 1)?, calendar)?;
+        let near = calendar.start.checked_add(gap.saturating_neg())?;
+        let far = calendar.end.checked_add(gap)?;
+        Some(((start_of(day, calendar)?, next), near..far))
+    };
+    let ((from, to), left_out) = bounds().ok_or(FrameError::OutOfRange)?;
+    let mut intervals = slotted(from, to, calendar)?;
+    intervals.retain(|(interval, _)| !left_out.contains(&interval.start()));
+    Ok(intervals)
 }
 
 /// The first interval's start on `day`, or on the next day that exists.

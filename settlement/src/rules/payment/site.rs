@@ -83,6 +83,7 @@ impl<'w> Checked<'w> {
     pub fn in_season(&self, seconds: u32) -> SeasonEvent {
         match self.work.participation {
             _ if self.work.excused => SeasonEvent::Excused,
+            Participation::ControlGroup => SeasonEvent::Excused,
             Participation::OptedOut { .. } => SeasonEvent::OptedOut,
             Participation::NoAnswer => SeasonEvent::NoAnswer,
             Participation::OptedIn if self.slots.iter().any(|s| s.measured) => SeasonEvent::Delivered {
@@ -104,6 +105,8 @@ fn slot(participation: &Participation, interval: Option<&WorkInterval>) -> Slot 
     match (participation, interval) {
         (Participation::OptedOut { .. }, _) => nothing(Zero::OptedOut),
         (Participation::NoAnswer, _) => nothing(Zero::NoAnswer),
+        // A statement gives the formulas no such site.
+        (Participation::ControlGroup, _) => nothing(Zero::Excused),
         (Participation::OptedIn, None) => nothing(Zero::NotMeasured),
         (Participation::OptedIn, Some(interval)) => match interval.credited {
             _ if interval.baseline.is_none() => nothing(Zero::NoBaseline),

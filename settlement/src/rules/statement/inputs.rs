@@ -109,6 +109,8 @@ pub enum Participation {
     },
     /// It never answered.
     NoAnswer,
+    /// It was not asked: it is of the program's control group, and others are compared with it.
+    ControlGroup,
 }
 
 /// Why there is no energy for an interval.
@@ -179,6 +181,10 @@ pub struct SiteInputs {
     /// What it offered.
     #[serde(default, skip_serializing_if = "Offer::is_none")]
     pub offer: Offer,
+    /// What the meter of its connection counted, where `readings` are of its batteries and the rule takes off what
+    /// leaves the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub site_meter: Vec<Reading>,
     /// Its season up to this event, where the program's formulas look at that.
     #[serde(default, skip_serializing_if = "Season::is_none")]
     pub season: Season,
@@ -223,8 +229,21 @@ pub struct SettlementInputs {
     /// The prices that were published for intervals of the event, in base units per kWh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedPrice>,
+    /// The highest temperatures of local days, where the baseline looks for days of like weather.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub temperatures: Vec<DayTemperature>,
     /// The sites.
     pub sites: Vec<SiteInputs>,
+}
+
+/// The highest temperature of a local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DayTemperature {
+    /// The day, in the program's zone.
+    pub day: NaiveDate,
+    /// In thousandths of a degree; the scale is the same for all days of a program.
+    pub max_millidegrees: i32,
 }
 
 /// A price that was published for an interval.

@@ -43,6 +43,8 @@ pub enum Reason {
     NoPrice,
     /// The home never said what it asks for.
     NoBid,
+    /// The site is of the control group: it was not asked.
+    ControlGroup,
 }
 
 impl Reason {
@@ -61,6 +63,7 @@ impl Reason {
             Self::PaidAsAWhole => "paid_as_a_whole",
             Self::NoPrice => "no_price",
             Self::NoBid => "no_bid",
+            Self::ControlGroup => "control_group",
         }
     }
 }
@@ -134,6 +137,8 @@ pub enum SiteStatus {
     OptedOut,
     /// It never answered.
     NoAnswer,
+    /// It was not asked: others are compared with it.
+    ControlGroup,
 }
 
 impl SiteStatus {
@@ -147,6 +152,7 @@ impl SiteStatus {
             Self::NoBaseline => "no_baseline",
             Self::OptedOut => "opted_out",
             Self::NoAnswer => "no_answer",
+            Self::ControlGroup => "control_group",
         }
     }
 }

@@ -31,8 +31,8 @@ mod sheet;
 
 pub(crate) use self::inputs::is_nothing;
 pub use self::inputs::{
-    BeneficiaryId, Corrected, Event, Metered, MissingReason, NameError, Offer, Participation, PublishedPrice,
-    Reading, SettlementInputs, SiteId, SiteInputs,
+    BeneficiaryId, Corrected, DayTemperature, Event, Metered, MissingReason, NameError, Offer, Participation,
+    PublishedPrice, Reading, SettlementInputs, SiteId, SiteInputs,
 };
 pub use self::lines::{
     BaselineRef, FORMAT, Line, ProgramRef, Reason, RoundingRemainder, SiteStatement, SiteStatus, Statement,

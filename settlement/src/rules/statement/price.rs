@@ -161,6 +161,19 @@ fn by_itself(payment: &SitePayment, place: usize) -> Result<(TokenAmount, Option
     Ok((amount, reason))
 }
 
+/// A site that was not asked, and whose lines say so: formulas never see it.
+///
+/// # Errors
+/// [`AmountError`] where a sum does not fit.
+pub(super) fn unpaid(site: &SiteInputs, compared: Compared) -> Result<SiteStatement, AmountError> {
+    let Compared { lines, outcome } = compared;
+    let mut totals = Totals::default();
+    for line in &lines {
+        totals = totals.with(&totals_of(line))?;
+    }
+    Ok(statement(site, lines, outcome, totals, None))
+}
+
 fn statement(
     site: &SiteInputs,
     lines: Vec<Line>,
@@ -185,6 +198,7 @@ fn status(participation: &Participation, outcome: &Outcome, totals: &Totals) -> 
         _ if totals.amount < TokenAmount::ZERO => SiteStatus::Owes,
         (Participation::OptedOut { .. }, _) => SiteStatus::OptedOut,
         (Participation::NoAnswer, _) => SiteStatus::NoAnswer,
+        (Participation::ControlGroup, _) => SiteStatus::ControlGroup,
         (Participation::OptedIn, _) if totals.amount > TokenAmount::ZERO => SiteStatus::Paid,
         (Participation::OptedIn, Outcome::NoBaseline(_)) => SiteStatus::NoBaseline,
         (Participation::OptedIn, _) => SiteStatus::NothingEarned,

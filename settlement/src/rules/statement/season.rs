@@ -85,6 +85,7 @@ fn did(site: &SiteStatement, seconds: u32) -> SeasonEvent {
     match site.participation {
         Participation::OptedOut { .. } => SeasonEvent::OptedOut,
         Participation::NoAnswer => SeasonEvent::NoAnswer,
+        Participation::ControlGroup => SeasonEvent::Excused,
         Participation::OptedIn if site.totals.compared > 0 => SeasonEvent::Delivered {
             energy: site.totals.credited,
             seconds,

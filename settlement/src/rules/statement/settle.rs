@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use gridtally_protocol::quantity::{Overflow, TokenAmount};
 
 use super::inputs::{SettlementInputs, SiteId};
@@ -33,6 +34,12 @@ pub enum SettleError {
     SiteTwice {
         /// The site.
         site: SiteId,
+    },
+    /// A day has two temperatures.
+    #[error("{day} has two temperatures")]
+    TemperatureTwice {
+        /// The day.
+        day: NaiveDate,
     },
     /// A site's readings contradict one another.
     #[error("site {site}: {error}")]
@@ -89,6 +96,7 @@ pub(super) fn overflow(operation: &'static str) -> AmountError {
 /// enough data is no error: its lines say why they earn nothing.
 pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
     let sheet = Sheet::new(&inputs.program, &inputs.event, &inputs.event_days)?;
+    let sheet = sheet.beside(&inputs.temperatures, &inputs.sites)?;
     let mut by_name = BTreeMap::new();
     for site in &inputs.sites {
         if by_name.insert(&site.site, site).is_some() {

@@ -1,18 +1,19 @@
 //! Settling site by site.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use gridtally_protocol::quantity::TokenAmount;
 use gridtally_protocol::time::Timestamp;
 
-use super::compare::{Compared, compare};
-use super::inputs::{Event, SettlementInputs, SiteInputs};
+use super::compare::{Compared, Laid, Yardstick, compare};
+use super::inputs::{DayTemperature, Event, Participation, SettlementInputs, SiteInputs};
 use super::lines::{FORMAT, SiteStatement, Statement, Totals};
-use super::price::{by_formulas, by_interval, work};
+use super::price::{by_formulas, by_interval, unpaid, work};
 use super::settle::{AmountError, SettleError, carry, reference};
 use crate::rules::baseline::{EventCalendar, Frame};
 use crate::rules::calendar::LocalSlot;
+use crate::rules::exact::Ratio;
 use crate::rules::payment::{EventWork, Payments, PoolTotals, pay};
 use crate::rules::program::Program;
 
@@ -22,8 +23,7 @@ pub struct Sheet<'p> {
     program: &'p Program,
     event: &'p Event,
     event_days: BTreeSet<NaiveDate>,
-    frame: Frame,
-    fallback: Option<Frame>,
+    yardstick: Yardstick,
 }
 
 impl<'p> Sheet<'p> {
@@ -53,36 +53,71 @@ impl<'p> Sheet<'p> {
         let frame = Frame::new(&program.baseline, &calendar)?;
         let fallback = program.baseline_fallback.as_ref();
         let fallback = fallback.map(|rule| Frame::new(rule, &calendar)).transpose()?;
+        let yardstick = Yardstick {
+            own: Laid::new(frame),
+            fallback: fallback.map(Laid::new),
+            temperatures: BTreeMap::new(),
+        };
         Ok(Self {
             program,
             event,
             event_days,
-            frame,
-            fallback,
+            yardstick,
         })
+    }
+
+    /// With what the baselines look at beside a site's own readings: temperatures, and of the sites those of the control
+    /// group. The order of neither has a meaning.
+    ///
+    /// # Errors
+    /// [`SettleError`] where one day has two temperatures, or a control site's readings contradict one another.
+    pub fn beside(
+        mut self,
+        temperatures: &[DayTemperature],
+        sites: &[SiteInputs],
+    ) -> Result<Self, SettleError> {
+        for DayTemperature {
+            day,
+            max_millidegrees,
+        } in temperatures
+        {
+            let max = Ratio::whole((*max_millidegrees).into());
+            if self.yardstick.temperatures.insert(*day, max).is_some() {
+                return Err(SettleError::TemperatureTwice { day: *day });
+            }
+        }
+        if self.program.control_group.is_some() {
+            let controls = sites.iter().filter(|site| is_control(site));
+            let mut controls: Vec<&SiteInputs> = controls.collect();
+            controls.sort_by(|a, b| a.site.cmp(&b.site));
+            for site in controls {
+                self.yardstick.add_control(site, self.program.zone)?;
+            }
+        }
+        Ok(self)
     }
 
     /// Which readings can matter.
     #[must_use]
     pub const fn frame(&self) -> &Frame {
-        &self.frame
+        &self.yardstick.own.frame
     }
 
     /// From when until when readings can matter, the fallback's too.
     #[must_use]
     pub fn span(&self) -> (Timestamp, Timestamp) {
-        let (from, until) = self.frame.span();
-        let other = self.fallback.as_ref().map(Frame::span);
+        let (from, until) = self.frame().span();
+        let other = self.yardstick.fallback.as_ref().map(|laid| laid.frame.span());
         other.map_or((from, until), |(first, last)| (from.min(first), until.max(last)))
     }
 
     /// As [`Frame::usual`]; nothing where a fallback may look at other days.
     #[must_use]
     pub fn usual(&self) -> Option<(usize, Timestamp)> {
-        if self.fallback.is_some() {
+        if self.yardstick.fallback.is_some() {
             return None;
         }
-        self.frame.usual()
+        self.frame().usual()
     }
 
     /// When the event was announced.
@@ -105,7 +140,7 @@ impl<'p> Sheet<'p> {
     }
 
     fn compare(&self, site: &SiteInputs) -> Result<Compared, SettleError> {
-        compare(site, self.program.clip, &self.frame, self.fallback.as_ref())
+        compare(site, self.program.clip, &self.yardstick)
     }
 
     /// Settles all sites of a program that pays by formulas.
@@ -121,7 +156,7 @@ impl<'p> Sheet<'p> {
             zone: self.program.zone,
             length: self.program.interval,
             starts: self
-                .frame
+                .frame()
                 .event_intervals()
                 .map(|interval| interval.start())
                 .collect(),
@@ -134,9 +169,13 @@ impl<'p> Sheet<'p> {
         };
         let day = LocalSlot::of(self.event.start, self.program.zone).map(|slot| slot.day);
         let mut works = Vec::new();
-        let mut compared = Vec::new();
+        let (mut compared, mut controls) = (Vec::new(), Vec::new());
         for site in sites {
             let one = self.compare(site)?;
+            if is_control(site) {
+                controls.push(unpaid(site, one).map_err(of_site(site))?);
+                continue;
+            }
             let excused = day.is_some_and(|day| site.outage_days.contains(&day));
             works.push(work(site, &one, excused).map_err(of_site(site))?);
             compared.push((site, one));
@@ -147,7 +186,10 @@ impl<'p> Sheet<'p> {
         let settled = compared.into_iter().zip(paid);
         let settled = settled
             .map(|((site, compared), payment)| by_formulas(site, compared, payment).map_err(of_site(site)));
-        Ok((settled.collect::<Result<Vec<_>, _>>()?, pool))
+        let mut settled = settled.collect::<Result<Vec<_>, _>>()?;
+        settled.append(&mut controls);
+        settled.sort_by(|a, b| a.site.cmp(&b.site));
+        Ok((settled, pool))
     }
 
     /// The statement of all sites that were summed, without their own statements.
@@ -191,6 +233,10 @@ impl<'p> Sheet<'p> {
             sites: Vec::new(),
         })
     }
+}
+
+fn is_control(site: &SiteInputs) -> bool {
+    site.participation == Participation::ControlGroup
 }
 
 fn of_site(site: &SiteInputs) -> impl Fn(AmountError) -> SettleError + '_ {

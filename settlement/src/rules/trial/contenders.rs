@@ -50,7 +50,7 @@ impl Contender {
     /// # Errors
     /// [`SettleError`] that says why not.
     pub fn lays_out(&self, event: &TrialEvent) -> Result<(), SettleError> {
-        let inputs = inputs(&self.program, &[], event, &[], 0);
+        let inputs = inputs(&self.program, &[], &[], event, &[], 0);
         Sheet::new(&inputs.program, &inputs.event, &[]).map(|_| ())
     }
 

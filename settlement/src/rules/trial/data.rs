@@ -11,7 +11,7 @@ use crate::rules::exact::{ArithmeticError, Ratio};
 use crate::rules::payment::Season;
 use crate::rules::program::Program;
 use crate::rules::statement::{
-    BeneficiaryId, Event, Metered, NameError, Offer, Participation, PublishedPrice, Reading,
+    BeneficiaryId, DayTemperature, Event, Metered, NameError, Offer, Participation, PublishedPrice, Reading,
     SettlementInputs, SiteId, SiteInputs,
 };
 
@@ -31,6 +31,9 @@ pub struct TrialSite {
     readings: Vec<Reading>,
     outage_days: Vec<NaiveDate>,
     offer: Offer,
+    is_control: bool,
+    /// Of the meter of its connection, where `readings` are of something else.
+    site_meter: Vec<Reading>,
 }
 
 impl TrialSite {
@@ -42,20 +45,28 @@ impl TrialSite {
         id: SiteId,
         values: impl IntoIterator<Item = (Interval, MilliwattHours)>,
     ) -> Result<Self, NameError> {
-        let reading = |(interval, energy)| Reading {
-            interval,
-            net: Metered::Energy(energy),
-        };
-        let mut readings: Vec<Reading> = values.into_iter().map(reading).collect();
-        readings.sort_by_key(|r| r.interval.start());
-        readings.dedup_by_key(|r| r.interval.start());
         Ok(Self {
             id,
             beneficiary: NOBODY.parse()?,
-            readings,
+            readings: in_order(values),
             outage_days: Vec::new(),
             offer: Offer::default(),
+            is_control: false,
+            site_meter: Vec::new(),
         })
+    }
+
+    /// As one of the control group: others are compared with it where nobody says that it was asked.
+    #[must_use]
+    pub fn as_control(self, is_control: bool) -> Self {
+        Self { is_control, ..self }
+    }
+
+    /// With what the meter of its connection counted.
+    #[must_use]
+    pub fn with_site_meter(self, values: impl IntoIterator<Item = (Interval, MilliwattHours)>) -> Self {
+        let site_meter = in_order(values);
+        Self { site_meter, ..self }
     }
 
     /// With the local days on which it had an outage, and what it offered.
@@ -96,8 +107,7 @@ impl TrialSite {
     /// The readings of intervals that begin within `[from, until)`.
     #[must_use]
     pub fn within(&self, from: Timestamp, until: Timestamp) -> &[Reading] {
-        let place = |at: Timestamp| self.readings.partition_point(|r| r.interval.start() < at);
-        self.readings.get(place(from)..place(until)).unwrap_or_default()
+        between(&self.readings, from, until)
     }
 
     fn energies(&self) -> impl Iterator<Item = i64> + '_ {
@@ -130,6 +140,23 @@ impl TrialSite {
             Ratio::new(sum, known)
         }
     }
+}
+
+fn in_order(values: impl IntoIterator<Item = (Interval, MilliwattHours)>) -> Vec<Reading> {
+    let reading = |(interval, energy)| Reading {
+        interval,
+        net: Metered::Energy(energy),
+    };
+    let mut readings: Vec<Reading> = values.into_iter().map(reading).collect();
+    readings.sort_by_key(|r| r.interval.start());
+    readings.dedup_by_key(|r| r.interval.start());
+    readings
+}
+
+/// The readings of intervals that begin within `[from, until)`.
+fn between(readings: &[Reading], from: Timestamp, until: Timestamp) -> &[Reading] {
+    let place = |at: Timestamp| readings.partition_point(|r| r.interval.start() < at);
+    readings.get(place(from)..place(until)).unwrap_or_default()
 }
 
 /// Sums of readings over longer intervals; an interval is known where all its parts are. Readings that are longer than
@@ -185,10 +212,11 @@ pub struct TrialEvent {
 }
 
 impl TrialEvent {
-    fn said_by(&self, site: &SiteId) -> Option<Participation> {
+    fn said_by(&self, site: &TrialSite) -> Option<Participation> {
         match &self.said {
+            _ if site.is_control => Some(Participation::ControlGroup),
             None => Some(Participation::OptedIn),
-            Some(said) => said.get(site).cloned(),
+            Some(said) => said.get(&site.id).cloned(),
         }
     }
 }
@@ -198,6 +226,7 @@ impl TrialEvent {
 pub fn inputs(
     program: &Program,
     sites: &[TrialSite],
+    temperatures: &[DayTemperature],
     event: &TrialEvent,
     event_days: &[NaiveDate],
     reach_days: u32,
@@ -210,11 +239,12 @@ pub fn inputs(
     let (from, until) = (from.unwrap_or(Timestamp::EPOCH), until.unwrap_or(event.end));
     let site = |site: &TrialSite| {
         Some(SiteInputs {
-            participation: event.said_by(&site.id)?,
+            participation: event.said_by(site)?,
             site: site.id.clone(),
             beneficiary: site.beneficiary.clone(),
             outage_days: site.outage_days.clone(),
             readings: site.within(from, until).to_vec(),
+            site_meter: between(&site.site_meter, from, until).to_vec(),
             corrections: Vec::new(),
             offer: site.offer,
             season: Season::default(),
@@ -233,6 +263,7 @@ pub fn inputs(
         carry_in: 0,
         pool_carry: TokenAmount::ZERO,
         published: event.published.clone(),
+        temperatures: temperatures.to_vec(),
         sites: sites.iter().filter_map(site).collect(),
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::data::{TrialEvent, TrialSite, inputs};
 use super::days::local_days;
 use crate::rules::program::Program;
-use crate::rules::statement::{SeasonSoFar, SettleError, SiteStatus, Statement, settle};
+use crate::rules::statement::{DayTemperature, SeasonSoFar, SettleError, SiteStatus, Statement, settle};
 
 /// What one event came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,7 +55,11 @@ impl EventTrial {
             dispatched: event.dispatched,
             sites: statement.sites.len(),
             without_baseline: with(&[SiteStatus::NoBaseline]),
-            not_in: with(&[SiteStatus::OptedOut, SiteStatus::NoAnswer]),
+            not_in: with(&[
+                SiteStatus::OptedOut,
+                SiteStatus::NoAnswer,
+                SiteStatus::ControlGroup,
+            ]),
             credited: statement.totals.credited,
             amount: statement.totals.amount,
         }
@@ -80,6 +84,7 @@ pub fn event_days(events: &[TrialEvent], zone: Tz) -> BTreeSet<NaiveDate> {
 pub fn replay(
     program: &Program,
     sites: &[TrialSite],
+    temperatures: &[DayTemperature],
     events: &[TrialEvent],
     other_days: &BTreeSet<NaiveDate>,
 ) -> Result<Vec<Statement>, SettleError> {
@@ -90,7 +95,14 @@ pub fn replay(
     let mut settled: Vec<Statement> = Vec::new();
     let mut season = SeasonSoFar::default();
     for event in in_order {
-        let mut inputs = inputs(program, sites, event, &days, program.lookback_days());
+        let mut inputs = inputs(
+            program,
+            sites,
+            temperatures,
+            event,
+            &days,
+            program.lookback_days(),
+        );
         if let Some(last) = settled.last() {
             (inputs.carry_in, inputs.pool_carry) = (last.rounding.carry_out, last.rounding.pool_carry);
         }

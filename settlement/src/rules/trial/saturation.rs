@@ -149,6 +149,7 @@ fn found(rule: &BaselineRule, outcome: &Outcome) -> Option<u32> {
             Verdict::Chosen
                 | Verdict::NotAmongHighest
                 | Verdict::NotAmongClosest
+                | Verdict::NotAmongSimilar
                 | Verdict::HighestTotal
                 | Verdict::LowestTotal
         )

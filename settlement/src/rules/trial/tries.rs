@@ -9,7 +9,7 @@ use super::adjustments::Adjustments;
 use super::contenders::Contender;
 use super::data::{TrialEvent, TrialSite, inputs};
 use crate::rules::exact::{ArithmeticError, Ratio};
-use crate::rules::statement::{SettleError, SiteId, settle};
+use crate::rules::statement::{DayTemperature, SettleError, SiteId, SiteStatus, settle};
 
 /// Why a day cannot be tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,8 @@ pub struct Trying<'t> {
     pub contenders: &'t [Contender],
     /// The sites.
     pub sites: &'t [TrialSite],
+    /// How warm it was, where that is known.
+    pub temperatures: &'t [DayTemperature],
     /// The mean size of each site's readings.
     pub sizes: &'t BTreeMap<SiteId, Ratio>,
     /// Local days of events, which are not compared.
@@ -77,7 +79,14 @@ impl Trying<'_> {
         let Some(own) = self.contenders.first() else {
             return Ok(scores);
         };
-        let mut inputs = inputs(&own.program, self.sites, day, self.event_days, self.reach_days);
+        let mut inputs = inputs(
+            &own.program,
+            self.sites,
+            self.temperatures,
+            day,
+            self.event_days,
+            self.reach_days,
+        );
         for (at, contender) in self.contenders.iter().enumerate() {
             inputs.program = contender.program.clone();
             let statement = settle(&inputs).map_err(|error| TryError::Settle {
@@ -85,7 +94,9 @@ impl Trying<'_> {
                 error,
             })?;
             let mut tallies = Tallies::default();
-            for site in &statement.sites {
+            // Those that others are compared with do not say how well they are compared.
+            let compared = statement.sites.iter();
+            for site in compared.filter(|site| site.status != SiteStatus::ControlGroup) {
                 tallies.add(site)?;
                 if at == 0 {
                     let size = self.sizes.get(&site.site).copied().unwrap_or(Ratio::ZERO);

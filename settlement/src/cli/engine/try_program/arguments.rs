@@ -36,6 +36,10 @@ pub struct TryArgs {
     /// The engine's sites of this program (default: of the program that is tried)
     #[arg(long, value_name = "PROGRAM")]
     pub sites_of: Option<ProgramId>,
+    /// How warm it was, for a rule that looks for days of like weather: a CSV file day,max (default: what was published
+    /// to the engine)
+    #[arg(long, value_name = "FILE")]
+    pub temperatures: Option<PathBuf>,
     /// An event: its start and its duration, or its start and its end; may be given several times
     #[arg(long = "event", value_name = "2013-01-16T17:00/PT2H")]
     pub events: Vec<EventTime>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use gridtally_protocol::channel::Channel;
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::time::{Interval, Timestamp};
@@ -12,12 +13,12 @@ use super::files::{READINGS_MAX, SITES_MAX, too_many};
 use super::{Data, TryProgramError};
 use crate::cli::engine::EngineCommandError;
 use crate::registry::Enrolment;
-use crate::rules::program::{Program, ProgramId};
+use crate::rules::program::{Measurement, Program, ProgramId};
 use crate::rules::statement::{Offer, Participation, SiteId, Statement};
 use crate::rules::trial::data::{TrialEvent, TrialSite, coarsened};
 use crate::store::events::{self as stored_events, StoredEvent};
 use crate::store::reports::{ReadingValue, StoredReading};
-use crate::store::{Store, StoreError, outages, prices, programs, reports, settlements};
+use crate::store::{Store, StoreError, outages, prices, programs, reports, settlements, temperatures};
 
 const ALL_TIME: Timestamp = Timestamp::EPOCH;
 
@@ -31,12 +32,19 @@ pub(super) fn load(
     let of = args.sites_of.as_ref().unwrap_or(&program.id);
     let mut data = Data {
         sites: Vec::new(),
+        temperatures: Vec::new(),
         events: Vec::new(),
         dispatches: Vec::new(),
         notes: Vec::new(),
     };
     store.transact(|client| {
         sites(client, program, of, now, &mut data)?;
+        if program.wants_temperatures() {
+            let last = NaiveDate::from_ymd_opt(9_999, 12, 31).unwrap_or_default();
+            let all = (NaiveDate::default(), last);
+            let known = temperatures::known(client, of, all, now)?.into_iter();
+            data.temperatures = known.map(|t| t.as_input()).collect();
+        }
         for event in past(client, now)?.filter(|event| event.program == *of) {
             data.dispatches.push((event.start, event.end));
         }
@@ -75,7 +83,7 @@ fn sites(
     let mut count = 0_usize;
     for enrolment in &enrolments {
         let readings = reports::readings_of(client, &enrolment.gateway, ALL_TIME, now)?;
-        let values = net(enrolment, program, &readings)?;
+        let values = net(enrolment, program.measurement, &readings)?;
         let values = coarsened(&values, program.interval);
         if values.is_empty() {
             data.notes.push(format!(
@@ -101,7 +109,14 @@ fn sites(
         let file = || enrolment.site.to_string();
         let site = TrialSite::new(enrolment.site.clone(), values)
             .map_err(|error| TryProgramError::SiteName { file: file(), error })?;
-        data.sites.push(site.with(outages, offer));
+        let mut site = site
+            .with(outages, offer)
+            .as_control(program.is_control(&enrolment.membership));
+        if program.wants_site_meter() {
+            let values = net(enrolment, Measurement::SiteMeterNet, &readings)?;
+            site = site.with_site_meter(coarsened(&values, program.interval));
+        }
+        data.sites.push(site);
     }
     if data.sites.is_empty() {
         return Err(TryProgramError::NoReadings {
@@ -117,7 +132,7 @@ fn sites(
 /// What was used less what was given, in each interval of which all counts are known.
 fn net(
     enrolment: &Enrolment,
-    program: &Program,
+    measurement: Measurement,
     readings: &[StoredReading],
 ) -> Result<Vec<(Interval, MilliwattHours)>, EngineCommandError> {
     let mut known: BTreeMap<(Channel, Timestamp), MilliwattHours> = BTreeMap::new();
@@ -126,7 +141,7 @@ fn net(
             known.insert((reading.channel, reading.start), MilliwattHours::new(value));
         }
     }
-    let meters: Vec<(Channel, Channel)> = enrolment.metered(program.measurement).collect();
+    let meters: Vec<(Channel, Channel)> = enrolment.metered(measurement).collect();
     let Some((first, _)) = meters.first() else {
         return Ok(Vec::new());
     };

@@ -91,6 +91,11 @@ pub enum Selection {
     Middle,
     /// Those whose highest temperature is closest to the event day's; of equal distances the more recent.
     ClosestTemperature,
+    /// Those that differ least from the event's day in the hours without the event; of equal differences the more recent.
+    MostSimilar {
+        /// So many minutes before the event's start and after its end are not compared either.
+        gap_minutes: u32,
+    },
 }
 
 /// What a day must have to be eligible.
@@ -260,8 +265,10 @@ pub struct BaselineRule {
 pub enum Need {
     /// Temperatures.
     Temperatures,
-    /// Other sites' readings.
-    OtherSites,
+    /// Sites without an event, to compare with.
+    ControlSites,
+    /// A sample of sites, to fill in missing readings from.
+    Sample,
     /// A device's own readings.
     DeviceMeter,
     /// A level that a site states.
@@ -310,6 +317,7 @@ impl BaselineRule {
     pub fn takes_the_most_recent(&self) -> bool {
         self.method == Method::DayMatching
             && self.select != Selection::ClosestTemperature
+            && !matches!(self.select, Selection::MostSimilar { .. })
             && self.shortfall != Shortfall::FillFromEventDaysHighest
             && self.sufficiency.is_none()
             && self.sample_minimum.is_none()
@@ -320,12 +328,13 @@ impl BaselineRule {
     #[must_use]
     pub fn needs(&self) -> Vec<Need> {
         let temperatures = (self.select == Selection::ClosestTemperature).then_some(Need::Temperatures);
-        let others = matches!(self.method, Method::ControlGroup { .. }) || self.sample_minimum.is_some();
+        let controls = matches!(self.method, Method::ControlGroup { .. });
         let device = matches!(self.method, Method::GeneratorOutput { .. });
         let level = matches!(self.method, Method::FirmLevel { level_kw: None });
         let needs = [
             temperatures,
-            others.then_some(Need::OtherSites),
+            controls.then_some(Need::ControlSites),
+            self.sample_minimum.map(|_| Need::Sample),
             device.then_some(Need::DeviceMeter),
             level.then_some(Need::FirmLevel),
         ];

@@ -42,6 +42,9 @@ presets![
     "naesb_style_maximum_base_load",
     "naesb_style_meter_before_after",
     "naesb_style_type_2_sampled",
+    "pjm_style_match_day",
+    "isone_style_90_10",
+    "centerpoint_style_4_days",
 ];
 
 /// A name that is not of a preset.

@@ -16,6 +16,7 @@ mod adjustment;
 
 const DAYS_MAX: u32 = 366;
 const LOOKBACK_DAYS_MAX: u32 = 366;
+const GAP_MINUTES_MAX: u32 = 1_440;
 const DAY_TYPES_MAX: usize = 8;
 const ID_LEN_MAX: usize = 64;
 const SITES_MAX: u32 = 100_000;
@@ -158,8 +159,18 @@ fn read_days(s: &mut Section<'_, '_>, kind: Kind) -> Option<Days> {
             ("highest", Selection::Highest),
             ("middle", Selection::Middle),
             ("closest_temperature", Selection::ClosestTemperature),
+            ("most_similar", Selection::MostSimilar { gap_minutes: 0 }),
         ])
     });
+    let select = match select {
+        Some(Selection::MostSimilar { .. }) => {
+            let gap = or(s.optional("similar_gap_minutes"), 0, |v| {
+                v.whole(0..=GAP_MINUTES_MAX)
+            });
+            gap.map(|gap_minutes| Selection::MostSimilar { gap_minutes })
+        }
+        other => other,
+    };
     let low_use_below = or(s.optional("low_use_below"), None, |v| {
         v.read_with(read_share).map(Some)
     });
