@@ -66,6 +66,15 @@ impl fmt::Display for Kind {
     }
 }
 
+impl FromStr for Kind {
+    type Err = LeafError;
+
+    fn from_str(text: &str) -> Result<Self, LeafError> {
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or(LeafError::Kind)
+    }
+}
+
 /// What a record is called: 1 to 200 characters of visible ASCII, without a quotation mark or backslash, so that
 /// JSON has one way of writing it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +112,9 @@ pub enum LeafError {
     /// The name of a record.
     #[error("a record's name is 1 to {NAME_LEN_MAX} visible ASCII characters without \" and \\")]
     Name,
+    /// What sort of record.
+    #[error("the kinds of records are report_head, enrolment, event, statement, transaction and rules")]
+    Kind,
     /// The whole.
     #[error(r#"not a leaf of this log; one looks like {{"kind":"event","name":"tuesday","digest":"3b1f…"}}"#)]
     Form,
@@ -139,12 +151,11 @@ impl Leaf {
             let (kind, rest) = text.strip_prefix(r#"{"kind":""#)?.split_once(r#"","name":""#)?;
             let (name, rest) = rest.split_once(r#"","digest":""#)?;
             let digest = rest.strip_suffix(r#""}"#)?.parse().ok()?;
-            let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
             Some((kind, name, digest))
         };
         let (kind, name, digest) = read().ok_or(LeafError::Form)?;
         Ok(Self {
-            kind,
+            kind: kind.parse()?,
             name: name.parse()?,
             digest,
         })

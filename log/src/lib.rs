@@ -35,6 +35,7 @@
     )
 )]
 
+pub mod cli;
 pub mod files;
 pub mod leaf;
 pub mod merkle;
