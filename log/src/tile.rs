@@ -36,6 +36,12 @@ pub struct Tile {
     pub width: u16,
 }
 
+/// In which tile of a level a hash stands, and where in it.
+pub(crate) fn place_of(index: u64) -> (u64, usize) {
+    let [.., low] = index.to_be_bytes();
+    (index.wrapping_shr(HEIGHT), usize::from(low))
+}
+
 /// Why bytes or a path are no tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TileError {

@@ -14,7 +14,7 @@ use tempfile::tempdir;
 
 #[derive(Parser)]
 enum Typed {
-    Log(LogArgs),
+    Log(Box<LogArgs>),
     Witness(WitnessArgs),
 }
 
@@ -104,6 +104,44 @@ fn a_stranger_becomes_a_witness_and_another_checks_log_cosignature_and_a_record(
     line.extend(["--inclusion", "a/150"]);
     assert_eq!(typed(&line).unwrap_err(), "no leaf of the log is named a/150");
 
+    // The log goes on; what was kept of it is still its beginning, and the cosigned state can still be recomputed.
+    writer.append(300, &leaves('a', 300..600)).unwrap();
+    let kept = text(&file);
+    let line = ["log", "verify", &url, "--origin-key", &key, "--since", kept];
+    assert!(typed(&line).unwrap().contains("continues the 300 leaves of"));
+    let line = [
+        "log",
+        "verify",
+        &url,
+        "--origin-key",
+        &key,
+        "--witness-key",
+        witness,
+    ];
+    assert!(
+        typed(&line)
+            .unwrap_err()
+            .contains("not signed by witness.example/w1")
+    );
+    let told = typed(&[line.as_slice(), &["--checkpoint", kept]].concat()).unwrap();
+    assert!(
+        told.contains("300 leaves") && told.contains("cosigned by witness.example/w1"),
+        "{told}"
+    );
+    let forked = tempdir().unwrap();
+    let mut other = LogWriter::create(forked.path(), log_signer()).unwrap();
+    other.append(0, &leaves('b', 0..400)).unwrap();
+    let forked = [
+        "log",
+        "verify",
+        text(forked.path()),
+        "--origin-key",
+        &key,
+        "--since",
+        kept,
+    ];
+    assert!(typed(&forked).unwrap_err().contains("the log was forked"));
+
     let (proof, digest) = (
         proofs.join("leaf-11.tlog-proof"),
         leaf('a', 11).digest.to_string(),
@@ -179,7 +217,10 @@ fn what_is_mistyped_is_answered_with_a_sentence() {
             ["log", "verify", "/nowhere", "--origin-key", "x"],
             "NAME+HASH+BASE64",
         ),
-        (["witness", "init", "/tmp/x", "--name", "a b"], "a key's name is"),
+        (
+            ["witness", "init", "/nowhere", "--name", "a b"],
+            "a key's name is",
+        ),
         (
             ["witness", "cosign", "/nowhere", "/nowhere", "--origin-key"],
             "a value is required",

@@ -204,7 +204,12 @@ fn a_cosignature_of_another_program_is_taken_below_the_checkpoint() {
     assert_eq!(&key, signer("w.example", Algorithm::CosignatureV1, 5).verifier());
     let copy = format!("{}{line}", fs::read_to_string(&checkpoint).unwrap());
     let copy = SignedCheckpoint::parse(copy.as_bytes()).unwrap();
-    assert_eq!(writer.add_cosignatures(&copy, &[key.clone()]).unwrap(), 1);
+    assert_eq!(
+        writer
+            .add_cosignatures(&copy, std::slice::from_ref(&key))
+            .unwrap(),
+        1
+    );
     assert_eq!(fs::read_to_string(&checkpoint).unwrap(), copy.to_string());
     assert_eq!(writer.checkpoint().signed_by(&key), Ok(1_800_000_007));
 }

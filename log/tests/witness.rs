@@ -16,6 +16,9 @@ use gridtally_log::witness::{Witness, WitnessError};
 use support::{NOW, Reply, copy_tree, leaf, leaves, log_key, log_of, log_signer, serve, serve_with, signer};
 use tempfile::{TempDir, tempdir};
 
+/// What a server does, and what is said of it.
+type Misbehaviour = (fn() -> Reply, &'static str);
+
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -217,6 +220,25 @@ fn a_checkpoint_of_another_key_or_origin_is_not_cosigned() {
 }
 
 #[test]
+fn what_a_log_repeats_and_pads_does_not_make_the_memory_unreadable() {
+    let (_home, witness) = new_witness();
+    let place = tempdir().unwrap();
+    drop(log_of(place.path(), 'a', &[20]));
+    let source = Directory::new(place.path());
+    let file = place.path().join("checkpoint");
+    let plain = fs::read_to_string(&file).unwrap();
+    let text =
+        plain.split_once("\n\n").unwrap().0.to_owned() + "\n" + &format!("{}\n", "x".repeat(1024)).repeat(16);
+    let line = log_signer().sign(&text, 0);
+    fs::write(&file, format!("{text}\n{}", format!("{line}\n").repeat(64))).unwrap();
+    for now in NOW..NOW + 3 {
+        let cosigned = witness.cosign(&source, &log_key(), now).unwrap();
+        assert_eq!(cosigned.checkpoint.note().signatures.len(), 2);
+    }
+    assert_eq!(sizes(&witness), [20]);
+}
+
+#[test]
 fn a_damaged_memory_is_not_taken_for_a_first_look() {
     let (home, witness) = new_witness();
     let place = tempdir().unwrap();
@@ -255,7 +277,7 @@ fn a_server_that_hangs_drips_or_never_ends_is_given_up() {
     let (_home, witness) = new_witness();
     let patience = Duration::from_millis(300);
     let begun = Instant::now();
-    let misbehaviours: [(fn() -> Reply, &str); 5] = [
+    let misbehaviours: [Misbehaviour; 5] = [
         (|| Reply::Silence, "cannot be read"),
         (|| Reply::Drip, "cannot be read"),
         (|| Reply::Endless, "has more than"),

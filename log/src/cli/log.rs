@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use gridtally_protocol::identity::Digest;
@@ -10,7 +10,7 @@ use gridtally_protocol::identity::Digest;
 use super::CommandError;
 use crate::files::{DiskError, LogReader, Place};
 use crate::leaf::{Kind, Leaf, Name};
-use crate::note::VerifierKey;
+use crate::note::{SignedCheckpoint, VerifierKey};
 use crate::proof::InclusionProof;
 
 /// The log of what was signed, settled and paid.
@@ -41,6 +41,12 @@ pub struct VerifyArgs {
     /// A witness's public key, whose cosignature there must be; may be given more than once
     #[arg(long, value_name = "KEY")]
     pub witness_key: Vec<VerifierKey>,
+    /// Recompute the log as of this checkpoint, such as one that a witness has cosigned, and not of the latest
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// A checkpoint that you kept: the log must begin with what it was then
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<PathBuf>,
     /// Show every leaf of this name, with a proof that it is in the log
     #[arg(long, value_name = "NAME")]
     pub inclusion: Option<Name>,
@@ -83,7 +89,10 @@ pub fn run(args: &LogArgs, out: &mut impl Write) -> Result<(), CommandError> {
 }
 
 fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), CommandError> {
-    let reader = LogReader::open(args.log.open(), &args.origin_key)?;
+    let reader = match &args.checkpoint {
+        None => LogReader::open(args.log.open(), &args.origin_key)?,
+        Some(file) => LogReader::as_of(args.log.open(), &args.origin_key, read_checkpoint(file)?)?,
+    };
     for key in &args.witness_key {
         reader.checkpoint().signed_by(key)?;
     }
@@ -109,6 +118,13 @@ fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), CommandError> {
         "Every entry hashes to its leaf, and the leaves, through {} tiles, to the signed root.",
         checked.tiles
     )?;
+    if let Some(file) = &args.since {
+        let kept = read_checkpoint(file)?;
+        kept.trusted(&args.origin_key)?;
+        reader.must_extend(kept.checkpoint.head)?;
+        let size = kept.checkpoint.head.size;
+        writeln!(out, "It continues the {size} leaves of {}.", file.display())?;
+    }
     if let Some(name) = &args.inclusion {
         if found.is_empty() {
             return Err(CommandError::NoSuchName(name.to_string()));
@@ -118,6 +134,14 @@ fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+fn read_checkpoint(file: &Path) -> Result<SignedCheckpoint, CommandError> {
+    let bytes = fs::read(file).map_err(DiskError::at(file, "read"))?;
+    SignedCheckpoint::parse(&bytes).map_err(|source| CommandError::Checkpoint {
+        file: file.to_owned(),
+        source,
+    })
 }
 
 fn show_leaf(

@@ -10,7 +10,7 @@ pub use log::{LogArgs, run as run_log};
 pub use witness::{WitnessArgs, run as run_witness};
 
 use crate::files::{DiskError, ReadError};
-use crate::note::TrustError;
+use crate::note::{CheckpointError, TrustError};
 use crate::proof::InclusionError;
 use crate::witness::WitnessError;
 
@@ -33,6 +33,14 @@ pub enum CommandError {
         file: PathBuf,
         /// Why not.
         source: InclusionError,
+    },
+    /// A file that is no checkpoint.
+    #[error("{}: {source}", file.display())]
+    Checkpoint {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: CheckpointError,
     },
     /// A record that is not in the log.
     #[error("no leaf of the log is named {0}")]

@@ -43,7 +43,7 @@ pub enum WitnessCommand {
         name: KeyName,
     },
     /// Look at a log, and cosign its checkpoint if it continues what was cosigned before.
-    Cosign(CosignArgs),
+    Cosign(Box<CosignArgs>),
     /// Print the public key, and how far each log had come.
     Show {
         /// The directory

@@ -47,6 +47,12 @@ pub(super) fn put(path: &Path, incoming: &Path, bytes: &[u8]) -> Result<(), Disk
     fs::rename(incoming, path).map_err(DiskError::at(path, "put in place"))
 }
 
+/// Makes a directory, durably.
+pub(crate) fn make_directory(path: &Path) -> Result<(), DiskError> {
+    fs::create_dir_all(path).map_err(DiskError::at(path, "made"))?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), DiskError> {
     let path = if path.as_os_str().is_empty() {

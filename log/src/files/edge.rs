@@ -5,7 +5,7 @@ use gridtally_protocol::identity::Digest;
 use super::nodes::{NodeError, fetch_tile};
 use super::source::Source;
 use crate::merkle;
-use crate::tile::{Kind, LEVEL_MAX, Tile, WIDTH};
+use crate::tile::{Kind, LEVEL_MAX, Tile, WIDTH, place_of};
 
 /// What is not yet in full tiles, level by level: fewer than 256 hashes each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,9 +32,9 @@ impl Edge {
                 break;
             }
             let kind = Kind::Hashes(level);
-            let tile = Tile::in_log(kind, hashes / u64::from(WIDTH), size);
+            let tile = Tile::in_log(kind, place_of(hashes).0, size);
             levels.push(tile.map_or(Ok(Vec::new()), |tile| fetch_tile(source, tile))?);
-            hashes /= u64::from(WIDTH);
+            (hashes, _) = place_of(hashes);
         }
         Ok(Self { size, levels })
     }
@@ -62,7 +62,7 @@ impl Edge {
         let mut index = self.size;
         self.size = self.size.saturating_add(1);
         for number in 0..=LEVEL_MAX {
-            index /= u64::from(WIDTH);
+            (index, _) = place_of(index);
             if self.levels.len() <= usize::from(number) {
                 self.levels.push(Vec::new());
             }

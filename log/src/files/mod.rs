@@ -18,7 +18,7 @@ mod source;
 mod writer;
 
 pub use disk::{DiskError, replace_file};
-pub(crate) use disk::{lock as disk_lock, sync_directory};
+pub(crate) use disk::{lock as disk_lock, make_directory, sync_directory};
 pub use extends::{ExtendError, check_extends, empty};
 pub use http::Http;
 pub use nodes::{NodeError, TileNodes};

@@ -6,7 +6,7 @@ use gridtally_protocol::identity::Digest;
 
 use super::source::{Source, SourceError};
 use crate::merkle::{self, Nodes};
-use crate::tile::{HEIGHT, Kind, Tile, TileError, WIDTH, decode_hashes};
+use crate::tile::{HEIGHT, Kind, Tile, TileError, decode_hashes, place_of};
 
 /// A proof takes a few tiles for each level; more than these are forgotten.
 const TILES_KEPT_MAX: usize = 256;
@@ -106,8 +106,8 @@ impl<S: Source> Nodes for TileNodes<'_, S> {
         let place = || {
             let kind = Kind::Hashes(u8::try_from(of_tiles).ok()?);
             let first = index.checked_mul(1_u64.checked_shl(within)?)?;
-            let tile = Tile::in_log(kind, first / u64::from(WIDTH), self.size)?;
-            let start = usize::try_from(first % u64::from(WIDTH)).ok()?;
+            let (number, start) = place_of(first);
+            let tile = Tile::in_log(kind, number, self.size)?;
             let end = start.checked_add(1_usize.checked_shl(within)?)?;
             Some((tile, start, end))
         };

@@ -13,7 +13,7 @@ use crate::leaf::{Kind as Sort, LEAF_LEN_MAX, Leaf, LeafError, Name};
 use crate::merkle::{self, Nodes as _, inclusion_spans, span_hash};
 use crate::note::{CheckpointError, NOTE_LEN_MAX, SignedCheckpoint, TreeHead, TrustError, VerifierKey};
 use crate::proof::InclusionProof;
-use crate::tile::{Kind, Tile, TileError, WIDTH, decode_entries, push_entry};
+use crate::tile::{Kind, Tile, TileError, WIDTH, decode_entries, place_of, push_entry};
 
 /// Why a log cannot be read, or is not what was signed.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +129,15 @@ impl<S: Source> LogReader<S> {
         Ok(Self { source, checkpoint })
     }
 
+    /// The log as of a checkpoint that was kept, or comes from a witness; its key must have signed it.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn as_of(source: S, log: &VerifierKey, checkpoint: SignedCheckpoint) -> Result<Self, TrustError> {
+        checkpoint.trusted(log)?;
+        Ok(Self { source, checkpoint })
+    }
+
     /// The checkpoint.
     pub const fn checkpoint(&self) -> &SignedCheckpoint {
         &self.checkpoint
@@ -148,11 +157,10 @@ impl<S: Source> LogReader<S> {
             size: self.head().size,
             index,
         };
-        let bundle = index / u64::from(WIDTH);
+        let (bundle, place) = place_of(index);
         let tile = Tile::in_log(Kind::Entries, bundle, self.head().size).ok_or_else(none)?;
         let bytes = fetch_bundle(&self.source, tile)?;
         let entries = decode_entries(tile.width, &bytes).map_err(|source| bundle_error(tile, source))?;
-        let place = usize::try_from(index % u64::from(WIDTH)).map_err(|_| none())?;
         let entry = entries.get(place).ok_or_else(none)?;
         Leaf::decode(entry).map_err(|source| ReadError::Leaf { index, source })
     }
@@ -205,7 +213,7 @@ impl<S: Source> LogReader<S> {
         let TreeHead { size, root } = self.head();
         let mut checked = Checked::default();
         let mut edge = Edge::default();
-        while let Some(bundle) = Tile::in_log(Kind::Entries, edge.size() / u64::from(WIDTH), size) {
+        while let Some(bundle) = Tile::in_log(Kind::Entries, place_of(edge.size()).0, size) {
             let bytes = fetch_bundle(&self.source, bundle)?;
             let entries =
                 decode_entries(bundle.width, &bytes).map_err(|source| bundle_error(bundle, source))?;

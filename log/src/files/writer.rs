@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::disk::{DiskError, lock, put, replace_file, sync_directory};
+use super::disk::{DiskError, lock, make_directory, put, replace_file, sync_directory};
 use super::edge::Edge;
 use super::extends::{ExtendError, check_extends, empty};
 use super::nodes::{NodeError, fetch_tile};
@@ -14,7 +14,7 @@ use super::{CHECKPOINT, reader};
 use crate::leaf::Leaf;
 use crate::merkle;
 use crate::note::{CheckpointError, SIZE_MAX, SignedCheckpoint, Signer, TreeHead, VerifierKey};
-use crate::tile::{Kind, Tile, TileError, WIDTH, decode_entries, encode_hashes, push_entry};
+use crate::tile::{Kind, Tile, TileError, decode_entries, encode_hashes, place_of, push_entry};
 
 /// Why nothing was appended.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ impl LogWriter {
     /// # Errors
     /// [`WriteError`], also where there is a log or what is left of one.
     pub fn create(directory: &Path, signer: Signer) -> Result<Self, WriteError> {
-        fs::create_dir_all(directory).map_err(DiskError::at(directory, "made"))?;
+        make_directory(directory)?;
         let lock = lock(&directory.join(".lock"))?;
         let there = |name: &str| fs::exists(directory.join(name)).map_err(DiskError::at(directory, "read"));
         if there(CHECKPOINT)? {
@@ -135,7 +135,7 @@ impl LogWriter {
         if edge.root() != head.root {
             return Err(WriteError::Damaged);
         }
-        let bundle = match Tile::in_log(Kind::Entries, head.size / u64::from(WIDTH), head.size) {
+        let bundle = match Tile::in_log(Kind::Entries, place_of(head.size).0, head.size) {
             None => Vec::new(),
             Some(tile) => last_bundle(&source, tile, &edge)?,
         };
@@ -238,12 +238,12 @@ impl LogWriter {
         let source = Directory::new(&self.directory);
         let mut hashes: (Option<Tile>, Vec<_>) = (None, Vec::new());
         for (leaf, index) in leaves.iter().zip(at..) {
-            let tile = Tile::in_log(Kind::Hashes(0), index / u64::from(WIDTH), self.end.edge.size());
+            let (number, place) = place_of(index);
+            let tile = Tile::in_log(Kind::Hashes(0), number, self.end.edge.size());
             if let Some(tile) = tile.filter(|tile| hashes.0 != Some(*tile)) {
                 hashes = (Some(tile), fetch_tile(&source, tile)?);
             }
-            let place = usize::try_from(index % u64::from(WIDTH)).ok();
-            if place.and_then(|place| hashes.1.get(place)) != Some(&leaf.hash()) {
+            if hashes.1.get(place) != Some(&leaf.hash()) {
                 return Err(WriteError::Fork { index });
             }
         }

@@ -97,6 +97,10 @@ fn grown(leaves: impl IntoIterator<Item = Digest>) -> Tree {
     tree
 }
 
+fn place(index: u64) -> usize {
+    usize::try_from(index).unwrap()
+}
+
 fn numbered(index: u64) -> Digest {
     leaf(&index.to_be_bytes())
 }
@@ -115,10 +119,10 @@ fn roots_and_proofs_are_those_of_certificate_transparency() {
         assert_eq!(root(&leaves[..count]).to_string(), *expected, "{count} leaves");
         assert_eq!(tree.root_at(count as u64).unwrap().to_string(), *expected);
     }
-    let root_of = |size: u64| ROOTS[usize::try_from(size).unwrap()].parse::<Digest>().unwrap();
+    let root_of = |size: u64| ROOTS[place(size)].parse::<Digest>().unwrap();
     for (index, size, path) in PATHS {
         assert_eq!(tree.prove_inclusion(index, size).unwrap(), digests(path));
-        let leaf = leaves[usize::try_from(index).unwrap()];
+        let leaf = leaves[place(index)];
         check_inclusion(index, size, leaf, &digests(path), root_of(size)).unwrap();
     }
     for (old, new, proof) in CONSISTENT {
@@ -133,10 +137,10 @@ fn every_pair_of_sizes_up_to_300_is_proved_consistent_and_with_no_other_root() {
     let tree = grown(leaves.iter().copied());
     let roots: Vec<Digest> = (0..=300).map(|size| root(&leaves[..size])).collect();
     for new in 0..=300_u64 {
-        let new_root = roots[new as usize];
+        let new_root = roots[place(new)];
         assert_eq!(tree.root_at(new).unwrap(), new_root);
         for old in 0..=new {
-            let old_root = roots[old as usize];
+            let old_root = roots[place(old)];
             let proof = tree.prove_consistency(old, new).unwrap();
             check_consistency(old, new, old_root, new_root, &proof).unwrap();
             let other = flipped(old_root, 0);
@@ -191,14 +195,14 @@ proptest! {
     ) {
         let tree = grown((0..size).map(numbered));
         let root = tree.root_at(size).unwrap();
-        let index = at.index(size as usize) as u64;
+        let index = at.index(place(size)) as u64;
         let path = tree.prove_inclusion(index, size).unwrap();
         check_inclusion(index, size, numbered(index), &path, root).unwrap();
         prop_assert!(check_inclusion(index, size, flipped(numbered(index), bit), &path, root).is_err());
         for wrong in damaged(&path, hash, bit) {
             prop_assert!(check_inclusion(index, size, numbered(index), &wrong, root).is_err());
         }
-        let old = old.index(size as usize) as u64;
+        let old = old.index(place(size)) as u64;
         let old_root = tree.root_at(old).unwrap();
         let proof = tree.prove_consistency(old, size).unwrap();
         check_consistency(old, size, old_root, root, &proof).unwrap();

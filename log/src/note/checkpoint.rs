@@ -7,13 +7,15 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use gridtally_protocol::identity::Digest;
 
 use super::key::{Algorithm, Signer, VerifierKey};
-use super::text::{Note, NoteError, SignatureLine};
+use super::text::{Note, NoteError, SIGNATURES_MAX, SignatureLine};
 
 /// The longest origin, in bytes.
 pub const ORIGIN_LEN_MAX: usize = 255;
 /// The most leaves that a checkpoint may speak of: 2^62, so that sums of sizes stay within 64 bits.
 pub const SIZE_MAX: u64 = 1 << 62;
 const EXTENSIONS_MAX: usize = 16;
+/// So that there is room for the signatures of witnesses in a note of the longest kind.
+const EXTENSION_LEN_MAX: usize = 1024;
 
 /// How large a log is, and the root of its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +74,11 @@ impl Checkpoint {
             .take(EXTENSIONS_MAX.saturating_add(1))
             .map(str::to_owned)
             .collect();
-        if extensions.len() > EXTENSIONS_MAX || extensions.iter().any(String::is_empty) {
-            return Err(fail("its extension lines are empty, or more than 16"));
+        let unfit = |line: &String| line.is_empty() || line.len() > EXTENSION_LEN_MAX;
+        if extensions.len() > EXTENSIONS_MAX || extensions.iter().any(unfit) {
+            return Err(fail(
+                "its extension lines are empty, longer than 1024 bytes, or more than 16",
+            ));
         }
         Ok(Self {
             origin: origin.to_owned(),
@@ -194,15 +199,17 @@ impl SignedCheckpoint {
         self.note.signatures.push(line);
     }
 
-    /// The same with the lines of one key only.
+    /// The same with one line of one key only, however many a hostile copy repeats.
     #[must_use]
     pub fn only(&self, key: &VerifierKey) -> Self {
         let mut copy = self.clone();
         copy.note.signatures.retain(|line| key.claims(line));
+        copy.note.signatures.truncate(1);
         copy
     }
 
-    /// Takes over from another copy of the same checkpoint what the keys have signed there; how many lines.
+    /// Takes over from another copy of the same checkpoint what the keys have signed there, as far as a note has
+    /// room; how many lines.
     pub fn merge(&mut self, other: &Self, keys: &[VerifierKey]) -> usize {
         if self.note.text() != other.note.text() {
             return 0;
@@ -213,6 +220,10 @@ impl SignedCheckpoint {
             .filter(|key| key.algorithm() == Algorithm::CosignatureV1)
         {
             let holding = |line: &&SignatureLine| key.verify(other.note.text(), line).is_some();
+            let there = self.note.signatures.iter().any(|line| key.claims(line));
+            if !there && self.note.signatures.len() >= SIGNATURES_MAX {
+                break;
+            }
             if let Some(line) = other.note.signatures.iter().rfind(holding) {
                 self.add(line.clone());
                 taken = taken.saturating_add(1);

@@ -143,6 +143,7 @@ fn what_is_no_checkpoint_is_refused_with_a_reason() {
         good.replace("CsUY", ""),
         format!("{good}\n"),
         format!("{good}{}", "extension\n".repeat(17)),
+        format!("{good}{}\n", "x".repeat(1025)),
         good.trim_end().to_owned(),
     ] {
         assert!(Checkpoint::parse(&wrong).is_err(), "{wrong}");

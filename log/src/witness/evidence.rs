@@ -1,11 +1,10 @@
 //! What is kept of a log that did not continue what it had shown: both signed checkpoints, and a sentence.
 
-use std::fs;
 use std::path::Path;
 
 use gridtally_protocol::identity::Digest;
 
-use crate::files::{DiskError, ExtendError, replace_file, sync_directory};
+use crate::files::{DiskError, ExtendError, make_directory, replace_file};
 use crate::note::SignedCheckpoint;
 
 /// Keeps the evidence; where, as a part of a sentence. That it could not be kept must not hide what was seen.
@@ -36,7 +35,8 @@ fn write(
     let name = format!("{origin}-{old}-{}-{}", new.size, short(new.root));
     let all = directory.join("evidence");
     let folder = all.join(name);
-    fs::create_dir_all(&folder).map_err(DiskError::at(&folder, "made"))?;
+    make_directory(&all)?;
+    make_directory(&folder)?;
     let incoming = directory.join(".incoming");
     let put = |file: &str, text: String| replace_file(&folder.join(file), &incoming, text.as_bytes());
     if let Some(known) = known {
@@ -44,8 +44,6 @@ fn write(
     }
     put("shown", shown.to_string())?;
     put("why", sentence(why))?;
-    sync_directory(&all)?;
-    sync_directory(directory)?;
     Ok(folder.display().to_string())
 }
 

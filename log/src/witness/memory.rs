@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use gridtally_protocol::identity::Digest;
 
 use super::WitnessError;
-use crate::files::{DiskError, replace_file, sync_directory};
+use crate::files::{DiskError, make_directory, replace_file};
 use crate::note::{SignedCheckpoint, VerifierKey};
 
 const FOLDER: &str = "logs";
@@ -55,8 +55,7 @@ pub fn store(directory: &Path, cosigned: &SignedCheckpoint) -> Result<(), Witnes
     let file = file_of(directory, &cosigned.checkpoint.origin);
     let folder = directory.join(FOLDER);
     if !folder.is_dir() {
-        fs::create_dir_all(&folder).map_err(DiskError::at(&folder, "made"))?;
-        sync_directory(directory)?;
+        make_directory(&folder)?;
     }
     let incoming = directory.join(".incoming");
     Ok(replace_file(&file, &incoming, cosigned.to_string().as_bytes())?)

@@ -13,11 +13,12 @@ mod evidence;
 mod key;
 mod memory;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::files::{
     DiskError, ExtendError, ReadError, Source, check_extends, disk_lock, empty, fetch_checkpoint,
+    make_directory,
 };
 use crate::note::{KeyError, KeyName, SignatureLine, SignedCheckpoint, Signer, TreeHead, VerifierKey};
 
@@ -101,7 +102,7 @@ impl Witness {
     /// # Errors
     /// [`WitnessError`]; an existing key is never changed.
     pub fn init(directory: &Path, name: &KeyName) -> Result<Self, WitnessError> {
-        fs::create_dir_all(directory).map_err(DiskError::at(directory, "made"))?;
+        make_directory(directory)?;
         key::create(directory, name)?;
         Self::open(directory)
     }
