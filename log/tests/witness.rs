@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,8 +17,8 @@ use gridtally_log::witness::{Witness, WitnessError};
 use support::{NOW, Reply, copy_tree, leaf, leaves, log_key, log_of, log_signer, serve, serve_with, signer};
 use tempfile::{TempDir, tempdir};
 
-/// What a server does, and what is said of it.
-type Misbehaviour = (fn() -> Reply, &'static str);
+/// What a server does, how long one waits for it, and what is said then.
+type Misbehaviour = (fn() -> Reply, Duration, &'static str);
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -275,23 +276,25 @@ fn the_key_is_made_once_and_for_its_owner_only() {
 #[test]
 fn a_server_that_hangs_drips_or_never_ends_is_given_up() {
     let (_home, witness) = new_witness();
-    let patience = Duration::from_millis(300);
+    // Long enough for a busy machine where the answer comes, short where none does.
+    let (short, long) = (Duration::from_millis(300), DEADLINE / 2);
     let begun = Instant::now();
     let misbehaviours: [Misbehaviour; 5] = [
-        (|| Reply::Silence, "cannot be read"),
-        (|| Reply::Drip, "cannot be read"),
-        (|| Reply::Endless, "has more than"),
-        (|| Reply::EndlessHeader, "cannot be read"),
-        (|| Reply::Status(302), "status 302"),
+        (|| Reply::Silence, short, "cannot be read"),
+        (|| Reply::Drip, short, "cannot be read"),
+        (|| Reply::Endless, long, "has more than"),
+        (|| Reply::EndlessHeader, long, "cannot be read"),
+        (|| Reply::Status(302), long, "status 302"),
     ];
-    for (reply, said) in misbehaviours {
+    for (reply, patience, said) in misbehaviours {
         let url = serve_with(move |_| reply());
         let source = Http::with_timeout(&url, patience);
         let refused = witness.cosign(&source, &log_key(), NOW).unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");
     }
-    assert!(begun.elapsed() < DEADLINE);
-    let gone = Http::new("http://127.0.0.1:1")
+    assert!(begun.elapsed() < long);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = Http::new(&format!("http://{nobody}"))
         .fetch("checkpoint", 10)
         .unwrap_err();
     assert!(matches!(gone, SourceError::Unreadable { .. }), "{gone}");

@@ -30,7 +30,7 @@ impl Span {
     }
 }
 
-/// The nodes of PATH(index, D[size]) of RFC 9162 §2.1.3.1, from the leaf's sibling upwards; `None` where the tree has no such leaf.
+/// The nodes of `PATH(index, D[size])` of RFC 9162 §2.1.3.1, from the leaf's sibling upwards; `None` where the tree has no such leaf.
 #[must_use]
 pub fn inclusion_spans(index: u64, size: u64) -> Option<Vec<Span>> {
     if index >= size {
@@ -51,7 +51,7 @@ pub fn inclusion_spans(index: u64, size: u64) -> Option<Vec<Span>> {
     Some(spans)
 }
 
-/// The nodes of PROOF(old, D[new]) of RFC 9162 §2.1.4.1; empty where there is nothing to prove (the old tree
+/// The nodes of `PROOF(old, D[new])` of RFC 9162 §2.1.4.1; empty where there is nothing to prove (the old tree
 /// is empty, or is the new one), `None` where the old tree is the larger.
 #[must_use]
 pub fn consistency_spans(old: u64, new: u64) -> Option<Vec<Span>> {

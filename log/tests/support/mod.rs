@@ -140,7 +140,7 @@ fn answer(mut stream: TcpStream, reply: &dyn Fn(&str) -> Reply) -> std::io::Resu
         Reply::Status(status) => {
             write!(
                 stream,
-                "HTTP/1.1 {status} Said\r\nlocation: http://127.0.0.1:1/\r\n"
+                "HTTP/1.1 {status} Said\r\nlocation: http://elsewhere.example/\r\n"
             )?;
             write!(stream, "connection: close\r\ncontent-length: 0\r\n\r\n")
         }
