@@ -30,7 +30,8 @@ impl Span {
     }
 }
 
-/// The nodes of `PATH(index, D[size])` of RFC 9162 §2.1.3.1, from the leaf's sibling upwards; `None` where the tree has no such leaf.
+/// The nodes of `PATH(index, D[size])` of RFC 9162 §2.1.3.1, from the leaf's sibling upwards; `None` where the tree
+/// has no such leaf.
 #[must_use]
 pub fn inclusion_spans(index: u64, size: u64) -> Option<Vec<Span>> {
     if index >= size {
