@@ -30,6 +30,13 @@ for vector in vectors("identity"):
     seed("identity", vector.get("did_key", "did:key:z6Mk").encode())
     for topic in vector.get("topics", []):
         seed("topic", topic.encode())
+GOLDENS = HERE / "../log/tests/goldens"
+for target, name in (("note", "checkpoint"), ("checkpoint", "checkpoint"), ("log_proof", "leaf-1.tlog-proof")):
+    seed(target, (GOLDENS / name).read_bytes())
+entries = (GOLDENS / "entries").read_bytes()
+seed("tile", b"\x01" + entries)
+seed("tile", b"tile/0/x001/234.p/17")
+seed("leaf", entries[2 : 2 + int.from_bytes(entries[:2])])
 for text in ("0", "-12.345678", "9223372036854.775807", "-9223372036854.775808", "0.000", "9" * 38, "1e3"):
     for decimals in (0, 6, 18):
         seed("quantity", bytes([decimals]) + text.encode())

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use gridtally_edge::cli::EdgeArgs;
+use gridtally_log::cli::{LogArgs, WitnessArgs};
 use gridtally_settlement::cli::bench::BenchArgs;
 use gridtally_settlement::cli::engine::EngineArgs;
 use gridtally_settlement::cli::rules::RulesArgs;
@@ -33,6 +34,10 @@ enum Command {
     Engine(EngineArgs),
     /// Re-derive a settlement from its bundle, trusting nobody.
     Verify(VerifyArgs),
+    /// The log of what was signed, settled and paid: recompute it, and prove what is in it.
+    Log(LogArgs),
+    /// Watch a log for others: cosign what continues it, refuse and keep what takes something back.
+    Witness(WitnessArgs),
     /// Run the rules on their own, on any CSV of readings.
     Rules(RulesArgs),
     /// Measure this machine: how fast signed reports become durable, and what limits it.
@@ -56,6 +61,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(args) => {
             gridtally_settlement::cli::verify::run(&args, &mut std::io::stdout().lock())?
         }
+        Command::Log(args) => gridtally_log::cli::run_log(&args, &mut std::io::stdout().lock())?,
+        Command::Witness(args) => gridtally_log::cli::run_witness(&args, &mut std::io::stdout().lock())?,
         Command::Rules(args) => gridtally_settlement::cli::rules::run(&args, &mut std::io::stdout().lock())?,
         Command::Bench(args) => gridtally_settlement::cli::bench::run(&args, &mut std::io::stdout().lock())?,
         Command::Simulate(args) => simulate(args)?,
