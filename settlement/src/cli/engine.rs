@@ -3,6 +3,7 @@
 mod check;
 mod event;
 mod event_view;
+mod log;
 mod payout;
 mod prices;
 mod quality;
@@ -131,6 +132,9 @@ pub enum EngineCommand {
     /// Claims on chain: bind addresses, publish payout roots, print proofs.
     #[command(subcommand)]
     Payout(ClaimCommand),
+    /// The append-only log of what was accepted, announced, settled and paid, for anyone to check and to witness.
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Print an event's statement as JSON, byte for byte as its hash was made.
     Statement {
         /// The event's name.
@@ -266,6 +270,9 @@ pub enum EngineCommandError {
     /// A bundle that is kept.
     #[error("a bundle that is kept does not hold: {0}")]
     Bundle(#[from] crate::proofs::bundle::BundleError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::LogError),
     /// A sum.
     #[error(transparent)]
     Sum(#[from] gridtally_protocol::quantity::Overflow),
@@ -407,6 +414,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
             let store = &mut place.open()?.store;
             Ok(settlement::run_resettle(&args, store, &key, place.now(), out)?)
         }
+        EngineCommand::Log(command) => log::run(&place, &command, out),
         EngineCommand::Replay(args) => replay::run(&place, &args, out),
         EngineCommand::Due { json } => {
             let store = &mut place.open()?.store;

@@ -19,6 +19,7 @@ pub mod prices;
 pub mod programs;
 mod readings;
 pub mod rebuild;
+pub mod record;
 pub mod refusals;
 pub mod reports;
 pub mod seasons;
