@@ -213,7 +213,7 @@ fn statements() -> [(&'static str, Vec<u8>); 18] {
         ),
         ("a zero without a reason", last(&[0x00, 0xf6])),
         ("a reason for an amount", last(&[0x01, 0x05])),
-        ("reason 21", last(&[0x00, 0x15])),
+        ("reason 22", last(&[0x00, 0x16])),
         (
             "an amount as a bignum that a plain number holds",
             last(&[0xc2, 0x41, 0x00, 0x05]),
