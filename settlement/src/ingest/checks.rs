@@ -24,9 +24,10 @@ pub const FUTURE_SECONDS_MAX: i64 = 300;
 pub const PAST_SECONDS_MAX: i64 = 35 * 86_400;
 /// Whoever reports later than this after an event is not waited for.
 pub const PROMPT_SECONDS_MAX: i64 = 36 * 3_600;
-/// A reading of before an event's announcement that comes after it counts if it comes no later than this after the end
-/// of its interval: too soon for the same hours of the day before, which could be written for the event.
+/// A reading of before the day of an event's announcement that comes after it counts if it comes no later than this after
+/// the end of its interval: too soon for the same hours of the day before, which could be written for the event.
 pub const HISTORY_SECONDS_MAX: i64 = 6 * 3_600;
+const DAY: i64 = 86_400;
 /// A hundred percent, in thousandths.
 const FULL: MilliwattHours = MilliwattHours::new(100_000);
 
@@ -137,13 +138,15 @@ pub fn check_window(issued_at: Timestamp, received_at: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Whether an interval may still be compared with an event when its reading came: history counts that was
-/// known before the event was announced, or came promptly. Who brings it later could have written it for the
-/// event.
+/// Whether an interval may still be compared with an event when its reading came. Everything counts from the (UTC) day of
+/// the announcement on; of before, what was known when the event was announced, or came promptly: who brings it later
+/// could have written it for the event.
 #[must_use]
 pub fn is_in_time(interval: Interval, received_at: Timestamp, announced_at: Timestamp) -> bool {
     let end = interval.end();
-    end > announced_at || received_at <= announced_at || received_at.seconds_since(end) <= HISTORY_SECONDS_MAX
+    // What the announcement's own day used until then is past, and what it uses since cannot be held against time.
+    let of_that_day = interval.start().unix().div_euclid(DAY) >= announced_at.unix().div_euclid(DAY);
+    of_that_day || received_at <= announced_at || received_at.seconds_since(end) <= HISTORY_SECONDS_MAX
 }
 
 /// The nameplate, both ways: no energy is negative, none is more than the device could move in the interval
@@ -293,20 +296,23 @@ mod tests {
 
     #[test]
     fn history_that_comes_after_the_announcement_is_in_time_for_six_hours() {
+        // Hours since a midnight; the event is announced in the fifth day.
         let at = |hours: i64| Timestamp::from_unix(1_775_692_800 + hours * 3_600).unwrap();
         let hour = IntervalLength::from_seconds(3_600).unwrap();
         let interval = |end: i64| Interval::new(at(end - 1), hour).unwrap();
         let announced = at(100);
-        assert!(is_in_time(interval(100), at(106), announced));
+        assert_eq!(at(96).unix() % DAY, 0);
+        assert!(is_in_time(interval(96), at(102), announced));
         assert!(!is_in_time(
-            interval(100),
-            at(106).checked_add(1).unwrap(),
+            interval(96),
+            at(102).checked_add(1).unwrap(),
             announced
         ));
         // What is known before the announcement was not written for the event, however late it came.
         assert!(is_in_time(interval(1), at(100), announced));
         assert!(!is_in_time(interval(1), at(101), announced));
-        // What happened since may come late: the settlement's calendar says how late.
+        // What happened on the day of the announcement, and since, may come late: the settlement's calendar says how late.
+        assert!(is_in_time(interval(97), at(900), announced));
         assert!(is_in_time(interval(101), at(900), announced));
     }
 

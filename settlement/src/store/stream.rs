@@ -19,7 +19,6 @@ use super::reports::{self, StoredReport};
 use super::types::{corrupt, timestamp, to_column};
 use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
 use crate::days::Day;
-use crate::ingest::checks::HISTORY_SECONDS_MAX;
 use crate::registry::{EnrolledDevice, Enrolment};
 use crate::rules::program::Measurement;
 use crate::rules::program::ProgramId;
@@ -263,8 +262,7 @@ fn days_sql(devices: &[(Number, u8)], span: &DaySpan) -> String {
     format!(
         "COPY (SELECT k.place - 1, d.day - date '1970-01-01',
                       d.received_at > timestamptz '{until}' OR (
-                          d.received_at > timestamptz '{announced}' AND d.day::timestamp AT TIME ZONE 'UTC' < timestamptz '{announced}'
-                          AND d.received_at > d.day::timestamp AT TIME ZONE 'UTC' + interval '{prompt} seconds'),
+                          d.received_at > timestamptz '{announced}' AND d.day < (timestamptz '{announced}' AT TIME ZONE 'UTC')::date),
                       d.channels
                FROM unnest('{{{}}}'::integer[], '{{{}}}'::smallint[]) WITH ORDINALITY AS k (number, device, place)
                JOIN device_day d ON d.enrolment = k.number AND d.device = k.device
@@ -276,7 +274,6 @@ fn days_sql(devices: &[(Number, u8)], span: &DaySpan) -> String {
         span.to.number(),
         until = to_column(span.received_until).to_rfc3339(),
         announced = to_column(span.announced_at).to_rfc3339(),
-        prompt = HISTORY_SECONDS_MAX,
     )
 }
 
