@@ -5,13 +5,13 @@ mod scenario;
 use std::fs;
 
 use clap::Parser as _;
+use gridtally_log::merkle;
 use gridtally_protocol::envelope::{self, Purpose};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_settlement::cli;
 use gridtally_settlement::proofs::bundle::{Bundle, BundleError};
 use gridtally_settlement::proofs::derive::derive;
 use gridtally_settlement::proofs::evidence::Evidence;
-use gridtally_settlement::proofs::merkle;
 use gridtally_settlement::proofs::verify::{VerifyError, verify};
 use proptest::prelude::*;
 use scenario::{Scenario, engine, gateway, received, rich_evidence};

@@ -82,7 +82,7 @@ fn sees_the_event_and_opts_out(url: &str, code: &str) -> Browser {
     browser.until("document.body.innerText.includes('the meter shows it')");
     browser.until("document.body.innerText.includes('There is no connection') === false");
     let text = browser.text();
-    for words in ["Taking part", "4 kW", "Opt out now", "60 %"] {
+    for words in ["Taking part", "4.0 kW", "Opt out now", "60 %"] {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
     }
     pictures(&mut browser, url, "during-event");

@@ -19,11 +19,11 @@ use super::bookings::Bookings;
 use super::cores;
 use super::derive::{DeriveError, Derived, derive};
 use super::evidence::{self, Evidence};
-use super::merkle;
 use crate::ledger::Transaction;
 use crate::registry::Enrolment;
 use crate::rules::program::ProgramId;
 use crate::rules::statement::Statement;
+use gridtally_log::merkle;
 
 /// No bundle is longer than this, in bytes.
 pub const BUNDLE_LEN_MAX: usize = 1 << 30;

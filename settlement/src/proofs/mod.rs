@@ -11,7 +11,7 @@
 //! - [`judge`]: which reports count, and why the others do not;
 //! - [`netting`]: what a site's meter counted, import − export;
 //! - [`derive`]: from evidence to the statement and the ledger's transaction;
-//! - [`merkle`], [`bundle`]: one text file with all of it under one signed root (`docs/bundle.md`);
+//! - [`bundle`]: one text file with all of it under one signed root (`docs/bundle.md`);
 //! - [`verify`]: what a stranger runs;
 //! - [`settle`]: what the operator runs;
 //! - [`stream`]: the same statement for very many sites, from the days that ingest keeps.
@@ -39,7 +39,6 @@ pub(crate) mod cores;
 pub mod derive;
 pub mod evidence;
 pub mod judge;
-pub mod merkle;
 pub mod netting;
 pub mod patience;
 pub mod replay;
