@@ -127,7 +127,7 @@ fn settle(
 /// What is odd about a home beyond refusals, by name.
 fn flags(outcome: &Outcome, home: &PlayedHome) -> Vec<String> {
     let statement = outcome.sites.get(&home.enrolment.site);
-    let inflated = statement.and_then(|site| quality::inflated(site)) == Some(true);
+    let inflated = statement.and_then(quality::inflated) == Some(true);
     let quality = outcome.quality.get(&home.enrolment.site);
     let soft = |finding: &Finding| {
         matches!(

@@ -102,6 +102,12 @@ fn agree(one: &[Option<i64>], other: &[Option<i64>]) -> Option<bool> {
 /// Whether all values that both have are the same, and enough of them say something.
 fn copied(one: &[Option<i64>], other: &[Option<i64>]) -> bool {
     let both = || one.iter().zip(other).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
-    let different: BTreeSet<i64> = both().map(|(a, _)| a).filter(|a| *a != 0).collect();
-    both().all(|(a, b)| a == b) && different.len() >= COPIED_LEAST
+    let different = || {
+        both()
+            .map(|(a, _)| a)
+            .filter(|a| *a != 0)
+            .collect::<BTreeSet<i64>>()
+            .len()
+    };
+    both().all(|(a, b)| a == b) && different() >= COPIED_LEAST
 }
