@@ -88,13 +88,23 @@ proptest! {
         with(&rule, &values, |frame, worked| {
             let Some(explanation) = worked.outcome.explanation() else { return };
             let of = |date: &NaiveDate| worked.readings(frame, *date).unwrap().unwrap();
-            let days: Vec<_> = explanation.chosen_days().iter().map(of).collect();
-            let weights = explanation.candidates.iter().any(|c| c.weight.is_some());
+            let chosen = explanation.chosen_days();
+            let days: Vec<_> = chosen.iter().map(of).collect();
+            let weights: Vec<_> = chosen
+                .iter()
+                .filter_map(|day| explanation.candidates.iter().find(|c| c.date == *day)?.weight)
+                .collect();
             let averages = |pick: fn(&gridtally_settlement::rules::baseline::CandidateReadings) -> &Vec<Vec<Ratio>>, i: usize| {
-                let values: Vec<_> = days.iter().flat_map(|d| pick(d)[i].iter().copied()).collect();
-                mean(&values)
+                if weights.is_empty() {
+                    let values: Vec<_> = days.iter().flat_map(|d| pick(d)[i].iter().copied()).collect();
+                    return mean(&values);
+                }
+                assert_eq!(weights.len(), days.len(), "each day chosen has its weight");
+                let parts = days.iter().zip(&weights);
+                let parts = parts.map(|(d, weight)| mean(&pick(d)[i]).checked_mul(*weight).unwrap());
+                let all = Ratio::checked_sum(weights.iter().copied()).unwrap();
+                Ratio::checked_sum(parts).unwrap().checked_div(all).unwrap()
             };
-            assert!(!weights, "Friday's rules weight nothing");
             let windows = worked.windows(frame);
             for (i, window) in windows.iter().enumerate() {
                 assert_eq!(window.average, Some(averages(|d| &d.windows, i)));

@@ -90,6 +90,12 @@ impl Browser {
     }
 
     pub fn call(&mut self, method: &str, params: Value) -> Value {
+        self.ask(method, params)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The browser's answer, or the error that it answers with.
+    fn ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let mut message = json!({"id": self.last_id, "method": method, "params": params});
         if !self.session.is_empty() {
@@ -104,8 +110,10 @@ impl Browser {
                 .recv_timeout(left)
                 .unwrap_or_else(|e| panic!("{method}: {e}"));
             if answer["id"] == self.last_id {
-                assert!(answer.get("error").is_none(), "{method}: {answer}");
-                return answer["result"].clone();
+                return match answer.get("error") {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(answer["result"].clone()),
+                };
             }
         }
     }
@@ -115,10 +123,16 @@ impl Browser {
         self.call("Runtime.evaluate", params)["result"]["value"].clone()
     }
 
-    /// Waits until a script says `true`. Between two questions the page gets time to load.
+    /// Waits until a script says `true`. Between two questions the page gets time to load; a question that
+    /// falls into a change of pages has no answer yet.
     pub fn until(&mut self, script: &str) {
         let end = Instant::now() + DEADLINE;
-        while self.evaluate(script) != json!(true) {
+        let params = json!({"expression": script, "returnByValue": true});
+        loop {
+            let answer = self.ask("Runtime.evaluate", params.clone());
+            if answer.is_ok_and(|a| a["result"]["value"] == json!(true)) {
+                return;
+            }
             assert!(Instant::now() < end, "in vain: {script}\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
