@@ -37,11 +37,23 @@ pub enum Purpose {
     Commission,
     /// What the settlement of an event says of one home.
     Statement,
+    /// A gateway's devices.
+    Claim,
+    /// An owner's word on a claim.
+    Acceptance,
+    /// The operator's word on an acceptance.
+    Admission,
+    /// The end of an agreement, or a veto.
+    Revocation,
+    /// A new key in the place of an old one.
+    Rotation,
+    /// A new owner.
+    Transfer,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
@@ -50,6 +62,12 @@ impl Purpose {
         Self::Resend,
         Self::Commission,
         Self::Statement,
+        Self::Claim,
+        Self::Acceptance,
+        Self::Admission,
+        Self::Revocation,
+        Self::Rotation,
+        Self::Transfer,
     ];
 
     /// The content type that stands in the protected header.
@@ -64,6 +82,12 @@ impl Purpose {
             Self::Resend => 65_106,
             Self::Commission => 65_107,
             Self::Statement => 65_108,
+            Self::Claim => 65_109,
+            Self::Acceptance => 65_110,
+            Self::Admission => 65_111,
+            Self::Revocation => 65_112,
+            Self::Rotation => 65_113,
+            Self::Transfer => 65_114,
         }
     }
 }
@@ -79,6 +103,12 @@ impl core::fmt::Display for Purpose {
             Self::Resend => "resend",
             Self::Commission => "commission",
             Self::Statement => "statement",
+            Self::Claim => "claim",
+            Self::Acceptance => "acceptance",
+            Self::Admission => "admission",
+            Self::Revocation => "revocation",
+            Self::Rotation => "rotation",
+            Self::Transfer => "transfer",
         })
     }
 }

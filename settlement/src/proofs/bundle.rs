@@ -15,6 +15,7 @@ use gridtally_protocol::instruction::EventId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::agreements::SignedSite;
 use super::bookings::Bookings;
 use super::derive::{DeriveError, Derived, derive};
 use super::evidence::{self, Evidence};
@@ -247,11 +248,13 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages) = (None, vec![]);
+        let mut agreements = vec![];
         for (line, record) in (2_usize..).zip(&self.records) {
             let read = Reader { line, record };
             match record.name.split('/').next().unwrap_or_default() {
                 CASE => case = Some(read.content(|_| CASE.to_owned())?),
                 PROGRAM => program = Some(read.content(|_| PROGRAM.to_owned())?),
+                "agreement" => agreements.push(read.content(SignedSite::name)?),
                 "enrolment" => enrolments.push(read.content(evidence::enrolment_name)?),
                 "instruction" => instructions.push(read.content(evidence::SentInstruction::name)?),
                 "acknowledgement" => {
@@ -277,6 +280,7 @@ impl Bundle {
             case,
             program,
             enrolments,
+            agreements,
             instructions,
             acknowledgements,
             reports,
@@ -326,6 +330,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
             .iter()
             .map(|e| Record::new(evidence::enrolment_name(e), e)),
     );
+    records.extend(evidence.agreements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.instructions.iter().map(|i| Record::new(i.name(), i)));
     records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));

@@ -1,5 +1,6 @@
 //! From evidence to money: the one way in which an event is ever settled, by the engine and by whoever checks it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -15,7 +16,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 use super::bookings::{self, Bookings};
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
-use super::{netting, resettle};
+use super::{agreements, netting, resettle};
 use crate::ingest::checks;
 use crate::ingest::physics;
 use crate::ledger::{AccountNameError, TransactionError};
@@ -59,6 +60,12 @@ pub struct Counts {
     pub acknowledgements: u64,
     /// Lines of the statement.
     pub lines: u64,
+    /// Sites whose enrolment gateway, owner and operator have signed.
+    pub by_agreement: u64,
+    /// Signatures of agreements, and of what changed them.
+    pub agreement_signatures: u64,
+    /// Sites that are enrolled by the operator's word.
+    pub by_word: u64,
 }
 
 /// Why evidence does not make a statement: a record contradicts what the engine itself did or enrolled.
@@ -126,10 +133,12 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let program = Program::from_toml("program", &evidence.program.document).map_err(at("program"))?;
     let enrolments = enrolments(evidence, &program)?;
     let mut counts = Counts::default();
-    let instructions = instructions(evidence, &enrolments, &mut counts)?;
-    let mut refused = check_refusals(evidence, &enrolments)?;
+    agreements::check(evidence, &mut counts)?;
+    let keys = keys(&enrolments)?;
+    let instructions = instructions(evidence, &keys, &mut counts)?;
+    let mut refused = check_refusals(evidence, &keys)?;
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
-    let mut submissions = submissions(evidence, &enrolments);
+    let mut submissions = submissions(evidence, &keys);
     let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
     let mut outages = resettle::outages(&evidence.outages, case.settled_at)?;
     let mut seasons: BTreeMap<SiteId, Season> = BTreeMap::new();
@@ -138,17 +147,22 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     }
     let mut sites = Vec::with_capacity(enrolments.len());
     for (gateway, enrolment) in &enrolments {
-        let judged = judge::judge(
-            enrolment,
-            submissions.remove(gateway).as_deref().unwrap_or_default(),
-            case.event.announced_at,
-        );
+        let mut judge = |enrolment: &Enrolment| {
+            let submissions = submissions.remove(&enrolment.gateway);
+            let submissions = submissions.as_deref().unwrap_or_default();
+            judge::judge(enrolment, submissions, case.event.announced_at)
+        };
+        let mut judged = judge(enrolment);
+        let mut answer = answers.get(gateway);
+        for former in enrolment.former() {
+            let until = former.agreement.as_ref().and_then(|standing| standing.key_until);
+            judged.join(judge(&former), until.unwrap_or(Timestamp::LATEST));
+            answer = answer.max(answers.get(&former.gateway));
+        }
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
-            participation: answers
-                .get(gateway)
-                .map_or(Participation::NoAnswer, Answer::participation),
+            participation: answer.map_or(Participation::NoAnswer, Answer::participation),
             outage_days: outages.remove(&enrolment.site).unwrap_or_default(),
             readings: readings(enrolment, &judged, program.measurement, &case.event),
             corrections: corrections.remove(&enrolment.site).unwrap_or_default(),
@@ -164,7 +178,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         evidence
             .reports
             .iter()
-            .filter(|r| !enrolments.contains_key(&r.gateway))
+            .filter(|r| !keys.contains_key(&r.gateway))
             .map(of_nobody),
     );
     refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
@@ -218,6 +232,24 @@ fn enrolments<'e>(
     Ok(by_gateway)
 }
 
+/// The enrolments by every key that their gateways have or had.
+fn keys<'e>(
+    enrolments: &BTreeMap<Identity, &'e Enrolment>,
+) -> Result<BTreeMap<Identity, Cow<'e, Enrolment>>, DeriveError> {
+    let current = enrolments.iter();
+    let mut keys: BTreeMap<_, _> = current
+        .map(|(gateway, enrolment)| (*gateway, Cow::Borrowed(*enrolment)))
+        .collect();
+    for former in enrolments.values().flat_map(|enrolment| enrolment.former()) {
+        let name = evidence::enrolment_name(&former);
+        if keys.insert(former.gateway, Cow::Owned(former)).is_some() {
+            let problem = "a key that its gateway had is another's as well".to_owned();
+            return Err(at(name)(DeriveProblem::Mismatch(problem)));
+        }
+    }
+    Ok(keys)
+}
+
 /// What a site offered, in the program's asset.
 fn offer(enrolment: &Enrolment, program: &Program) -> Result<Offer, DeriveError> {
     enrolment.offer.in_base_units(&program.asset).map_err(|error| {
@@ -262,7 +294,7 @@ fn without_an_equivocators_event(
 /// Whom the engine asked, by the digest of what it sent.
 fn instructions(
     evidence: &Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
     counts: &mut Counts,
 ) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
     let mut sent = BTreeMap::new();
@@ -384,10 +416,10 @@ fn of_nobody(report: &ReceivedReport) -> RefusedRecord {
 }
 
 /// A refused message on an enrolled gateway's topic for reports; others cannot matter here.
-fn concerned<'e>(
+fn concerned<'k>(
     message: &RefusedMessage,
-    enrolments: &BTreeMap<Identity, &'e Enrolment>,
-) -> Option<(Topic, &'e Enrolment)> {
+    enrolments: &'k BTreeMap<Identity, Cow<'_, Enrolment>>,
+) -> Option<(Topic, &'k Enrolment)> {
     let topic = message
         .topic
         .parse::<Topic>()
@@ -395,14 +427,14 @@ fn concerned<'e>(
         .filter(|topic| topic.kind == TopicKind::Report)?;
     enrolments
         .get(&topic.gateway)
-        .map(|enrolment| (topic, *enrolment))
+        .map(|enrolment| (topic, enrolment.as_ref()))
 }
 
 /// What the engine refused, it must have refused for a reason that the bytes show: otherwise it could pay less
 /// by taking in less. What it refused because of other reports is not believed, but judged with those.
 fn check_refusals(
     evidence: &Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
 ) -> Result<Vec<RefusedRecord>, DeriveError> {
     let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
     let mut refused = Vec::new();
@@ -453,7 +485,7 @@ const fn depends_on_others(reason: Refusal) -> bool {
 /// Everything that came on the topics of enrolled gateways and has to be judged together.
 fn submissions<'e>(
     evidence: &'e Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
 ) -> BTreeMap<Identity, Vec<Submission<'e>>> {
     let mut submissions: BTreeMap<Identity, Vec<Submission<'_>>> = BTreeMap::new();
     for report in &evidence.reports {

@@ -158,6 +158,22 @@ impl Held {
 }
 
 impl Judged {
+    /// Adds what the same gateway signed by a key that it had before, until then. What that key signs later, in
+    /// whosever hands it is, takes nothing away from what the new one says.
+    pub(super) fn join(&mut self, former: Self, until: Timestamp) {
+        let other = former;
+        self.signatures = self.signatures.saturating_add(other.signatures);
+        self.reports = self.reports.saturating_add(other.reports);
+        self.readings.extend(other.readings);
+        // Of one interval the last one counts.
+        self.readings
+            .sort_by_key(|(_, refusal)| *refusal != Some(Refusal::Revoked));
+        let voided = other.void.into_iter();
+        self.void
+            .extend(voided.filter(|(report, _)| report.end().is_some_and(|end| end <= until)));
+        self.refused.extend(other.refused);
+    }
+
     fn refuse(&mut self, enrolment: &Enrolment, submission: &Submission<'_>, refused: Refused) {
         let Refused { reason, detail } = refused;
         let (record, gateway) = (submission.record.clone(), enrolment.gateway);

@@ -34,6 +34,7 @@
 )]
 
 pub mod bookings;
+pub mod agreements;
 pub mod bundle;
 pub mod derive;
 pub mod evidence;

@@ -58,6 +58,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "resettlement",
         sql: include_str!("migrations/0009_resettlement.sql"),
     },
+    Migration {
+        number: 11,
+        name: "agreements",
+        sql: include_str!("migrations/0011_agreements.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -208,6 +208,7 @@ fn enrolment(home: u8) -> Enrolment {
         membership: Default::default(),
         offer: Default::default(),
         location: None,
+        agreement: None,
         devices: vec![
             device(1, 20_000, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, 6_000, &[Quantity::PvProduction]),
