@@ -3,4 +3,5 @@
 pub mod cli;
 pub mod demo;
 pub mod neighbourhood;
+pub mod owner;
 pub mod season;

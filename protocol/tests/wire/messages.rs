@@ -233,7 +233,7 @@ fn every_other_form_of_the_same_data_is_refused() {
     for (name, payload) in payloads() {
         decodes(name, &payload).unwrap();
         let others = forge::other_forms(&payload);
-        assert!(others.len() > 20, "{name}: {} other forms", others.len());
+        assert!(others.len() > 15, "{name}: {} other forms", others.len());
         for other in others {
             assert!(
                 decodes(name, &other).is_err(),

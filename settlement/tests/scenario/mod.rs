@@ -169,6 +169,7 @@ impl Scenario {
                 document: self.program.clone(),
             },
             enrolments: self.enrolments.clone(),
+            agreements: Vec::new(),
             instructions: self.instructions.clone(),
             acknowledgements: self.acknowledgements.clone(),
             reports: reports.collect(),
