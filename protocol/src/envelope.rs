@@ -12,7 +12,7 @@ use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
 
 use crate::cbor::{self, Sink};
-use crate::identity::{Digest, Identity, IdentityError, SigningIdentity};
+use crate::identity::{Digest, Identity, IdentityError, Signer, SignerError, SigningIdentity};
 
 /// No envelope is longer than this, in bytes; a longer one is refused before it is looked at.
 pub const ENVELOPE_LEN_MAX: usize = 16 * 1024;
@@ -142,6 +142,9 @@ pub enum EnvelopeError {
     /// The key id is no sound ed25519 public key.
     #[error("the key id is unusable: {0}")]
     Signer(#[from] IdentityError),
+    /// The key that should have signed did not.
+    #[error(transparent)]
+    Key(#[from] SignerError),
     /// The signature does not verify.
     #[error("the signature does not verify under the key that the envelope names")]
     BadSignature,
@@ -171,6 +174,21 @@ pub fn seal(purpose: Purpose, payload: &[u8], key: &SigningIdentity) -> Vec<u8> 
     let protected = protected(purpose.content_type(), &key.identity());
     let signature = key.sign(&to_be_signed(&protected, payload));
     assemble(&protected, payload, &signature)
+}
+
+/// As [`seal`], with a key that may live elsewhere. What it gives is verified before it is used.
+///
+/// # Errors
+/// [`EnvelopeError::Key`] where it gives no signature, [`EnvelopeError::BadSignature`] where it gives a wrong one.
+pub fn seal_with(purpose: Purpose, payload: &[u8], key: &dyn Signer) -> Result<Vec<u8>, EnvelopeError> {
+    let identity = key.identity();
+    let protected = protected(purpose.content_type(), &identity);
+    let signed = to_be_signed(&protected, payload);
+    let signature = key.try_sign(&signed)?;
+    if !identity.verify(&signed, &signature) {
+        return Err(EnvelopeError::BadSignature);
+    }
+    Ok(assemble(&protected, payload, &signature))
 }
 
 fn protected(content_type: u16, signer: &Identity) -> Vec<u8> {

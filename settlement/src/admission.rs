@@ -122,7 +122,8 @@ pub fn admit(
     let accepted = papers.accepted()?;
     let site: SiteId = accepted.acceptance.message.site.parse()?;
     let mut history = agreements::history(client, site.as_str())?;
-    let same = |kept: &&StoredAgreement| kept.agreement.accepted.acceptance.digest == accepted.acceptance.digest;
+    let same =
+        |kept: &&StoredAgreement| kept.agreement.accepted.acceptance.digest == accepted.acceptance.digest;
     if let Some(kept) = history.agreements.iter().find(same) {
         return Ok(Verdict::Admitted(Box::new(kept.clone())));
     }

@@ -158,7 +158,11 @@ fn a_serial_seen_twice_is_refused_and_both_agreements_are_kept() {
     let kept = room.store.transact(|t| agreements::conflicts(t)).unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].papers, papers);
-    assert_eq!(at_instant(&mut room, later(2)).len(), 1, "the second is not enrolled");
+    assert_eq!(
+        at_instant(&mut room, later(2)).len(),
+        1,
+        "the second is not enrolled"
+    );
     // When the first is over, the device is free.
     second.acceptance.valid_from = later(24 * 365);
     second.acceptance.expires_at = later(24 * 700);
@@ -192,7 +196,14 @@ fn what_is_over_of_the_future_or_under_other_rules_is_not_admitted() {
     let mut house = House::new(1);
     house.acceptance.rules_version = 2;
     let refused = handed_in(&mut room, &house.papers(), later(0)).unwrap_err();
-    assert!(matches!(refused, AdmissionError::OtherRules { accepted: 2, current: 1, .. }));
+    assert!(matches!(
+        refused,
+        AdmissionError::OtherRules {
+            accepted: 2,
+            current: 1,
+            ..
+        }
+    ));
     let house = House::new(1);
     let refused = handed_in(&mut room, &house.papers(), later(-1)).unwrap_err();
     assert!(matches!(refused, AdmissionError::FromTheFuture { .. }));
@@ -225,8 +236,15 @@ fn a_new_key_counts_after_two_days_and_the_owner_can_forbid_it_until_then() {
     let new = key(9);
     let papers = rotation(&kept, &house.gateway, &new);
     let recorded = amended(&mut room, &papers, later(1)).unwrap();
-    assert_eq!(recorded.recorded.effective_at, later(49), "not at the hour that it asks for");
-    assert_eq!(at_instant(&mut room, later(48))[0].gateway, house.gateway.identity());
+    assert_eq!(
+        recorded.recorded.effective_at,
+        later(49),
+        "not at the hour that it asks for"
+    );
+    assert_eq!(
+        at_instant(&mut room, later(48))[0].gateway,
+        house.gateway.identity()
+    );
     let after = at_instant(&mut room, later(49)).remove(0);
     assert_eq!(after.gateway, new.identity());
     assert_eq!(after.former().next().unwrap().gateway, house.gateway.identity());
@@ -243,11 +261,17 @@ fn a_new_key_counts_after_two_days_and_the_owner_can_forbid_it_until_then() {
         second: None,
     };
     let refused = amended(&mut room, &veto(&house.gateway), later(2)).unwrap_err();
-    assert!(matches!(refused, AdmissionError::Change(ChangeError::NotTheHolder { .. })));
+    assert!(matches!(
+        refused,
+        AdmissionError::Change(ChangeError::NotTheHolder { .. })
+    ));
     let refused = amended(&mut room, &veto(&house.owner), later(49)).unwrap_err();
     assert!(matches!(refused, AdmissionError::Change(ChangeError::TooLate(_))));
     amended(&mut room, &veto(&house.owner), later(3)).unwrap();
-    assert_eq!(at_instant(&mut room, later(60))[0].gateway, house.gateway.identity());
+    assert_eq!(
+        at_instant(&mut room, later(60))[0].gateway,
+        house.gateway.identity()
+    );
     let of_new = room
         .store
         .transact(|t| programs::enrolments_of(t, [new.identity()], later(60)))
@@ -262,9 +286,15 @@ fn a_stranger_rotates_transfers_and_revokes_nothing() {
     let kept = house.admitted(&mut room);
     let (stranger, other) = (key(8), key(9));
     let refused = amended(&mut room, &rotation(&kept, &stranger, &other), later(1)).unwrap_err();
-    assert!(matches!(refused, AdmissionError::Change(ChangeError::NotTheHolder { .. })));
+    assert!(matches!(
+        refused,
+        AdmissionError::Change(ChangeError::NotTheHolder { .. })
+    ));
     let refused = amended(&mut room, &transfer(&kept, &stranger, &other), later(1)).unwrap_err();
-    assert!(matches!(refused, AdmissionError::Change(ChangeError::NotTheHolder { .. })));
+    assert!(matches!(
+        refused,
+        AdmissionError::Change(ChangeError::NotTheHolder { .. })
+    ));
     let revocation = ChangePapers {
         kind: "revocation",
         first: Revocation {
@@ -278,11 +308,17 @@ fn a_stranger_rotates_transfers_and_revokes_nothing() {
         second: None,
     };
     let refused = amended(&mut room, &revocation, later(1)).unwrap_err();
-    assert!(matches!(refused, AdmissionError::Change(ChangeError::Stranger(_))));
+    assert!(matches!(
+        refused,
+        AdmissionError::Change(ChangeError::Stranger(_))
+    ));
     // And a rotation that only the old key has signed is none.
     let mut half = rotation(&kept, &house.gateway, &other);
     half.second = None;
-    assert!(matches!(amended(&mut room, &half, later(1)), Err(AdmissionError::Unsigned(_))));
+    assert!(matches!(
+        amended(&mut room, &half, later(1)),
+        Err(AdmissionError::Unsigned(_))
+    ));
 }
 
 fn transfer(kept: &StoredAgreement, from: &SigningIdentity, to: &SigningIdentity) -> ChangePapers {
@@ -307,12 +343,18 @@ fn what_was_earned_before_a_transfer_stays_with_the_old_beneficiary() {
     let house = House::new(1);
     let kept = house.admitted(&mut room);
     amended(&mut room, &transfer(&kept, &house.owner, &key(9)), later(1)).unwrap();
-    assert_eq!(at_instant(&mut room, later(23))[0].beneficiary.as_str(), "owner-1");
+    assert_eq!(
+        at_instant(&mut room, later(23))[0].beneficiary.as_str(),
+        "owner-1"
+    );
     let after = at_instant(&mut room, later(24)).remove(0);
     assert_eq!(after.beneficiary.as_str(), "jon");
     assert_eq!(after.agreement.unwrap().owner, key(9).identity());
     let again = amended(&mut room, &transfer(&kept, &house.owner, &key(7)), later(25)).unwrap_err();
-    assert!(matches!(again, AdmissionError::Change(ChangeError::NotTheHolder { .. })));
+    assert!(matches!(
+        again,
+        AdmissionError::Change(ChangeError::NotTheHolder { .. })
+    ));
 }
 
 #[test]
@@ -337,7 +379,10 @@ fn a_replaced_device_goes_on_where_the_old_one_ended() {
         gateway: key(101),
     };
     assert!(
-        matches!(handed_in(&mut room, &stolen.papers(), later(1)).unwrap(), Verdict::Taken(_)),
+        matches!(
+            handed_in(&mut room, &stolen.papers(), later(1)).unwrap(),
+            Verdict::Taken(_)
+        ),
         "only the owner replaces"
     );
     replaced.admitted(&mut room);
@@ -345,7 +390,11 @@ fn a_replaced_device_goes_on_where_the_old_one_ended() {
     assert_eq!(nameplate(&mut room, later(9)), 6_000_000);
     assert_eq!(nameplate(&mut room, later(10)), 8_000_000);
     let standing = at_instant(&mut room, later(10)).remove(0).agreement.unwrap();
-    assert_eq!(standing.valid_from, later(0), "what was measured before is still compared with");
+    assert_eq!(
+        standing.valid_from,
+        later(0),
+        "what was measured before is still compared with"
+    );
 }
 
 #[test]

@@ -104,7 +104,10 @@ fn evidence(operator: &SigningIdentity, changes: impl Fn(&StoredAgreement) -> Ve
     };
     let start = evidence.case.event.start;
     let versions = versions(&history.signed(), &history.recorded()).unwrap();
-    let held = versions.into_iter().rev().find(|version| version.holds_from <= start);
+    let held = versions
+        .into_iter()
+        .rev()
+        .find(|version| version.holds_from <= start);
     evidence.enrolments[0] = held.unwrap().enrolment;
     let site = evidence.enrolments[0].site.clone();
     evidence.agreements = vec![SignedSite::of(site, history, evidence.case.settled_at)];
@@ -249,7 +252,10 @@ fn a_home_whose_key_was_rotated_is_compared_with_what_its_old_key_signed() {
     }
     let paid = |evidence: &Evidence| {
         let statement = derive(evidence).unwrap().statement;
-        let site = statement.sites.into_iter().find(|site| site.site.as_str() == "home-1");
+        let site = statement
+            .sites
+            .into_iter()
+            .find(|site| site.site.as_str() == "home-1");
         site.unwrap().lines
     };
     assert_eq!(paid(&rotated), paid(&plain));
@@ -261,7 +267,12 @@ fn a_home_whose_key_was_rotated_is_compared_with_what_its_old_key_signed() {
     }
     assert_eq!(paid(&rotated), paid(&plain));
     let derived = derive(&rotated).unwrap();
-    assert!(derived.refused.iter().any(|refused| refused.reason == Refusal::Revoked));
+    assert!(
+        derived
+            .refused
+            .iter()
+            .any(|refused| refused.reason == Refusal::Revoked)
+    );
 }
 
 #[test]

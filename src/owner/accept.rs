@@ -61,10 +61,10 @@ pub(super) fn run(desk: &Desk<'_>, args: &AcceptArgs, out: &mut impl Write) -> R
     let claim = Claim::open(&envelope)?;
     let now = desk.now();
     let nominated = args.nominate_watts.map(|watts| {
-        let milliwatts = i64::try_from(watts).ok().and_then(|watts| watts.checked_mul(1_000));
-        milliwatts
-            .map(Milliwatts::new)
-            .ok_or(OwnerError::Power(watts))
+        let milliwatts = i64::try_from(watts)
+            .ok()
+            .and_then(|watts| watts.checked_mul(1_000));
+        milliwatts.map(Milliwatts::new).ok_or(OwnerError::Power(watts))
     });
     let acceptance = Acceptance {
         claim: claim.digest,

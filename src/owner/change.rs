@@ -153,7 +153,11 @@ pub(super) fn rotate(desk: &Desk<'_>, args: &RotateArgs, out: &mut impl Write) -
     let soon = now.checked_add(ROTATION_DELAY_SECONDS).unwrap_or(now);
     let rotation = Rotation {
         agreement: agreement.admission.digest,
-        holder: if args.gateway { Holder::Gateway } else { Holder::Owner },
+        holder: if args.gateway {
+            Holder::Gateway
+        } else {
+            Holder::Owner
+        },
         old: old.identity(),
         new: new.identity(),
         issued_at: now,

@@ -157,7 +157,8 @@ impl Desk<'_> {
     }
 
     fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(|| gridtally_settlement::clock::Clock::System.now())
+        self.now
+            .unwrap_or_else(|| gridtally_settlement::clock::Clock::System.now())
     }
 }
 

@@ -123,7 +123,10 @@ fn change(papers: &ChangePapers, out: &mut impl Write) -> Result<(), OwnerError>
         }
     }
     if papers.second.is_none() && papers.kind != "revocation" {
-        writeln!(out, "The second signature is missing: `gridtally owner countersign`.")?;
+        writeln!(
+            out,
+            "The second signature is missing: `gridtally owner countersign`."
+        )?;
     }
     Ok(())
 }

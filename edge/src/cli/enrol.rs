@@ -68,7 +68,9 @@ pub(super) fn run(args: &EnrolArgs) -> Result<(), EdgeError> {
         Err(_) => say("(It is too long for a QR code; pass the text on.)"),
     }
     say(&text);
-    say("\nThe owner accepts it:\n  gridtally owner accept CLAIM --site NAME --program PROGRAM --rules-version N \\\n      --beneficiary NAME --location 59.9,10.7 --until 2027-04-21T00:00:00Z");
+    say(
+        "\nThe owner accepts it:\n  gridtally owner accept CLAIM --site NAME --program PROGRAM --rules-version N \\\n      --beneficiary NAME --location 59.9,10.7 --until 2027-04-21T00:00:00Z",
+    );
     Ok(())
 }
 

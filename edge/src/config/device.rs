@@ -14,10 +14,10 @@ use toml::Spanned;
 
 use super::profiles;
 use super::value::{Bounded, Name, Place, Watts};
-use crate::enrol::Plate;
 use crate::device::bus::READ_MAX;
 use crate::device::bus::tls::TlsFiles;
 use crate::device::endpoint::Endpoint;
+use crate::enrol::Plate;
 
 /// At most this many devices behind one gateway: their channels fit one report.
 pub const DEVICES_MAX: usize = 16;

@@ -5,7 +5,7 @@ use gridtally_protocol::agreement::{
     Papers, PapersError, Revocation, RevocationReason, Rotation, Transfer, both, read_claim, write_claim,
 };
 use gridtally_protocol::channel::{DeviceNumber, Quantity};
-use gridtally_protocol::identity::{Digest, SigningIdentity};
+use gridtally_protocol::identity::{Digest, Identity, Signer, SignerError, SigningIdentity};
 use gridtally_protocol::message::Message;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::IntervalLength;
@@ -395,6 +395,31 @@ fn what_two_sign_takes_both_in_their_order() {
     later.effective_at = instant("2026-07-01T00:00:00Z");
     let later = later.seal(&newcomer()).unwrap();
     assert_eq!(both(&old, &later, who), Err(BothError::Differ));
+}
+
+/// A key in a chip that is busy, worn out, or not the one it claims to be.
+struct Chip(SigningIdentity, Result<SigningIdentity, &'static str>);
+
+impl Signer for Chip {
+    fn identity(&self) -> Identity {
+        self.0.identity()
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
+        match &self.1 {
+            Ok(key) => Ok(key.sign(message)),
+            Err(why) => Err(SignerError((*why).to_owned())),
+        }
+    }
+}
+
+#[test]
+fn a_key_in_a_chip_seals_the_same_bytes_or_none() {
+    let sealed = claim().seal_with(&Chip(gateway(), Ok(gateway()))).unwrap();
+    assert_eq!(sealed, claim().seal(&gateway()).unwrap());
+    let busy = claim().seal_with(&Chip(gateway(), Err("busy"))).unwrap_err();
+    assert!(busy.to_string().contains("busy"), "{busy}");
+    assert!(claim().seal_with(&Chip(gateway(), Ok(owner()))).is_err());
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn reason(error: &MessageError) -> &'static str {
         MessageError::Envelope(EnvelopeError::WrongPurpose { .. }) => "wrong_purpose",
         MessageError::Envelope(EnvelopeError::Signer(_)) => "unsound_key",
         MessageError::Envelope(EnvelopeError::BadSignature) => "bad_signature",
+        MessageError::Envelope(EnvelopeError::Key(_)) => unreachable!("nothing is signed here"),
         MessageError::Malformed { .. } => "malformed",
         MessageError::NotCanonical { .. } => "payload_not_canonical",
         MessageError::Invalid { .. } => "broken_rule",

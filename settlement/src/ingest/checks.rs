@@ -139,7 +139,10 @@ pub fn is_in_time(interval: Interval, received_at: Timestamp, announced_at: Time
 /// [`Refused`] as revoked.
 pub fn check_key(enrolment: &Enrolment, received_at: Timestamp) -> Result<(), Refused> {
     let standing = enrolment.agreement.as_ref();
-    let Some(since) = standing.and_then(|s| s.compromised_at).filter(|since| received_at >= *since) else {
+    let Some(since) = standing
+        .and_then(|s| s.compromised_at)
+        .filter(|since| received_at >= *since)
+    else {
         return Ok(());
     };
     let detail = format!(

@@ -71,10 +71,14 @@ impl SignedSite {
     /// What the store knows of a site, up to an instant.
     #[must_use]
     pub fn of(site: SiteId, history: SiteHistory, until: Timestamp) -> Self {
-        let agreements = history.agreements.into_iter().filter(|kept| {
-            kept.agreement.admission.message.admitted_at <= until
-        });
-        let changes = history.changes.into_iter().filter(|kept| kept.recorded_at <= until);
+        let agreements = history
+            .agreements
+            .into_iter()
+            .filter(|kept| kept.agreement.admission.message.admitted_at <= until);
+        let changes = history
+            .changes
+            .into_iter()
+            .filter(|kept| kept.recorded_at <= until);
         Self {
             site,
             agreements: agreements
@@ -107,7 +111,10 @@ impl SignedSite {
         let open = |one: &SignedAgreement| {
             let agreement = Agreement::open(&one.claim, &one.acceptance, &one.admission)
                 .map_err(|error| error.to_string())?;
-            let (signer, site) = (agreement.admission.signer, &agreement.accepted.acceptance.message.site);
+            let (signer, site) = (
+                agreement.admission.signer,
+                &agreement.accepted.acceptance.message.site,
+            );
             if signer != *operator {
                 return Err(format!("it was admitted by {signer}, not by this engine"));
             }
@@ -116,7 +123,11 @@ impl SignedSite {
             }
             Ok(agreement)
         };
-        let agreements = self.agreements.iter().map(open).collect::<Result<Vec<_>, String>>()?;
+        let agreements = self
+            .agreements
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, String>>()?;
         let mut changes: Vec<Recorded> = Vec::new();
         let mut signatures = agreements.len().saturating_mul(3);
         for change in &self.changes {
@@ -126,7 +137,10 @@ impl SignedSite {
             changes.push(recorded);
         }
         let versions = versions(&agreements, &changes).map_err(|error| error.to_string())?;
-        let held = versions.into_iter().rev().find(|version| version.holds_from <= at);
+        let held = versions
+            .into_iter()
+            .rev()
+            .find(|version| version.holds_from <= at);
         let held = held.ok_or_else(|| format!("nothing of it holds at {at}"))?;
         Ok((held.enrolment, u64::try_from(signatures).unwrap_or(u64::MAX)))
     }
@@ -146,7 +160,10 @@ impl SignedChange {
             Change::Revoked(signed) => signed.message.effective_at,
         };
         if self.effective_at < signed_for {
-            return Err(format!("it was signed for {signed_for}, not for {}", self.effective_at));
+            return Err(format!(
+                "it was signed for {signed_for}, not for {}",
+                self.effective_at
+            ));
         }
         Ok(Recorded {
             change,

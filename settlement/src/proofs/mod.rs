@@ -33,8 +33,8 @@
     )
 )]
 
-pub mod bookings;
 pub mod agreements;
+pub mod bookings;
 pub mod bundle;
 pub mod derive;
 pub mod evidence;

@@ -134,8 +134,16 @@ pub fn end(agreement: &Agreement, changes: &[Recorded]) -> Timestamp {
 #[must_use]
 pub fn holders(agreement: &Agreement, changes: &[Recorded], at: Timestamp) -> (Identity, Identity) {
     let life = Life::of(agreement, changes, None);
-    let owner = life.owners.iter().rev().find(|(from, ..)| from.is_none_or(|from| from <= at));
-    let key = life.keys.iter().rev().find(|(from, _)| from.is_none_or(|from| from <= at));
+    let owner = life
+        .owners
+        .iter()
+        .rev()
+        .find(|(from, ..)| from.is_none_or(|from| from <= at));
+    let key = life
+        .keys
+        .iter()
+        .rev()
+        .find(|(from, _)| from.is_none_or(|from| from <= at));
     (
         owner.map_or(agreement.accepted.owner(), |(_, owner, _)| *owner),
         key.map_or(agreement.accepted.gateway(), |(_, key)| *key),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gridtally_protocol::agreement::{
-    Accepted, Agreement, Papers, Revocation, Rotation, Transfer, both,
-};
+use gridtally_protocol::agreement::{Accepted, Agreement, Papers, Revocation, Rotation, Transfer, both};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::time::Timestamp;
@@ -52,7 +50,10 @@ impl SiteHistory {
     /// What the agreements say.
     #[must_use]
     pub fn signed(&self) -> Vec<Agreement> {
-        self.agreements.iter().map(|kept| kept.agreement.clone()).collect()
+        self.agreements
+            .iter()
+            .map(|kept| kept.agreement.clone())
+            .collect()
     }
 
     /// What changed them.
@@ -284,7 +285,10 @@ pub fn write_versions(
     for (number, version) in (1_i32..).zip(versions) {
         let enrolment = &version.enrolment;
         let document = serde_json::to_string(enrolment).map_err(corrupt)?;
-        let ends_at = enrolment.agreement.as_ref().map_or(version.holds_from, |s| s.ends_at);
+        let ends_at = enrolment
+            .agreement
+            .as_ref()
+            .map_or(version.holds_from, |s| s.ends_at);
         let gateway = enrolment.gateway.as_bytes().as_slice();
         client.execute(
             "INSERT INTO enrolment_version (site, generation, number, gateway, holds_from, ends_at, document)

@@ -9,7 +9,9 @@ use postgres::GenericClient;
 
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
-use super::{StoreError, agreements, corrections, disputes, outages, prices, programs, refusals, seasons, settlements};
+use super::{
+    StoreError, agreements, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
+};
 use crate::ledger::AccountName;
 use crate::proofs::agreements::SignedSite;
 use crate::proofs::evidence::{
@@ -237,7 +239,9 @@ fn signed_sites(
     enrolments: &[Enrolment],
     until: Timestamp,
 ) -> Result<Vec<SignedSite>, StoreError> {
-    let signed = enrolments.iter().filter(|enrolment| enrolment.agreement.is_some());
+    let signed = enrolments
+        .iter()
+        .filter(|enrolment| enrolment.agreement.is_some());
     signed
         .map(|enrolment| {
             let history = agreements::history(client, enrolment.site.as_str())?;

@@ -143,7 +143,8 @@ pub fn by_word(client: &mut impl GenericClient, site: &SiteId) -> Result<Option<
 }
 
 /// The newest generation of the enrolments that follow from agreements.
-const NEWEST: &str = "newest AS (SELECT site, max(generation) AS generation FROM enrolment_version GROUP BY site)";
+const NEWEST: &str =
+    "newest AS (SELECT site, max(generation) AS generation FROM enrolment_version GROUP BY site)";
 
 /// The enrolments of those of the gateways that have one, as they hold at an instant. A key that does not count yet, or
 /// no more, has one nevertheless: it says so.
@@ -209,9 +210,7 @@ pub fn enrolments_at(client: &mut impl GenericClient, at: Timestamp) -> Result<V
 ///
 /// # Errors
 /// [`StoreError`] of the database.
-pub fn enrolments_of_all_keys(
-    client: &mut impl GenericClient,
-) -> Result<Vec<Enrolment>, StoreError> {
+pub fn enrolments_of_all_keys(client: &mut impl GenericClient) -> Result<Vec<Enrolment>, StoreError> {
     let rows = client.query("SELECT gateway FROM enrolment", &[])?;
     let gateways = rows
         .iter()

@@ -79,11 +79,7 @@ pub struct EnrolmentsArgs {
     conflicts: bool,
 }
 
-pub(super) fn admit(
-    place: &Place,
-    args: &AdmitArgs,
-    out: &mut impl Write,
-) -> Result<(), EngineCommandError> {
+pub(super) fn admit(place: &Place, args: &AdmitArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
     let key = engine_key(&place.data)?;
     let membership = Membership {
         zone: args.zone.clone(),
@@ -126,11 +122,7 @@ fn write(path: &Path, text: &str) -> Result<(), EngineCommandError> {
     })
 }
 
-pub(super) fn amend(
-    place: &Place,
-    args: &AmendArgs,
-    out: &mut impl Write,
-) -> Result<(), EngineCommandError> {
+pub(super) fn amend(place: &Place, args: &AmendArgs, out: &mut impl Write) -> Result<(), EngineCommandError> {
     let delay_seconds = args.delay_hours.saturating_mul(3_600);
     let store = &mut place.open()?.store;
     for file in &args.files {
@@ -139,8 +131,7 @@ pub(super) fn amend(
             error: Box::new(error),
         };
         let papers = ChangePapers::parse(&read(file)?).map_err(|e| in_file(e.into()))?;
-        let kept =
-            store.transact(|client| admission::amend(client, &papers, delay_seconds, place.now()));
+        let kept = store.transact(|client| admission::amend(client, &papers, delay_seconds, place.now()));
         writeln!(out, "{}", shown(&kept.map_err(in_file)?))?;
     }
     Ok(())
