@@ -19,7 +19,8 @@ def vectors(name):
     return json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
 
 
-for message in ("report", "instruction", "acknowledgement", "receipt", "resend", "commission", "statement"):
+for message in ("report", "instruction", "acknowledgement", "receipt", "resend", "commission", "statement", "claim",
+                "acceptance", "admission", "revocation", "rotation", "transfer"):
     for vector in vectors(message):
         seed(message, bytes.fromhex(vector["payload"]))
         seed("envelope", bytes.fromhex(vector["envelope"]))

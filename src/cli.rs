@@ -30,6 +30,8 @@ enum Command {
     Demo(DemoArgs),
     /// The agent in a home.
     Edge(EdgeArgs),
+    /// The owner of a home: a key of your own, and what you accept, hand over and end with it.
+    Owner(crate::owner::OwnerArgs),
     /// The settlement engine, and the operator's commands to it.
     Engine(EngineArgs),
     /// Re-derive a settlement from its bundle, trusting nobody.
@@ -57,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args)?,
         Command::Edge(args) => gridtally_edge::cli::run(args)?,
+        Command::Owner(args) => crate::owner::run(&args, &mut std::io::stdout())?,
         Command::Engine(args) => gridtally_settlement::cli::engine::run(args)?,
         Command::Verify(args) => {
             gridtally_settlement::cli::verify::run(&args, &mut std::io::stdout().lock())?

@@ -4,4 +4,5 @@ pub mod attacks;
 pub mod cli;
 pub mod demo;
 pub mod neighbourhood;
+pub mod owner;
 pub mod season;

@@ -10,6 +10,7 @@
 //! * [`control`]: instructions become set-points, and the battery goes back to its owner.
 //! * [`commission`]: a device proves on itself that it obeys, and that it goes back.
 //! * [`show`], [`find`], [`doctor`]: what a device says, which devices there are, what ails a home.
+//! * [`enrol`]: the box's claim of its devices, which an owner accepts.
 //! * [`proxy`]: a door for other software in the house.
 //! * [`home`]: what the home is, by its config and by what its devices have shown.
 //! * [`at_home`], [`page`], [`home_assistant`], [`history`]: what the owner sees, and the one thing that the owner says.
@@ -23,6 +24,7 @@ pub mod config;
 pub mod control;
 pub mod device;
 pub mod doctor;
+pub mod enrol;
 pub mod find;
 pub mod history;
 pub mod home;

@@ -12,7 +12,7 @@ use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
 
 use crate::cbor::{self, Sink};
-use crate::identity::{Claim, Digest, Identity, IdentityError, SigningIdentity};
+use crate::identity::{Claim, Digest, Identity, IdentityError, Signer, SignerError, SigningIdentity};
 
 /// No envelope is longer than this, in bytes; a longer one is refused before it is looked at.
 pub const ENVELOPE_LEN_MAX: usize = 16 * 1024;
@@ -37,11 +37,23 @@ pub enum Purpose {
     Commission,
     /// What the settlement of an event says of one home.
     Statement,
+    /// A gateway's devices.
+    Claim,
+    /// An owner's word on a claim.
+    Acceptance,
+    /// The operator's word on an acceptance.
+    Admission,
+    /// The end of an agreement, or a veto.
+    Revocation,
+    /// A new key in the place of an old one.
+    Rotation,
+    /// A new owner.
+    Transfer,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
@@ -50,6 +62,12 @@ impl Purpose {
         Self::Resend,
         Self::Commission,
         Self::Statement,
+        Self::Claim,
+        Self::Acceptance,
+        Self::Admission,
+        Self::Revocation,
+        Self::Rotation,
+        Self::Transfer,
     ];
 
     /// The content type that stands in the protected header.
@@ -64,6 +82,12 @@ impl Purpose {
             Self::Resend => 65_106,
             Self::Commission => 65_107,
             Self::Statement => 65_108,
+            Self::Claim => 65_109,
+            Self::Acceptance => 65_110,
+            Self::Admission => 65_111,
+            Self::Revocation => 65_112,
+            Self::Rotation => 65_113,
+            Self::Transfer => 65_114,
         }
     }
 }
@@ -79,6 +103,12 @@ impl core::fmt::Display for Purpose {
             Self::Resend => "resend",
             Self::Commission => "commission",
             Self::Statement => "statement",
+            Self::Claim => "claim",
+            Self::Acceptance => "acceptance",
+            Self::Admission => "admission",
+            Self::Revocation => "revocation",
+            Self::Rotation => "rotation",
+            Self::Transfer => "transfer",
         })
     }
 }
@@ -112,6 +142,9 @@ pub enum EnvelopeError {
     /// The key id is no sound ed25519 public key.
     #[error("the key id is unusable: {0}")]
     Signer(#[from] IdentityError),
+    /// The key that should have signed did not.
+    #[error(transparent)]
+    Key(#[from] SignerError),
     /// The signature does not verify.
     #[error("the signature does not verify under the key that the envelope names")]
     BadSignature,
@@ -141,6 +174,21 @@ pub fn seal(purpose: Purpose, payload: &[u8], key: &SigningIdentity) -> Vec<u8> 
     let protected = protected(purpose.content_type(), &key.identity());
     let signature = key.sign(&to_be_signed(&protected, payload));
     assemble(&protected, payload, &signature)
+}
+
+/// As [`seal`], with a key that may live elsewhere. What it gives is verified before it is used.
+///
+/// # Errors
+/// [`EnvelopeError::Key`] where it gives no signature, [`EnvelopeError::BadSignature`] where it gives a wrong one.
+pub fn seal_with(purpose: Purpose, payload: &[u8], key: &dyn Signer) -> Result<Vec<u8>, EnvelopeError> {
+    let identity = key.identity();
+    let protected = protected(purpose.content_type(), &identity);
+    let signed = to_be_signed(&protected, payload);
+    let signature = key.try_sign(&signed)?;
+    if !identity.verify(&signed, &signature) {
+        return Err(EnvelopeError::BadSignature);
+    }
+    Ok(assemble(&protected, payload, &signature))
 }
 
 fn protected(content_type: u16, signer: &Identity) -> Vec<u8> {

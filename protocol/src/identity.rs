@@ -5,7 +5,7 @@ mod batch;
 use core::fmt;
 use core::str::FromStr;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -174,6 +174,33 @@ impl SigningIdentity {
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()
+    }
+}
+
+/// A key that signs, wherever it lives: in memory, in a secure element, in a TPM.
+pub trait Signer {
+    /// The public side, which must stay the same as long as the value lives.
+    fn identity(&self) -> Identity;
+
+    /// An ed25519 signature of bytes (RFC 8032 §5.1.6, without prehashing).
+    ///
+    /// # Errors
+    /// A sentence, where the device that holds the key gives none.
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError>;
+}
+
+/// Why a key gave no signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the key does not sign: {0}")]
+pub struct SignerError(pub String);
+
+impl Signer for SigningIdentity {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<[u8; 64], SignerError> {
+        Ok(self.sign(message))
     }
 }
 

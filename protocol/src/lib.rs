@@ -19,6 +19,7 @@
 )]
 
 pub mod acknowledgement;
+pub mod agreement;
 mod cbor;
 pub mod channel;
 pub mod commission;

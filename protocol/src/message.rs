@@ -4,7 +4,7 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
 use crate::envelope::{self, Envelope, EnvelopeError, Purpose};
-use crate::identity::{Claim, Digest, Identity, SigningIdentity, verify_all};
+use crate::identity::{Claim, Digest, Identity, Signer, SigningIdentity, verify_all};
 
 /// The version of every message's layout; it stands first in each.
 pub const VERSION: u8 = 1;
@@ -112,6 +112,16 @@ pub trait Message: Sized {
     /// As [`Message::encode`]; [`EnvelopeError::TooLong`] where the envelope would exceed its bound.
     fn seal(&self, key: &SigningIdentity) -> Result<Vec<u8>, MessageError> {
         let bytes = envelope::seal(Self::PURPOSE, &self.encode()?, key);
+        check_len(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`Message::seal`], with a key that may live elsewhere.
+    ///
+    /// # Errors
+    /// As [`Message::seal`]; [`EnvelopeError::Key`] where the key gives no signature.
+    fn seal_with(&self, key: &dyn Signer) -> Result<Vec<u8>, MessageError> {
+        let bytes = envelope::seal_with(Self::PURPOSE, &self.encode()?, key)?;
         check_len(&bytes)?;
         Ok(bytes)
     }

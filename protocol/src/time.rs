@@ -51,6 +51,9 @@ impl Timestamp {
     /// The first instant, 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
+    /// The last instant, 9999-12-31T23:59:59Z.
+    pub const LATEST: Self = Self(LATEST);
+
     /// From seconds since 1970.
     ///
     /// # Errors

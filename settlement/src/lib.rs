@@ -16,6 +16,7 @@
 //! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type;
 //! - [`bench`]: how fast it is here.
 
+pub mod admission;
 pub mod bench;
 pub mod cli;
 pub mod clock;

@@ -50,6 +50,7 @@ fn enrolment(home: u8) -> Enrolment {
         membership: Default::default(),
         offer: Default::default(),
         location: None,
+        agreement: None,
         devices: vec![
             device(1, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, &[Quantity::StateOfCharge]),

@@ -120,6 +120,7 @@ fn one(corpus: &Corpus, number: usize) -> anyhow::Result<PlayedHome> {
     ];
     let capacity = i64::from(spec.battery.capacity_watt_hours);
     let enrolment = Enrolment {
+        agreement: None,
         site: site.parse()?,
         beneficiary: format!("owner-{number:04}").parse()?,
         gateway: key.identity(),

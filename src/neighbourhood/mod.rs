@@ -359,6 +359,7 @@ fn enrolment(
         offer: Default::default(),
         // Where the simulated sun shines.
         location: Some("51.5,-0.1".parse()?),
+        agreement: None,
         devices: vec![
             device(
                 1,

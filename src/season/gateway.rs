@@ -92,6 +92,7 @@ impl Gateway {
             membership: Default::default(),
             offer: Default::default(),
             location: None,
+            agreement: None,
         };
         enrolment.check()?;
         Ok(enrolment)

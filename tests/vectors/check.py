@@ -26,12 +26,15 @@ from pycose.keys import OKPKey
 from pycose.keys.curves import Ed25519
 from pycose.messages import Sign1Message
 
+import agreements
+
 HERE = Path(__file__).resolve().parent
 CDDL = (HERE / "../../docs/wire.cddl").read_text()
 
 CONTENT_TYPES = {
     "report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106,
-    "commission": 65107, "statement": 65108,
+    "commission": 65107, "statement": 65108, "claim": 65109, "acceptance": 65110, "admission": 65111,
+    "revocation": 65112, "rotation": 65113, "transfer": 65114,
 }
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
@@ -693,6 +696,8 @@ WRITE = {
     "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
     "commission": write_commission, "statement": write_statement,
 }
+for table, more in zip((READ, WRITE), agreements.codecs(sys.modules[__name__])):
+    table.update(more)
 
 
 def open_message(data, purpose):

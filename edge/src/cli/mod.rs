@@ -2,6 +2,7 @@
 
 mod commission;
 mod doctor;
+mod enrol;
 mod owner;
 mod scan;
 mod show;
@@ -17,6 +18,7 @@ use gridtally_protocol::identity::Identity;
 
 use crate::agent::{Agent, AgentError, Pace};
 use crate::config::{AgentConfig, ConfigError, EXAMPLE};
+use crate::enrol::EnrolError;
 use crate::identity::{self, KeyError};
 use crate::page::PasswordStore;
 use crate::page::password::PasswordError;
@@ -25,6 +27,7 @@ use crate::stepped::{self, SteppedError};
 
 pub use self::commission::CommissionArgs;
 pub use self::doctor::DoctorArgs;
+pub use self::enrol::EnrolArgs;
 pub use self::owner::{HomeArgs, OptOutArgs, OwnerError};
 pub use self::scan::ScanArgs;
 pub use self::show::{DumpArgs, ReadArgs};
@@ -86,6 +89,8 @@ pub enum EdgeCommand {
         #[arg(long)]
         reset: bool,
     },
+    /// Show the claim of this box and its devices, as text and as a QR code, for the owner to accept
+    Enrol(EnrolArgs),
     /// Print the gateway's did:key
     Identity {
         /// The owner's config
@@ -127,6 +132,9 @@ pub enum EdgeError {
     /// A device cannot be shown.
     #[error(transparent)]
     Show(#[from] ShowError),
+    /// There is no claim.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
     /// What the owner asked for was not done.
     #[error(transparent)]
     Owner(#[from] OwnerError),
@@ -180,6 +188,7 @@ pub fn run(args: EdgeArgs) -> Result<(), EdgeError> {
         EdgeCommand::OptIn(args) => owner::opt_in(&args),
         EdgeCommand::Status(args) => owner::status(&args),
         EdgeCommand::PageCode { config, reset } => page_code(&config, reset),
+        EdgeCommand::Enrol(args) => enrol::run(&args),
         EdgeCommand::Identity { config } => {
             let config = AgentConfig::load(&config)?;
             println!("{}", identity::load(&config.gateway.key)?.identity());

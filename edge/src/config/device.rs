@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridtally_protocol::agreement::Label;
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_registers::profile::{Poll, Profile};
@@ -16,6 +17,7 @@ use super::value::{Bounded, Name, Place, Watts};
 use crate::device::bus::READ_MAX;
 use crate::device::bus::tls::TlsFiles;
 use crate::device::endpoint::Endpoint;
+use crate::enrol::Plate;
 
 /// At most this many devices behind one gateway: their channels fit one report.
 pub const DEVICES_MAX: usize = 16;
@@ -121,6 +123,8 @@ pub struct DeviceConfig {
     pub limits_production: bool,
     /// The certificates of a connection within TLS.
     pub tls: Option<TlsFiles>,
+    /// What stands on its plate, where the owner says it.
+    pub plate: Plate,
 }
 
 impl DeviceConfig {
@@ -171,6 +175,9 @@ pub(super) struct Device {
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    make: Option<Label>,
+    model: Option<Label>,
+    serial: Option<Label>,
 }
 
 /// What becomes of a reply on a socket that bears another transaction number than its request.
@@ -283,6 +290,11 @@ impl Device {
             limits_production: self.production_limit,
             tls,
             profile,
+            plate: Plate {
+                make: self.make,
+                model: self.model,
+                serial: self.serial,
+            },
         })
     }
 }

@@ -2,6 +2,10 @@
 //! back byte for byte. The property tests and the fuzz targets (`fuzz/`) run these same bodies.
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::agreement::{
+    Acceptance, Admission, Claim, DEVICES_MAX, GROUPS_MAX, NAME_LEN_MAX, Papers, Revocation, Rotation,
+    Transfer, read_claim, write_claim,
+};
 use gridtally_protocol::commission::{AGENT_LEN_MAX, CommissionRecord, Step};
 use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
@@ -18,7 +22,7 @@ use gridtally_protocol::topic::Topic;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 11] = [
+pub const ALL: [(&str, Body); 18] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
@@ -30,6 +34,13 @@ pub const ALL: [(&str, Body); 11] = [
     ("topic", topic),
     ("identity", identity),
     ("quantity", quantity),
+    ("claim", claim),
+    ("acceptance", acceptance),
+    ("admission", admission),
+    ("revocation", revocation),
+    ("rotation", rotation),
+    ("transfer", transfer),
+    ("papers", papers),
 ];
 
 /// Reads a payload, and shows that an accepted one is written back as it came.
@@ -63,6 +74,12 @@ pub fn envelope(bytes: &[u8]) {
         ResendRequest::open(bytes).is_ok(),
         CommissionRecord::open(bytes).is_ok(),
         SiteStatement::open(bytes).is_ok(),
+        Claim::open(bytes).is_ok(),
+        Acceptance::open(bytes).is_ok(),
+        Admission::open(bytes).is_ok(),
+        Revocation::open(bytes).is_ok(),
+        Rotation::open(bytes).is_ok(),
+        Transfer::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -204,6 +221,86 @@ pub fn statement(payload: &[u8]) {
             .iter()
             .all(|line| is_told(line.amount, line.reason.is_some()))
     );
+}
+
+/// Claims: devices in order, each one's quantities once.
+pub fn claim(payload: &[u8]) {
+    let Some(claim) = accepted::<Claim>(payload) else {
+        return;
+    };
+    assert!((1..=DEVICES_MAX).contains(&claim.devices.len()));
+    assert!(
+        claim
+            .devices
+            .windows(2)
+            .all(|pair| pair[0].number < pair[1].number)
+    );
+    for device in &claim.devices {
+        assert!(device.nameplate_milliwatts > Milliwatts::ZERO);
+        assert_eq!(
+            device
+                .physical()
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .count(),
+            3
+        );
+    }
+}
+
+/// Acceptances: bounded names, and a time in which they hold.
+pub fn acceptance(payload: &[u8]) {
+    let Some(acceptance) = accepted::<Acceptance>(payload) else {
+        return;
+    };
+    assert!(acceptance.valid_from < acceptance.expires_at && acceptance.rules_version > 0);
+    for name in [&acceptance.site, &acceptance.beneficiary] {
+        assert!((1..=NAME_LEN_MAX).contains(&name.len()));
+    }
+}
+
+/// Admissions: groups in order.
+pub fn admission(payload: &[u8]) {
+    let Some(admission) = accepted::<Admission>(payload) else {
+        return;
+    };
+    assert!(admission.groups.len() <= GROUPS_MAX);
+    assert!(admission.groups.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+/// Revocations: not of before they were signed.
+pub fn revocation(payload: &[u8]) {
+    if let Some(revocation) = accepted::<Revocation>(payload) {
+        assert!(revocation.issued_at <= revocation.effective_at);
+    }
+}
+
+/// Rotations: to another key, later.
+pub fn rotation(payload: &[u8]) {
+    if let Some(rotation) = accepted::<Rotation>(payload) {
+        assert!(rotation.old != rotation.new && rotation.issued_at < rotation.effective_at);
+    }
+}
+
+/// Transfers: to somebody else.
+pub fn transfer(payload: &[u8]) {
+    if let Some(transfer) = accepted::<Transfer>(payload) {
+        assert!(transfer.from != transfer.to && transfer.issued_at <= transfer.effective_at);
+    }
+}
+
+/// Papers and claims as text: one text each.
+pub fn papers(bytes: &[u8]) {
+    let Ok(text) = core::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(envelope) = read_claim(text) {
+        assert_eq!(write_claim(&envelope), text);
+    }
+    if let Ok(papers) = Papers::parse(text) {
+        assert!(papers.to_string().lines().eq(text.lines()));
+        let _ = papers.agreement();
+    }
 }
 
 /// Topics: one text each.

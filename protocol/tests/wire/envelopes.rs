@@ -104,6 +104,12 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("resend", 65_106),
         ("commission", 65_107),
         ("statement", 65_108),
+        ("claim", 65_109),
+        ("acceptance", 65_110),
+        ("admission", 65_111),
+        ("revocation", 65_112),
+        ("rotation", 65_113),
+        ("transfer", 65_114),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

@@ -1,5 +1,6 @@
 //! The wire as a whole: every message, honest and hostile, its size and its published vectors.
 
+mod agreements;
 mod decoders;
 mod envelopes;
 mod examples;

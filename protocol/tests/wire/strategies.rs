@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
+use gridtally_protocol::agreement::{
+    Acceptance, Admission, Claim, ClaimedDevice, GROUPS_MAX, Holder, Revocation, RevocationReason, Rotation,
+    Transfer,
+};
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
 use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, StepRecord, StepResult};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
+use gridtally_protocol::location::CoarseLocation;
 use gridtally_protocol::message::SEQUENCE_MAX;
 use gridtally_protocol::price::{PRICE_DECIMALS_MAX, Price};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
@@ -398,4 +403,124 @@ pub fn statement() -> impl Strategy<Value = SiteStatement> {
                 }
             },
         )
+}
+
+fn claimed(number: u8) -> impl Strategy<Value = ClaimedDevice> {
+    let label = || "[!-~]{0,20}[A-Za-z0-9][!-~]{0,20}".prop_map(|text| text.parse().expect("a label"));
+    let quantities = prop::sample::subsequence(&Quantity::ALL[..], 1..=Quantity::ALL.len());
+    let energy = limit().prop_map(|p| MilliwattHours::new(p.get().max(1)));
+    (
+        label(),
+        label(),
+        label(),
+        limit(),
+        prop::option::of(energy),
+        quantities,
+    )
+        .prop_map(
+            move |(make, model, serial, power, capacity_milliwatt_hours, quantities)| ClaimedDevice {
+                number: DeviceNumber(number),
+                make,
+                model,
+                // Different ones: what is claimed twice has a test of its own.
+                serial: format!("{number}.{serial}").parse().expect("a label"),
+                nameplate_milliwatts: Milliwatts::new(power.get().max(1)),
+                capacity_milliwatt_hours,
+                quantities,
+            },
+        )
+}
+
+pub fn claim() -> impl Strategy<Value = Claim> {
+    let devices = prop::collection::btree_set(100_u8..=255, 1..8)
+        .prop_flat_map(|numbers| numbers.into_iter().map(claimed).collect::<Vec<_>>());
+    (any::<[u8; 16]>(), unix(), prop::option::of(digest()), devices).prop_map(
+        |(nonce, at, replaces, devices)| Claim {
+            nonce,
+            issued_at: instant(at),
+            interval: IntervalLength::FIVE_MINUTES,
+            devices,
+            replaces,
+        },
+    )
+}
+
+pub fn acceptance() -> impl Strategy<Value = Acceptance> {
+    let place = (-900_i16..=900, -1_800_i16..1_800);
+    let times = (unix(), 0..LATEST, 1..LATEST);
+    let names = ("[!-~]{1,128}", "[!-~]{1,128}", "[a-z0-9_-]{1,64}");
+    let offer = (prop::option::of(limit()), prop::option::of(price()));
+    (digest(), place, times, names, 1..=u32::MAX, offer).prop_map(
+        |(claim, (north, east), (at, from, length), (site, beneficiary, program), rules_version, offer)| {
+            let from = from.min(LATEST - 1);
+            Acceptance {
+                claim,
+                issued_at: instant(at),
+                site,
+                location: CoarseLocation::new(north, east).expect("on earth"),
+                beneficiary,
+                program: program.parse().expect("a program"),
+                rules_version,
+                nominated_milliwatts: offer.0,
+                bid_per_kwh: offer.1,
+                valid_from: instant(from),
+                expires_at: instant(from.saturating_add(length).min(LATEST)),
+            }
+        },
+    )
+}
+
+pub fn admission() -> impl Strategy<Value = Admission> {
+    let name = || "[A-Za-z0-9_-]{1,64}";
+    let groups = prop::collection::btree_set(name(), 0..=GROUPS_MAX);
+    (digest(), unix(), prop::option::of(name()), groups).prop_map(|(acceptance, at, zone, groups)| {
+        Admission {
+            acceptance,
+            admitted_at: instant(at),
+            zone,
+            groups: groups.into_iter().collect(),
+        }
+    })
+}
+
+/// What changes an agreement; the keys differ, and nothing takes effect before it was signed.
+pub fn changes() -> impl Strategy<Value = (Revocation, Rotation, Transfer)> {
+    let which = (select(&RevocationReason::ALL[..]), select(&Holder::ALL[..]));
+    (
+        digest(),
+        which,
+        identity(),
+        identity(),
+        0..LATEST,
+        1..LATEST,
+        "[!-~]{1,128}",
+    )
+        .prop_filter("two keys", |(_, _, old, new, ..)| old != new)
+        .prop_map(|(subject, (reason, holder), old, new, at, later, beneficiary)| {
+            let issued_at = instant(at);
+            let effective_at = instant(at.saturating_add(later).min(LATEST));
+            let revocation = Revocation {
+                subject,
+                reason,
+                issued_at,
+                effective_at,
+            };
+            let rotation = Rotation {
+                agreement: subject,
+                holder,
+                old,
+                new,
+                issued_at,
+                effective_at,
+            };
+            let transfer = Transfer {
+                agreement: subject,
+                from: old,
+                to: new,
+                beneficiary,
+                issued_at,
+                effective_at,
+            };
+            (revocation, rotation, transfer)
+        })
 }

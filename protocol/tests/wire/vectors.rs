@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
+use gridtally_protocol::agreement::{Acceptance, Admission, Claim, Revocation, Rotation, Transfer};
 use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::{EnvelopeError, Purpose};
 use gridtally_protocol::identity::{Identity, IdentityError, SigningIdentity};
@@ -33,7 +34,7 @@ struct File<V> {
 
 /// A message that every implementation has to accept, and to write in the same bytes.
 #[derive(Serialize)]
-struct Accepted {
+pub struct Accepted {
     name: &'static str,
     purpose: String,
     content_type: u16,
@@ -46,7 +47,7 @@ struct Accepted {
     message: Value,
 }
 
-fn accepted<M: Message + Shown>(name: &'static str, message: &M, seed: &[u8; 32]) -> Accepted {
+pub fn accepted<M: Message + Shown>(name: &'static str, message: &M, seed: &[u8; 32]) -> Accepted {
     let key = SigningIdentity::from_secret(seed).expect("a sound key");
     let payload = message.encode().expect("a valid example");
     let envelope = message.seal(&key).expect("a valid example");
@@ -82,6 +83,7 @@ fn reason(error: &MessageError) -> &'static str {
         MessageError::Envelope(EnvelopeError::WrongPurpose { .. }) => "wrong_purpose",
         MessageError::Envelope(EnvelopeError::Signer(_)) => "unsound_key",
         MessageError::Envelope(EnvelopeError::BadSignature) => "bad_signature",
+        MessageError::Envelope(EnvelopeError::Key(_)) => unreachable!("nothing is signed here"),
         MessageError::Malformed { .. } => "malformed",
         MessageError::NotCanonical { .. } => "payload_not_canonical",
         MessageError::Invalid { .. } => "broken_rule",
@@ -97,13 +99,19 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Resend => ResendRequest::open(bytes).map(drop),
         Purpose::Commission => CommissionRecord::open(bytes).map(drop),
         Purpose::Statement => SiteStatement::open(bytes).map(drop),
+        Purpose::Claim => Claim::open(bytes).map(drop),
+        Purpose::Acceptance => Acceptance::open(bytes).map(drop),
+        Purpose::Admission => Admission::open(bytes).map(drop),
+        Purpose::Revocation => Revocation::open(bytes).map(drop),
+        Purpose::Rotation => Rotation::open(bytes).map(drop),
+        Purpose::Transfer => Transfer::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
 }
 
 /// Compares a file with what it should be, or writes it when asked to.
-fn published<V: Serialize>(name: &str, description: &'static str, vectors: Vec<V>) {
+pub fn published<V: Serialize>(name: &str, description: &'static str, vectors: Vec<V>) {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "tests", "vectors", name]
         .iter()
         .collect();

@@ -295,6 +295,7 @@ fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchErro
         membership: Default::default(),
         offer: Default::default(),
         location: None,
+        agreement: None,
         devices: vec![
             device(METER, &[Quantity::GridImport, Quantity::GridExport]),
             device(DeviceNumber(2), &[Quantity::PvProduction]),

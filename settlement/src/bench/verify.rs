@@ -199,6 +199,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         announced_at: slot(DAYS - 1, 20)?,
     };
     let mut evidence = Evidence {
+        agreements: Vec::new(),
         case: Case {
             version: 1,
             settled_at: instant(FIRST + i64::from(DAYS + 1) * 86_400)?,
@@ -290,6 +291,7 @@ impl Home {
                 membership: Default::default(),
                 offer: Default::default(),
                 location: None,
+                agreement: None,
                 devices: vec![EnrolledDevice {
                     number: DeviceNumber(1),
                     nameplate_milliwatts: Milliwatts::new(20_000_000),

@@ -175,6 +175,7 @@ fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
         membership: Default::default(),
         offer: Default::default(),
         location: None,
+        agreement: None,
         devices: devices.collect(),
     })
 }

@@ -1,5 +1,6 @@
 //! `gridtally engine …`: the operator's commands.
 
+mod agreement;
 mod check;
 mod event;
 mod event_view;
@@ -26,6 +27,7 @@ use super::ledger::{self, LedgerCommand, LedgerCommandError};
 use super::settlement::{
     self, CorrectArgs, DisputeCommand, OutageArgs, ResettleArgs, SettleArgs, SettlementCommandError,
 };
+use crate::admission::AdmissionError;
 use crate::clock::Clock;
 pub use event::{
     AnnounceArgs, AskArgs, CancelArgs, DraftArgs, EventCommand, HandArgs, ModifyArgs, TermsArgs,
@@ -99,11 +101,19 @@ pub enum EngineCommand {
     /// Programs: rules, prices and temperatures.
     #[command(subcommand)]
     Program(ProgramCommand),
-    /// Enrol sites: their gateways, devices and owners, from a TOML file with [[site]] tables.
+    /// Enrol sites by your word alone, for tests and labs: a TOML file with [[site]] tables. See `admit`.
     Enrol {
         /// The file.
         file: PathBuf,
     },
+    /// Admit sites whose owners have accepted their gateways' claims; writes the agreement of each beside its file.
+    Admit(agreement::AdmitArgs),
+    /// Take in what owners and gateways signed later: another key, another owner, an end, a veto.
+    Amend(agreement::AmendArgs),
+    /// End a site's agreement, by the operator's own word.
+    Revoke(agreement::RevokeArgs),
+    /// Show who is enrolled, by which agreement, and what was not admitted.
+    Enrolments(agreement::EnrolmentsArgs),
     /// Events: draft, announce, modify and cancel them, and see who takes part.
     #[command(subcommand)]
     Event(EventCommand),
@@ -317,6 +327,17 @@ pub enum EngineCommandError {
         /// Every mistake in it.
         error: EnrolmentFileError,
     },
+    /// An agreement or a change that is not taken in.
+    #[error("{}: {error}", path.display())]
+    Admission {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: Box<AdmissionError>,
+    },
+    /// A change that is not taken in.
+    #[error(transparent)]
+    Change(Box<AdmissionError>),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerCommandError),
@@ -403,6 +424,10 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
             temperatures::publish(&place, &id, &file, out)
         }
         EngineCommand::Enrol { file } => enrol(&place, &file, out),
+        EngineCommand::Admit(args) => agreement::admit(&place, &args, out),
+        EngineCommand::Amend(args) => agreement::amend(&place, &args, out),
+        EngineCommand::Revoke(args) => agreement::revoke(&place, &args, out),
+        EngineCommand::Enrolments(args) => agreement::enrolments(&place, &args, out),
         EngineCommand::Event(command) => event::run(&place, command, out),
         EngineCommand::Settle(args) => {
             let key = engine_key(&place.data)?;

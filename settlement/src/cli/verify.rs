@@ -149,12 +149,25 @@ fn tell(verified: &Verified, pinned: bool, out: &mut impl Write) -> io::Result<(
     let signed_reports = counts
         .signatures
         .saturating_sub(counts.instructions)
-        .saturating_sub(counts.acknowledgements);
+        .saturating_sub(counts.acknowledgements)
+        .saturating_sub(counts.agreement_signatures);
     writeln!(
         out,
         "{} signatures hold: of {} instructions, {} acknowledgements and {signed_reports} reports; {} of these reports count, with {} readings.",
         counts.signatures, counts.instructions, counts.acknowledgements, counts.reports, counts.readings
     )?;
+    let (agreed, by_word) = (counts.by_agreement, counts.by_word);
+    if agreed > 0 {
+        writeln!(
+            out,
+            "{agreed} of {} enrolments are what gateway, owner and operator signed ({} signatures).",
+            agreed.saturating_add(by_word),
+            counts.agreement_signatures
+        )?;
+    }
+    if by_word > 0 {
+        writeln!(out, "{by_word} enrolments are the operator's word alone.")?;
+    }
     writeln!(
         out,
         "From these, the rules (baseline {}) make the same {} lines for {} sites, byte for byte.",

@@ -125,7 +125,8 @@ pub fn draft(
                 Err(DispatchError::Taken(id.clone()))
             };
         }
-        terms.targets.asked(&program.id, &programs::enrolments(client)?)?;
+        let homes = programs::enrolments_at(client, revision.window.start)?;
+        terms.targets.asked(&program.id, &homes)?;
         let life = Life::begin(hand.deed(Act::Draft, now, 0), revision)?;
         event_life::keep(client, id, &life)?;
         Ok(life)
@@ -201,7 +202,7 @@ fn put_out(
 ) -> Result<Announced, DispatchError> {
     life.take(hand.deed(Act::Announce, now, life.revision().modification), None)?;
     let revision = life.revision();
-    let homes = programs::enrolments(client)?;
+    let homes = programs::enrolments_at(client, revision.window.start)?;
     let mut asked = revision.targets.asked(&program.id, &homes)?;
     asked.retain(|home| program.may_ask(&home.membership));
     if asked.is_empty() {

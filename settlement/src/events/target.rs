@@ -114,6 +114,7 @@ mod tests {
             },
             offer: Default::default(),
             location: None,
+            agreement: None,
         }
     }
 

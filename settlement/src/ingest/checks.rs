@@ -100,6 +100,7 @@ pub fn opened<M: Message>(
 /// [`Refused`] with the first check that fails.
 pub fn check_report(enrolment: &Enrolment, report: &Report, received_at: Timestamp) -> Result<(), Refused> {
     check_window(report.issued_at, received_at)?;
+    check_key(enrolment, received_at)?;
     if report.interval != enrolment.interval_seconds {
         let detail = format!(
             "intervals of {} s; enrolled are {} s",
@@ -149,13 +150,60 @@ pub fn is_in_time(interval: Interval, received_at: Timestamp, announced_at: Time
     of_that_day || received_at <= announced_at || received_at.seconds_since(end) <= HISTORY_SECONDS_MAX
 }
 
-/// The nameplate, both ways: no energy is negative, none is more than the device could move in the interval
+/// Whether anything is still taken of the gateway's key.
+///
+/// # Errors
+/// [`Refused`] as revoked.
+pub fn check_key(enrolment: &Enrolment, received_at: Timestamp) -> Result<(), Refused> {
+    let standing = enrolment.agreement.as_ref();
+    let Some(since) = standing
+        .and_then(|s| s.compromised_at)
+        .filter(|since| received_at >= *since)
+    else {
+        return Ok(());
+    };
+    let detail = format!(
+        "the key of {} was revoked at {since} because somebody else may hold it",
+        enrolment.site
+    );
+    Err(Refused::new(Refusal::Revoked, detail))
+}
+
+/// Whether the enrolment, and the key, held in the interval.
+///
+/// # Errors
+/// [`Refused`] as not valid then, or as of a key that was not the gateway's then.
+fn check_validity(enrolment: &Enrolment, reading: &Reading) -> Result<(), Refused> {
+    let Some(standing) = &enrolment.agreement else {
+        return Ok(());
+    };
+    let Some(reason) = standing.refusal(reading.interval) else {
+        return Ok(());
+    };
+    let (what, from, until) = match reason {
+        Refusal::Revoked => ("key", standing.key_from, standing.key_until),
+        _ => ("agreement", Some(standing.valid_from), Some(standing.ends_at)),
+    };
+    let span = |name: &str, at: Option<Timestamp>| at.map(|at| format!(" {name} {at}")).unwrap_or_default();
+    let detail = format!(
+        "{} of {} in the interval from {}: the {what} holds{}{}",
+        reading.channel,
+        enrolment.site,
+        reading.interval.start(),
+        span("from", from),
+        span("until", until)
+    );
+    Err(Refused::new(reason, detail))
+}
+
+/// The validity of the enrolment, then the nameplate, both ways: no energy is negative, none is more than the device could move in the interval
 /// and a tenth; a state of charge is between empty and full.
 ///
 /// # Errors
 /// [`Refused`] as beyond the nameplate, or of a channel that is not enrolled.
 pub fn check_reading(enrolment: &Enrolment, reading: &Reading) -> Result<(), Refused> {
     let Ok(value) = reading.value else { return Ok(()) };
+    check_validity(enrolment, reading)?;
     let Some(device) = enrolment.device_of(reading.channel) else {
         return Err(Refused::new(
             Refusal::UnknownChannel,
@@ -215,6 +263,7 @@ mod tests {
             membership: Default::default(),
             offer: Default::default(),
             location: None,
+            agreement: None,
             devices: vec![EnrolledDevice {
                 number: DeviceNumber(1),
                 nameplate_milliwatts: Milliwatts::new(nameplate),

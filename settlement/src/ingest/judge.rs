@@ -227,7 +227,7 @@ fn judge_acknowledgement(
     received_at: Timestamp,
 ) -> Result<(), Refused> {
     let gateway = signed.signer;
-    enrolled(known, &gateway)?;
+    checks::check_key(enrolled(known, &gateway)?, received_at)?;
     let instruction = signed.message.instruction;
     if known.statements.contains(&(gateway, instruction)) && signed.message.stage == Stage::Received {
         // That a home holds it is true whenever it comes.

@@ -74,7 +74,7 @@ pub fn take(
     received_at: Timestamp,
 ) -> Result<Vec<Outgoing>, StoreError> {
     let judged = store.transact(|transaction| {
-        let known = look_up(transaction, arrivals)?;
+        let known = look_up(transaction, arrivals, received_at)?;
         let judged = judge(arrivals, known, received_at);
         keep(transaction, &judged, received_at)?;
         Ok::<_, StoreError>(judged)
@@ -82,10 +82,14 @@ pub fn take(
     Ok(receipts(&judged.verdicts, engine, received_at))
 }
 
-fn look_up(client: &mut impl GenericClient, arrivals: &[Arrival]) -> Result<Knowledge, StoreError> {
+fn look_up(
+    client: &mut impl GenericClient,
+    arrivals: &[Arrival],
+    received_at: Timestamp,
+) -> Result<Knowledge, StoreError> {
     let mut known = Knowledge::default();
     let gateways: BTreeSet<Identity> = arrivals.iter().filter_map(Arrival::gateway).collect();
-    let enrolments = programs::enrolments_of(client, gateways)?;
+    let enrolments = programs::enrolments_of(client, gateways, received_at)?;
     known.enrolments = enrolments
         .into_iter()
         .map(|enrolment| (enrolment.gateway, enrolment))

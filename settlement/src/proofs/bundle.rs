@@ -15,6 +15,7 @@ use gridtally_protocol::instruction::EventId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::agreements::SignedSite;
 use super::bookings::Bookings;
 use super::cores;
 use super::derive::{DeriveError, Derived, derive};
@@ -251,6 +252,7 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
+        let mut agreements = vec![];
         let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
         let contents = cores::map(&lines, |(line, record)| {
             Content::read(&Reader { line: *line, record })
@@ -259,6 +261,7 @@ impl Bundle {
             match content? {
                 Content::Case(one) => case = Some(*one),
                 Content::Program(one) => program = Some(one),
+                Content::Agreement(one) => agreements.push(one),
                 Content::Enrolment(one) => enrolments.push(*one),
                 Content::Instruction(one) => instructions.push(one),
                 Content::Acknowledgement(one) => acknowledgements.push(one),
@@ -279,6 +282,7 @@ impl Bundle {
             case,
             program,
             enrolments,
+            agreements,
             instructions,
             acknowledgements,
             reports,
@@ -330,6 +334,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
             .iter()
             .map(|e| Record::new(evidence::enrolment_name(e), e)),
     );
+    records.extend(evidence.agreements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.instructions.iter().map(|i| Record::new(i.name(), i)));
     records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));
@@ -457,6 +462,7 @@ impl Header {
 enum Content {
     Case(Box<evidence::Case>),
     Program(evidence::ProgramDocument),
+    Agreement(SignedSite),
     Enrolment(Box<Enrolment>),
     Instruction(evidence::SentInstruction),
     Acknowledgement(evidence::ReceivedAcknowledgement),
@@ -481,6 +487,7 @@ impl Content {
         Ok(match read.record.name.split('/').next().unwrap_or_default() {
             CASE => Self::Case(Box::new(read.content(|_| CASE.to_owned())?)),
             PROGRAM => Self::Program(read.content(|_| PROGRAM.to_owned())?),
+            "agreement" => Self::Agreement(read.content(SignedSite::name)?),
             "enrolment" => Self::Enrolment(Box::new(read.content(evidence::enrolment_name)?)),
             "instruction" => Self::Instruction(read.content(evidence::SentInstruction::name)?),
             "acknowledgement" => {

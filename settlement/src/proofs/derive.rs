@@ -1,5 +1,6 @@
 //! From evidence to money: the one way in which an event is ever settled, by the engine and by whoever checks it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -16,7 +17,7 @@ use super::bookings::{self, Bookings};
 use super::cores;
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
-use super::{netting, resettle};
+use super::{agreements, netting, resettle};
 use crate::ingest::checks;
 use crate::ingest::physics;
 use crate::ledger::{AccountNameError, TransactionError};
@@ -60,6 +61,12 @@ pub struct Counts {
     pub acknowledgements: u64,
     /// Lines of the statement.
     pub lines: u64,
+    /// Sites whose enrolment gateway, owner and operator have signed.
+    pub by_agreement: u64,
+    /// Signatures of agreements, and of what changed them.
+    pub agreement_signatures: u64,
+    /// Sites that are enrolled by the operator's word.
+    pub by_word: u64,
 }
 
 /// Why evidence does not make a statement: a record contradicts what the engine itself did or enrolled.
@@ -127,43 +134,66 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     let program = Program::from_toml("program", &evidence.program.document).map_err(at("program"))?;
     let enrolments = enrolments(evidence, &program)?;
     let mut counts = Counts::default();
-    let instructions = instructions(evidence, &enrolments, &mut counts)?;
-    let mut refused = check_refusals(evidence, &enrolments)?;
+    agreements::check(evidence, &mut counts)?;
+    let keys = keys(&enrolments)?;
+    let instructions = instructions(evidence, &keys, &mut counts)?;
+    let mut refused = check_refusals(evidence, &keys)?;
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
     let asked: BTreeSet<Identity> = instructions.values().copied().collect();
     let temperatures = temperatures(evidence, &program)?;
-    let mut submissions = submissions(evidence, &enrolments);
+    let mut submissions = submissions(evidence, &keys);
     let mut corrections = resettle::corrections(&evidence.corrections, &program, case.settled_at)?;
     let mut outages = resettle::outages(&evidence.outages, case.settled_at)?;
     let mut seasons: BTreeMap<SiteId, Season> = BTreeMap::new();
     for SiteSeason { site, season } in &evidence.seasons {
         seasons.insert(site.clone(), season.clone());
     }
-    let topics: Vec<_> = enrolments
-        .iter()
-        .map(|(gateway, enrolment)| (*enrolment, submissions.remove(gateway).unwrap_or_default()))
+    let topics: Vec<Vec<KeyTopic<'_>>> = enrolments
+        .values()
+        .map(|enrolment| topics_of(enrolment, &mut submissions))
         .collect();
     // Nearly all of the time goes by in here: every gateway's signatures, chain and readings.
-    let judged = cores::map_together(&topics, cores::STRETCH, |topics| {
-        let judged = judge::judge_all(topics, case.event.announced_at);
-        let kept = |((enrolment, _), judged): (&(&Enrolment, _), judge::Judged)| {
-            let readings = readings(enrolment, &judged, program.measurement, &case.event);
+    let judged = cores::map_together(&topics, cores::STRETCH, |sites| {
+        let keys = sites.iter().flatten();
+        let keys: Vec<_> = keys
+            .map(|key| (&*key.enrolment, key.submissions.as_slice()))
+            .collect();
+        let mut judged = judge::judge_all(&keys, case.event.announced_at).into_iter();
+        let kept = |keys: &Vec<KeyTopic<'_>>| {
+            let mut whole = judge::Judged::default();
+            for (number, (key, judged)) in keys.iter().zip(judged.by_ref()).enumerate() {
+                if number == 0 {
+                    whole = judged;
+                } else {
+                    whole.join(judged, key.until);
+                }
+            }
+            let enrolment = keys.first().map(|key| &*key.enrolment);
+            let read = |of| enrolment.map(|e| self::readings(e, &whole, of, &case.event));
+            let readings = read(program.measurement).unwrap_or_default();
             let site_meter = program
                 .wants_site_meter()
-                .then(|| self::readings(enrolment, &judged, Measurement::SiteMeterNet, &case.event));
-            (readings, site_meter.unwrap_or_default(), Tally::of(judged))
+                .then(|| read(Measurement::SiteMeterNet));
+            (
+                readings,
+                site_meter.flatten().unwrap_or_default(),
+                Tally::of(whole),
+            )
         };
-        topics.iter().zip(judged).map(kept).collect()
+        sites.iter().map(kept).collect()
     });
     let mut sites = Vec::with_capacity(enrolments.len());
-    for ((gateway, enrolment), (readings, site_meter, tally)) in enrolments.iter().zip(judged) {
+    for ((enrolment, keys), (readings, site_meter, tally)) in enrolments.values().zip(&topics).zip(judged) {
+        let gateways = || keys.iter().map(|key| key.enrolment.gateway);
         sites.push(SiteInputs {
             site: enrolment.site.clone(),
             beneficiary: enrolment.beneficiary.clone(),
-            participation: match answers.get(gateway) {
+            participation: match gateways().filter_map(|gateway| answers.get(&gateway)).max() {
                 Some(answer) => answer.participation(),
                 // Who was asked is no control, whatever group it is of by now.
-                None if program.is_control(&enrolment.membership) && !asked.contains(gateway) => {
+                None if program.is_control(&enrolment.membership)
+                    && !gateways().any(|gateway| asked.contains(&gateway)) =>
+                {
                     Participation::ControlGroup
                 }
                 None => Participation::NoAnswer,
@@ -184,7 +214,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         evidence
             .reports
             .iter()
-            .filter(|r| !enrolments.contains_key(&r.gateway))
+            .filter(|r| !keys.contains_key(&r.gateway))
             .map(of_nobody),
     );
     refused.sort_by(|a, b| (&a.record, &a.detail).cmp(&(&b.record, &b.detail)));
@@ -210,6 +240,33 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         refused,
         counts,
     })
+}
+
+/// What came by one key of a site's gateway.
+struct KeyTopic<'e> {
+    enrolment: Cow<'e, Enrolment>,
+    submissions: Vec<judge::Submission<'e>>,
+    /// How long the key was the gateway's.
+    until: Timestamp,
+}
+
+/// What came by the key that a site's gateway has, and then by those that it had.
+fn topics_of<'e>(
+    enrolment: &'e Enrolment,
+    submissions: &mut BTreeMap<Identity, Vec<judge::Submission<'e>>>,
+) -> Vec<KeyTopic<'e>> {
+    let former = enrolment.former().map(Cow::Owned);
+    let keys = core::iter::once(Cow::Borrowed(enrolment)).chain(former);
+    keys.map(|enrolment: Cow<'e, Enrolment>| KeyTopic {
+        submissions: submissions.remove(&enrolment.gateway).unwrap_or_default(),
+        until: enrolment
+            .agreement
+            .as_ref()
+            .and_then(|standing| standing.key_until)
+            .unwrap_or(Timestamp::LATEST),
+        enrolment,
+    })
+    .collect()
 }
 
 /// What is kept of a gateway's reports beside the readings.
@@ -274,6 +331,24 @@ fn temperatures(evidence: &Evidence, program: &Program) -> Result<Vec<DayTempera
     checked.collect()
 }
 
+/// The enrolments by every key that their gateways have or had.
+fn keys<'e>(
+    enrolments: &BTreeMap<Identity, &'e Enrolment>,
+) -> Result<BTreeMap<Identity, Cow<'e, Enrolment>>, DeriveError> {
+    let current = enrolments.iter();
+    let mut keys: BTreeMap<_, _> = current
+        .map(|(gateway, enrolment)| (*gateway, Cow::Borrowed(*enrolment)))
+        .collect();
+    for former in enrolments.values().flat_map(|enrolment| enrolment.former()) {
+        let name = evidence::enrolment_name(&former);
+        if keys.insert(former.gateway, Cow::Owned(former)).is_some() {
+            let problem = "a key that its gateway had is another's as well".to_owned();
+            return Err(at(name)(DeriveProblem::Mismatch(problem)));
+        }
+    }
+    Ok(keys)
+}
+
 /// What a site offered, in the program's asset.
 fn offer(enrolment: &Enrolment, program: &Program) -> Result<Offer, DeriveError> {
     enrolment.offer.in_base_units(&program.asset).map_err(|error| {
@@ -332,7 +407,7 @@ fn opened<T: Sync, M: Message + Send>(
 /// Whom the engine asked, by the digest of what it sent.
 fn instructions(
     evidence: &Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
     counts: &mut Counts,
 ) -> Result<BTreeMap<Digest, Identity>, DeriveError> {
     let mut sent = BTreeMap::new();
@@ -456,10 +531,10 @@ fn of_nobody(report: &ReceivedReport) -> RefusedRecord {
 }
 
 /// A refused message on an enrolled gateway's topic for reports; others cannot matter here.
-fn concerned<'e>(
+fn concerned<'k>(
     message: &RefusedMessage,
-    enrolments: &BTreeMap<Identity, &'e Enrolment>,
-) -> Option<(Topic, &'e Enrolment)> {
+    enrolments: &'k BTreeMap<Identity, Cow<'_, Enrolment>>,
+) -> Option<(Topic, &'k Enrolment)> {
     let topic = message
         .topic
         .parse::<Topic>()
@@ -467,14 +542,14 @@ fn concerned<'e>(
         .filter(|topic| topic.kind == TopicKind::Report)?;
     enrolments
         .get(&topic.gateway)
-        .map(|enrolment| (topic, *enrolment))
+        .map(|enrolment| (topic, enrolment.as_ref()))
 }
 
 /// What the engine refused, it must have refused for a reason that the bytes show: otherwise it could pay less
 /// by taking in less. What it refused because of other reports is not believed, but judged with those.
 fn check_refusals(
     evidence: &Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
 ) -> Result<Vec<RefusedRecord>, DeriveError> {
     let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
     let mut refused = Vec::new();
@@ -525,7 +600,7 @@ const fn depends_on_others(reason: Refusal) -> bool {
 /// Everything that came on the topics of enrolled gateways and has to be judged together.
 fn submissions<'e>(
     evidence: &'e Evidence,
-    enrolments: &BTreeMap<Identity, &Enrolment>,
+    enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
 ) -> BTreeMap<Identity, Vec<Submission<'e>>> {
     let mut submissions: BTreeMap<Identity, Vec<Submission<'_>>> = BTreeMap::new();
     for report in &evidence.reports {

@@ -9,6 +9,7 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::{Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::agreements::SignedSite;
 use crate::registry::Enrolment;
 use crate::rules::payment::Season;
 use crate::rules::statement::{
@@ -24,6 +25,8 @@ pub struct Evidence {
     pub program: ProgramDocument,
     /// Who was enrolled.
     pub enrolments: Vec<Enrolment>,
+    /// What was signed of that.
+    pub agreements: Vec<SignedSite>,
     /// What the engine asked for.
     pub instructions: Vec<SentInstruction>,
     /// What the gateways said that they did about it.
@@ -296,14 +299,19 @@ pub struct RefusedMessage {
 }
 
 /// Bytes as lower-case hexadecimal text, and nothing else.
-mod hex_bytes {
+pub(super) mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::proofs) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::proofs) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(D::Error::custom("hexadecimal digits are written in lower case"));
@@ -426,6 +434,7 @@ impl Evidence {
         self.case.other_events.sort_by(|a, b| a.id.cmp(&b.id));
         self.case.other_events.dedup();
         once_each(&mut self.enrolments, enrolment_name, |_| ());
+        once_each(&mut self.agreements, SignedSite::name, |_| ());
         once_each(&mut self.instructions, SentInstruction::name, |_| ());
         once_each(&mut self.acknowledgements, ReceivedAcknowledgement::name, |a| {
             a.received_at

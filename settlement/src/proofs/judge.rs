@@ -74,11 +74,11 @@ pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>], announced_at
 
 /// As [`judge`] of each gateway by itself; the signatures of all are verified together.
 #[must_use]
-pub fn judge_all(topics: &[(&Enrolment, Vec<Submission<'_>>)], announced_at: Timestamp) -> Vec<Judged> {
-    let envelopes = topics.iter().flat_map(|(_, submissions)| submissions);
+pub fn judge_all(topics: &[(&Enrolment, &[Submission<'_>])], announced_at: Timestamp) -> Vec<Judged> {
+    let envelopes = topics.iter().flat_map(|(_, submissions)| *submissions);
     let envelopes: Vec<&[u8]> = envelopes.map(|one| one.envelope).collect();
     let mut opened = message::open_all(&envelopes).into_iter();
-    let judge = |(enrolment, submissions): &(&Enrolment, Vec<Submission<'_>>)| {
+    let judge = |(enrolment, submissions): &(&Enrolment, &[Submission<'_>])| {
         let opened = opened.by_ref().take(submissions.len()).collect();
         judge_opened(enrolment, submissions, opened, announced_at)
     };
@@ -186,6 +186,22 @@ impl Held {
 }
 
 impl Judged {
+    /// Adds what the same gateway signed by a key that it had before, until then. What that key signs later, in
+    /// whosever hands it is, takes nothing away from what the new one says.
+    pub(super) fn join(&mut self, former: Self, until: Timestamp) {
+        let other = former;
+        self.signatures = self.signatures.saturating_add(other.signatures);
+        self.reports = self.reports.saturating_add(other.reports);
+        self.readings.extend(other.readings);
+        // Of one interval the last one counts.
+        self.readings
+            .sort_by_key(|(_, refusal)| *refusal != Some(Refusal::Revoked));
+        let voided = other.void.into_iter();
+        self.void
+            .extend(voided.filter(|(report, _)| report.end().is_some_and(|end| end <= until)));
+        self.refused.extend(other.refused);
+    }
+
     fn refuse(&mut self, enrolment: &Enrolment, submission: &Submission<'_>, refused: Refused) {
         let Refused { reason, detail } = refused;
         let (record, gateway) = (submission.record.clone(), enrolment.gateway);

@@ -33,6 +33,7 @@
     )
 )]
 
+pub mod agreements;
 pub mod bookings;
 pub mod bundle;
 pub(crate) mod cores;

@@ -359,7 +359,7 @@ fn refuse_haste(
     now: Timestamp,
     patience: Patience,
 ) -> Result<(), SettlementError> {
-    let mut enrolments = programs::enrolments(client)?;
+    let mut enrolments = programs::enrolments_at(client, event.start)?;
     enrolments.retain(|enrolment| enrolment.program == event.program);
     let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
     let heard = reports::heard(client, &gateways, event.start)?;

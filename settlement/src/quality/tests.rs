@@ -23,6 +23,7 @@ fn home(quantities: &[Quantity]) -> Enrolment {
         membership: Default::default(),
         offer: Default::default(),
         location: Some("59.9,10.7".parse().unwrap()),
+        agreement: None,
         devices: vec![EnrolledDevice {
             number: DeviceNumber(1),
             nameplate_milliwatts: Milliwatts::new(10_000_000),

@@ -124,6 +124,7 @@ impl From<Site> for Enrolment {
                 bid_per_kwh: site.bid_per_kwh,
             },
             location: site.location,
+            agreement: None,
         }
     }
 }
@@ -248,6 +249,7 @@ mod tests {
                     bid_per_kwh: offer.map(|(_, cents)| Decimal::new(i64::from(cents), 2)),
                 },
                 location: offer.map(|(north, _)| CoarseLocation::new(i16::try_from(north / 10).unwrap(), -7).unwrap()),
+                agreement: None,
             }
         }
     }

@@ -8,7 +8,7 @@ use gridtally_protocol::time::IntervalLength;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::Membership;
+use super::{Membership, Standing};
 use crate::ledger::{AccountName, AccountNameError};
 use crate::rules::program::{Measurement, Program, ProgramId};
 use crate::rules::statement::{self as rules, BeneficiaryId, SiteId};
@@ -40,6 +40,9 @@ pub struct Enrolment {
     /// Where it is, coarsely; without it, nothing is held against the sun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<CoarseLocation>,
+    /// What three have signed of it; without it, all of it is the operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Standing>,
 }
 
 /// What a site offers, as its owner writes it.
@@ -243,6 +246,21 @@ impl Enrolment {
             Ok(_) => Ok(()),
             Err(error) => Err(EnrolmentError::Bid { site: site(), error }),
         }
+    }
+
+    /// The same for each key that the gateway had before.
+    pub fn former(&self) -> impl Iterator<Item = Self> + '_ {
+        let former = self.agreement.iter().flat_map(|standing| &standing.former);
+        former.map(|former| {
+            let mut enrolment = self.clone();
+            enrolment.gateway = former.key;
+            if let Some(standing) = &mut enrolment.agreement {
+                standing.key_from = former.from;
+                standing.key_until = Some(former.until);
+                standing.former.clear();
+            }
+            enrolment
+        })
     }
 
     /// The device that measures the exchange with the grid.

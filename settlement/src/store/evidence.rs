@@ -11,10 +11,11 @@ use postgres::GenericClient;
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
 use super::{
-    StoreError, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
+    StoreError, agreements, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
     temperatures,
 };
 use crate::ledger::AccountName;
+use crate::proofs::agreements::SignedSite;
 use crate::proofs::evidence::{
     Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
     RefusedMessage, Resettles, SentInstruction,
@@ -66,9 +67,11 @@ pub fn collect_under(
         event, settled_at, ..
     } = request;
     let program = Program::from_toml("program", &document).map_err(corrupt)?;
-    let mut enrolments = programs::enrolments(client)?;
+    let mut enrolments = programs::enrolments_at(client, event.start)?;
     enrolments.retain(|enrolment| enrolment.program == event.program);
-    let gateways: Vec<Identity> = enrolments.iter().map(|enrolment| enrolment.gateway).collect();
+    let former = enrolments.iter().flat_map(Enrolment::former);
+    let mut gateways: Vec<Identity> = former.map(|enrolment| enrolment.gateway).collect();
+    gateways.extend(enrolments.iter().map(|enrolment| enrolment.gateway));
     let (from, until) = span(event, &program);
     let mut case = case(client, request)?;
     let superseded = match &request.occasion {
@@ -114,7 +117,8 @@ pub fn collect_under(
         instructions: instructions(client, event, &gateways)?,
         acknowledgements: acknowledgements(client, event, *settled_at)?,
         reports: reports(client, &gateways, from, until, *settled_at)?,
-        refusals: refused(client, &enrolments, from, *settled_at)?,
+        refusals: refused(client, &gateways, from, *settled_at)?,
+        agreements: signed_sites(client, &enrolments, *settled_at)?,
         enrolments,
     })
 }
@@ -246,6 +250,23 @@ fn announced(event: &StoredEvent) -> Event {
     }
 }
 
+/// What was signed of those enrolments that are more than the operator's word.
+fn signed_sites(
+    client: &mut impl GenericClient,
+    enrolments: &[Enrolment],
+    until: Timestamp,
+) -> Result<Vec<SignedSite>, StoreError> {
+    let signed = enrolments
+        .iter()
+        .filter(|enrolment| enrolment.agreement.is_some());
+    signed
+        .map(|enrolment| {
+            let history = agreements::history(client, enrolment.site.as_str())?;
+            Ok(SignedSite::of(enrolment.site.clone(), history, until))
+        })
+        .collect()
+}
+
 fn instructions(
     client: &mut impl GenericClient,
     event: &StoredEvent,
@@ -316,14 +337,13 @@ fn reports(
 
 fn refused(
     client: &mut impl GenericClient,
-    enrolments: &[Enrolment],
+    gateways: &[Identity],
     from: Timestamp,
     settled_at: Timestamp,
 ) -> Result<Vec<RefusedMessage>, StoreError> {
     let until = settled_at.checked_add(1).unwrap_or(settled_at);
-    let enrolled = |gateway: Option<Identity>| {
-        gateway.is_some_and(|gateway| enrolments.iter().any(|enrolment| enrolment.gateway == gateway))
-    };
+    let gateways: BTreeSet<&Identity> = gateways.iter().collect();
+    let enrolled = |gateway: Option<Identity>| gateway.is_some_and(|gateway| gateways.contains(&gateway));
     let refused = refusals::refusals(client, from, until)?
         .into_iter()
         .filter(|refusal| enrolled(refusal.gateway));

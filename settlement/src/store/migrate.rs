@@ -64,6 +64,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0010_temperatures.sql"),
     },
     Migration {
+        number: 11,
+        name: "agreements",
+        sql: include_str!("migrations/0011_agreements.sql"),
+    },
+    Migration {
         number: 12,
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),

@@ -3,6 +3,7 @@
 //! A [`Store`] is one connection. Work is done in transactions that are tried again when the database goes away
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
+pub mod agreements;
 pub mod bulk;
 mod copy;
 pub mod corrections;

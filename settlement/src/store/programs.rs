@@ -1,13 +1,16 @@
 //! Programs and enrolments.
 
+use std::collections::BTreeMap;
+
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::time::Timestamp;
 use postgres::{GenericClient, Row};
 
 use super::StoreError;
-use super::types::{corrupt, timestamp, to_column};
+use super::types::{corrupt, identity, timestamp, to_column};
 use crate::registry::Enrolment;
 use crate::rules::program::{Program, ProgramId};
+use crate::rules::statement::SiteId;
 
 /// Keeps a program's document. The same again is a no-op.
 ///
@@ -127,29 +130,95 @@ pub fn enrol(
     Ok(())
 }
 
-/// The enrolments of those of the gateways that have one.
+/// What the operator alone says of a site, where there is anything.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn by_word(client: &mut impl GenericClient, site: &SiteId) -> Result<Option<Enrolment>, StoreError> {
+    let row = client.query_opt(
+        "SELECT document FROM enrolment WHERE site = $1 AND NOT by_agreement",
+        &[&site.as_str()],
+    )?;
+    row.as_ref().map(read_enrolment).transpose()
+}
+
+/// The newest generation of the enrolments that follow from agreements.
+const NEWEST: &str =
+    "newest AS (SELECT site, max(generation) AS generation FROM enrolment_version GROUP BY site)";
+
+/// The enrolments of those of the gateways that have one, as they hold at an instant. A key that does not count yet, or
+/// no more, has one nevertheless: it says so.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn enrolments_of(
     client: &mut impl GenericClient,
     gateways: impl IntoIterator<Item = Identity>,
+    at: Timestamp,
 ) -> Result<Vec<Enrolment>, StoreError> {
     let gateways: Vec<Vec<u8>> = gateways.into_iter().map(|g| g.as_bytes().to_vec()).collect();
     let rows = client.query(
-        "SELECT document FROM enrolment WHERE gateway = ANY ($1)",
-        &[&gateways],
+        "SELECT coalesce(
+             (SELECT v.document FROM enrolment_version v
+              WHERE v.gateway = e.gateway AND (v.holds_from <= $2 OR e.by_agreement)
+                AND v.generation = (SELECT max(n.generation) FROM enrolment_version n WHERE n.site = v.site)
+              ORDER BY v.holds_from <= $2 DESC,
+                       CASE WHEN v.holds_from <= $2 THEN v.number ELSE -v.number END DESC, v.site LIMIT 1),
+             CASE WHEN NOT e.by_agreement THEN e.document END)
+         FROM enrolment e WHERE e.gateway = ANY ($1)",
+        &[&gateways, &to_column(at)],
     )?;
-    rows.iter().map(read_enrolment).collect()
+    // A key of a rotation that was vetoed is nobody's.
+    let known = rows.iter().filter(|row| row.get::<_, Option<&str>>(0).is_some());
+    known.map(read_enrolment).collect()
 }
 
-/// All enrolments, in the order of their sites.
+/// All enrolments, in the order of their sites: of each site the last one that is known, whether it holds now or not.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
 pub fn enrolments(client: &mut impl GenericClient) -> Result<Vec<Enrolment>, StoreError> {
-    let rows = client.query("SELECT document FROM enrolment ORDER BY site", &[])?;
-    rows.iter().map(read_enrolment).collect()
+    let sql = format!(
+        "WITH {NEWEST} SELECT document FROM (
+             SELECT DISTINCT ON (v.site) v.site, v.document FROM enrolment_version v
+             JOIN newest USING (site, generation) ORDER BY v.site, v.number DESC
+         ) held
+         UNION ALL SELECT document FROM enrolment e
+         WHERE NOT e.by_agreement AND NOT EXISTS (SELECT FROM newest WHERE newest.site = e.site)"
+    );
+    in_order(&client.query(&sql, &[])?)
+}
+
+/// The enrolments that hold at an instant, in the order of their sites.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn enrolments_at(client: &mut impl GenericClient, at: Timestamp) -> Result<Vec<Enrolment>, StoreError> {
+    let sql = format!(
+        "WITH {NEWEST}, held AS (
+             SELECT DISTINCT ON (v.site) v.site, v.document, v.ends_at FROM enrolment_version v
+             JOIN newest USING (site, generation) WHERE v.holds_from <= $1 ORDER BY v.site, v.number DESC
+         )
+         SELECT document FROM held WHERE ends_at > $1
+         UNION ALL SELECT document FROM enrolment e
+         WHERE NOT e.by_agreement AND NOT EXISTS (SELECT FROM held WHERE held.site = e.site)"
+    );
+    in_order(&client.query(&sql, &[&to_column(at)])?)
+}
+
+/// Every key that was ever enrolled, with what is known of it last, in the order of their sites.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn enrolments_of_all_keys(client: &mut impl GenericClient) -> Result<Vec<Enrolment>, StoreError> {
+    let rows = client.query("SELECT gateway FROM enrolment", &[])?;
+    let gateways = rows
+        .iter()
+        .map(|row| identity(row.get(0)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut enrolments = enrolments_of(client, gateways, Timestamp::LATEST)?;
+    enrolments.sort_by(|a, b| a.site.cmp(&b.site));
+    Ok(enrolments)
 }
 
 /// All enrolments with when they were made, in the order of their sites.
@@ -159,10 +228,24 @@ pub fn enrolments(client: &mut impl GenericClient) -> Result<Vec<Enrolment>, Sto
 pub fn enrolments_with_times(
     client: &mut impl GenericClient,
 ) -> Result<Vec<(Enrolment, Timestamp)>, StoreError> {
-    let rows = client.query("SELECT document, enrolled_at FROM enrolment ORDER BY site", &[])?;
-    rows.iter()
-        .map(|row| Ok((read_enrolment(row)?, timestamp(row.get(1))?)))
-        .collect()
+    let rows = client.query("SELECT gateway, enrolled_at FROM enrolment", &[])?;
+    let mut times = BTreeMap::new();
+    for row in &rows {
+        times.insert(identity(row.get(0))?, timestamp(row.get(1))?);
+    }
+    let enrolments = enrolments(client)?.into_iter();
+    Ok(enrolments
+        .filter_map(|enrolment| {
+            let made_at = *times.get(&enrolment.gateway)?;
+            Some((enrolment, made_at))
+        })
+        .collect())
+}
+
+fn in_order(rows: &[Row]) -> Result<Vec<Enrolment>, StoreError> {
+    let mut enrolments = rows.iter().map(read_enrolment).collect::<Result<Vec<_>, _>>()?;
+    enrolments.sort_by(|a, b| a.site.cmp(&b.site));
+    Ok(enrolments)
 }
 
 fn read_enrolment(row: &Row) -> Result<Enrolment, StoreError> {

@@ -121,7 +121,7 @@ fn judged(
     from: Timestamp,
     until: Timestamp,
 ) -> Result<Readings, StoreError> {
-    let Some(enrolment) = programs::enrolments_of(client, [*gateway])?.pop() else {
+    let Some(enrolment) = programs::enrolments_of(client, [*gateway], until)?.pop() else {
         return Ok(Readings::new());
     };
     let judged = judge_reports(client, &enrolment, (from, until))?;

@@ -55,7 +55,7 @@ pub fn check(
     mend: bool,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Checked, StoreError> {
-    let enrolments = store.transact(|client| programs::enrolments(client))?;
+    let enrolments = store.transact(|client| programs::enrolments_of_all_keys(client))?;
     let mut checked = Checked::default();
     for (done, enrolment) in enrolments.iter().enumerate() {
         progress(done, enrolments.len());

@@ -268,6 +268,7 @@ impl Home {
             membership: Default::default(),
             offer: Default::default(),
             location: None,
+            agreement: None,
             devices: vec![
                 device(1, 12_000, &[Quantity::GridImport, Quantity::GridExport]),
                 device(2, 6_000, &[Quantity::PvProduction]),

@@ -169,6 +169,7 @@ impl Scenario {
                 document: self.program.clone(),
             },
             enrolments: self.enrolments.clone(),
+            agreements: Vec::new(),
             instructions: self.instructions.clone(),
             acknowledgements: self.acknowledgements.clone(),
             reports: reports.collect(),
@@ -209,6 +210,7 @@ fn enrolment(home: u8) -> Enrolment {
         membership: Default::default(),
         offer: Default::default(),
         location: None,
+        agreement: None,
         devices: vec![
             device(1, 20_000, &[Quantity::GridImport, Quantity::GridExport]),
             device(2, 6_000, &[Quantity::PvProduction]),

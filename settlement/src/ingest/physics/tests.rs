@@ -28,6 +28,7 @@ fn home() -> Enrolment {
         membership: Default::default(),
         offer: Default::default(),
         location: Some("59.9,10.7".parse().unwrap()),
+        agreement: None,
         devices: vec![
             device(METER, 20_000, None, &[Quantity::GridImport, Quantity::GridExport]),
             device(PV, 10_000, None, &[Quantity::PvProduction]),

@@ -26,7 +26,7 @@ use crate::rules::statement::{BeneficiaryId, Corrected, SettleError, Sheet, Site
 use crate::store::evidence::{self, Request};
 use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
 use crate::store::types::corrupt;
-use crate::store::{LostConnection, StoreError, corrections, outages, programs};
+use crate::store::{LostConnection, StoreError, agreements, corrections, outages, programs};
 
 /// Why sites were not settled.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum StreamError {
         "the baseline of program {0} looks at more than a site's own days; it is settled from the evidence"
     )]
     MoreThanDays(ProgramId),
+    /// Days do not say which key of a gateway signed them, nor until when it was valid.
+    #[error("sites of program {0} are enrolled by signed agreements; it is settled from the evidence")]
+    Agreements(ProgramId),
     /// The statement could not be written.
     #[error("the statement cannot be written: {0}")]
     Write(#[from] io::Error),
@@ -59,9 +62,12 @@ impl LostConnection for StreamError {
     fn is_lost_connection(&self) -> bool {
         match self {
             Self::Store(error) => error.is_lost_connection(),
-            Self::Derive(_) | Self::Rules(_) | Self::NotFirst | Self::MoreThanDays(_) | Self::Write(_) => {
-                false
-            }
+            Self::Derive(_)
+            | Self::Rules(_)
+            | Self::NotFirst
+            | Self::MoreThanDays(_)
+            | Self::Agreements(_)
+            | Self::Write(_) => false,
         }
     }
 }
@@ -181,6 +187,9 @@ impl Ground {
         let program = Program::from_toml("program", &document).map_err(corrupt)?;
         if program.control_group.is_some() || program.wants_temperatures() || program.wants_site_meter() {
             return Err(StreamError::MoreThanDays(program.id));
+        }
+        if agreements::are_for(client, &program.id)? {
+            return Err(StreamError::Agreements(program.id));
         }
         let mut case = evidence::case(client, request)?;
         if case.version != 1 {
