@@ -365,7 +365,7 @@ pub(super) fn readings(
     measurement: Measurement,
     event: &Event,
 ) -> Vec<Reading> {
-    without_an_equivocators_event(netting::net(enrolment, judged, measurement), judged, event)
+    without_an_equivocators_event(netting::net(enrolment, judged, measurement, event), judged, event)
 }
 
 /// Who signs two versions of a report earns nothing by the event, whichever hours they are of: void slots must never

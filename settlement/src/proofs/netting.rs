@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridtally_protocol::channel::Channel;
+use gridtally_protocol::channel::{Channel, Quantity};
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Interval;
@@ -10,19 +10,29 @@ use gridtally_protocol::time::Interval;
 use super::judge::Judged;
 use crate::registry::Enrolment;
 use crate::rules::program::Measurement;
-use crate::rules::statement::{Metered, MissingReason, Reading};
+use crate::rules::statement::{Event, Metered, MissingReason, Reading};
 
 /// What a meter's channel says of one interval.
 pub(super) type Value = Result<MilliwattHours, MissingReason>;
 
 /// What the program measures of a site, used − given, for every interval of which anything is known. Where several
 /// devices are measured, all have to be known.
+///
+/// Of an interval that is not conserved nobody can say which device told a lie. In the event nothing of it counts. In
+/// what the event is compared with, the site's meter counts as it told: otherwise a lie about another device would
+/// choose which hours the site is compared with. There is nothing to be gained by that: an interval in which more was drawn
+/// is always conserved, so whoever lies about the meter needs no lie about another device.
 #[must_use]
-pub fn net(enrolment: &Enrolment, judged: &Judged, measurement: Measurement) -> Vec<Reading> {
+pub fn net(enrolment: &Enrolment, judged: &Judged, measurement: Measurement, event: &Event) -> Vec<Reading> {
     let mut sums: BTreeMap<Interval, Metered> = BTreeMap::new();
     let devices: Vec<_> = enrolment
         .metered(measurement)
-        .map(|(used, given)| (channel_values(judged, used), channel_values(judged, given)))
+        .map(|(used, given)| {
+            (
+                channel_values(judged, used, event),
+                channel_values(judged, given, event),
+            )
+        })
         .collect();
     let known = devices
         .iter()
@@ -64,7 +74,15 @@ pub(super) fn metered(import: Option<Value>, export: Option<Value>) -> Metered {
     }
 }
 
-fn channel_values(judged: &Judged, channel: Channel) -> BTreeMap<Interval, Value> {
+/// Whether the site's meter is believed although energy is not conserved.
+pub(super) fn meter_counts(channel: Channel, refusal: Refusal, interval: Interval, event: &Event) -> bool {
+    let start = interval.start();
+    refusal == Refusal::NotConserved
+        && matches!(channel.quantity, Quantity::GridImport | Quantity::GridExport)
+        && !(event.start <= start && start < event.end)
+}
+
+fn channel_values(judged: &Judged, channel: Channel, event: &Event) -> BTreeMap<Interval, Value> {
     let mut values = BTreeMap::new();
     for (report, reason) in &judged.void {
         let missing = match reason {
@@ -81,6 +99,9 @@ fn channel_values(judged: &Judged, channel: Channel) -> BTreeMap<Interval, Value
     }
     for (reading, refused) in judged.readings.iter().filter(|(r, _)| r.channel == channel) {
         let value = match (refused, reading.value) {
+            (Some(reason), Ok(energy)) if meter_counts(channel, *reason, reading.interval, event) => {
+                Ok(energy)
+            }
             (Some(reason), _) => Err(MissingReason::Refused(*reason)),
             (None, Ok(energy)) => Ok(energy),
             (None, Err(missing)) => Err(MissingReason::Device(missing)),
@@ -92,3 +113,11 @@ fn channel_values(judged: &Judged, channel: Channel) -> BTreeMap<Interval, Value
     }
     values
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
+mod tests;

@@ -56,14 +56,12 @@ impl Attack {
                     .for_each(|n| set(truth.of(PV, Quantity::PvProduction), n..n.saturating_add(2), KWH));
             }
             Self::DawnSun => {
-                let dawns = at_clock(truth, 5);
-                dawns.into_iter().for_each(|n| {
-                    set(
-                        truth.of(PV, Quantity::PvProduction),
-                        n..n.saturating_add(1),
-                        2 * KWH,
-                    )
-                });
+                let dawns = at_clock(truth, 4);
+                let production = truth.of(PV, Quantity::PvProduction);
+                let most = peak(production);
+                for dawn in dawns {
+                    set(production, dawn..dawn.saturating_add(1), most);
+                }
             }
             Self::GridAsSun => {
                 for night in at_clock(truth, 1) {
@@ -80,11 +78,9 @@ impl Attack {
                 }
             }
             Self::PhantomDischarge => {
-                set(
-                    truth.of(BATTERY, Quantity::BatteryDischarge),
-                    event.clone(),
-                    2 * KWH,
-                );
+                let discharge = truth.of(BATTERY, Quantity::BatteryDischarge);
+                let most = peak(discharge).max(KWH / 2);
+                set(discharge, event.clone(), most);
                 set(truth.of(BATTERY, Quantity::StateOfCharge), event, 100_000);
             }
             Self::ExportFromNothing => set(truth.of(METER, Quantity::GridExport), event, 4 * KWH),
@@ -338,6 +334,11 @@ fn copy(from: &Truth, to: &mut Truth, device: DeviceNumber, quantity: Quantity) 
 
 fn per_hour(truth: &Truth) -> usize {
     usize::try_from(3_600_u32.div_euclid(truth.interval.seconds())).unwrap_or(1)
+}
+
+/// The most of any interval: what the device can, and more than its nameplate never.
+fn peak(values: &[i64]) -> i64 {
+    values.iter().copied().max().unwrap_or_default()
 }
 
 /// The intervals that begin at this hour, UTC.

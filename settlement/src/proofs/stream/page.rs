@@ -2,6 +2,7 @@
 
 use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
+use gridtally_protocol::refusal::Refusal;
 
 use super::super::derive::{self, Answer};
 use super::super::judge::{self, Submission};
@@ -233,7 +234,8 @@ impl Scratch {
         let mut contested = false;
         let (used, given) = plan.program.measurement.quantities();
         let length = days::read(bytes, |quantity, place, slot| {
-            contested |= slot == Slot::Contested;
+            // Days do not keep what was refused, and of this the site's meter may count.
+            contested |= matches!(slot, Slot::Contested | Slot::Refused(Refusal::NotConserved));
             let channel = match quantity {
                 _ if quantity == used => &mut self.import,
                 _ if quantity == given => &mut self.export,
