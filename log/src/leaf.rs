@@ -33,17 +33,20 @@ pub enum Kind {
     Transaction,
     /// A version of a program's rules.
     Rules,
+    /// What addresses may claim on chain.
+    PayoutRoot,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ReportHead,
         Self::Enrolment,
         Self::Event,
         Self::Statement,
         Self::Transaction,
         Self::Rules,
+        Self::PayoutRoot,
     ];
 
     /// As it stands in a leaf.
@@ -56,6 +59,7 @@ impl Kind {
             Self::Statement => "statement",
             Self::Transaction => "transaction",
             Self::Rules => "rules",
+            Self::PayoutRoot => "payout_root",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `gridtally engine …`: the operator's commands.
 
 mod agreement;
+mod bundle;
 mod check;
 mod event;
 mod event_view;
@@ -71,6 +72,8 @@ Example, a first evening:
       --operator oslo-grid --reference INV-1
   gridtally engine --data ./engine settle tuesday      after the event: pay, and write tuesday.bundle
   gridtally verify tuesday.bundle                      what anyone can do with it
+  gridtally engine --data ./engine log publish ./www   the public log
+  gridtally engine --data ./engine bundle tuesday --log ./www     the same with proofs, for strangers: tuesday.tgz
   gridtally engine --data ./engine refused             what was not taken, and why
   gridtally engine --data ./engine due                 what is to be settled, or settled anew
 
@@ -145,6 +148,8 @@ pub enum EngineCommand {
     /// The append-only log of what was accepted, announced, settled and paid, for anyone to check and to witness.
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Pack a settlement for strangers: its bundle, compressed, with proofs that the public log has it.
+    Bundle(bundle::BundleArgs),
     /// Print an event's statement as JSON, byte for byte as its hash was made.
     Statement {
         /// The event's name.
@@ -280,6 +285,9 @@ pub enum EngineCommandError {
     /// A bundle that is kept.
     #[error("a bundle that is kept does not hold: {0}")]
     Bundle(#[from] crate::proofs::bundle::BundleError),
+    /// The settlement is not packed.
+    #[error(transparent)]
+    Pack(#[from] bundle::PackError),
     /// The log.
     #[error(transparent)]
     Log(#[from] log::LogError),
@@ -439,6 +447,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
             let store = &mut place.open()?.store;
             Ok(settlement::run_resettle(&args, store, &key, place.now(), out)?)
         }
+        EngineCommand::Bundle(args) => bundle::run(&place, &args, out),
         EngineCommand::Log(command) => log::run(&place, &command, out),
         EngineCommand::Replay(args) => replay::run(&place, &args, out),
         EngineCommand::Due { json } => {

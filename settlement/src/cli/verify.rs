@@ -9,22 +9,29 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use gridtally_log::note::VerifierKey;
 use gridtally_protocol::identity::Identity;
 use serde_json::json;
 
 pub use self::reading::ReadingName;
 use crate::proofs::bundle::BundleError;
+use crate::proofs::package::check::{CheckError, Proven, check};
+use crate::proofs::package::squeezed::is_squeezed;
+use crate::proofs::package::{self, Package, PackageError};
 use crate::proofs::verify::{Verified, VerifyError, verify};
 use crate::rules::statement::{SiteId, SiteStatement};
 
 /// `gridtally verify …`
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The bundle of a settlement
+    /// The bundle of a settlement, or the package of one (`gridtally engine bundle`)
     pub bundle: PathBuf,
     /// Whose it must be: the engine's identity, as `gridtally engine identity` prints it
     #[arg(long, value_name = "DID")]
     pub engine: Option<Identity>,
+    /// Ask for this witness's signature under the checkpoint of every proof in the package: NAME+KEYID+BASE64. Again for more
+    #[arg(long = "witness-key", value_name = "KEY")]
+    pub witness_keys: Vec<VerifierKey>,
     /// Show how a site's money came about, from kWh to tokens, interval by interval
     #[arg(long, alias = "explain", value_name = "SITE", conflicts_with = "json")]
     pub site: Option<SiteId>,
@@ -55,6 +62,28 @@ pub enum VerifyCommandError {
         /// The first thing that does not hold.
         source: Box<VerifyError>,
     },
+    /// It begins as a package does, and is none.
+    #[error("{} does not hold: {source}", path.display())]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// Why it is none.
+        source: PackageError,
+    },
+    /// What is beside the bundle.
+    #[error("{}: the bundle holds, but not what is beside it: {source}", path.display())]
+    Beside {
+        /// The file.
+        path: PathBuf,
+        /// The first file that does not hold.
+        source: CheckError,
+    },
+    /// Nothing that a witness could have signed.
+    #[error("{}: it has no proof with a checkpoint, so no witness signed anything in it", path.display())]
+    NoCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
     /// The site to be explained is not in it.
     #[error("the bundle holds, but there is no site {site} in it; there are {known}")]
     UnknownSite {
@@ -78,14 +107,29 @@ pub enum VerifyCommandError {
 pub fn run(args: &VerifyArgs, out: &mut impl Write) -> Result<(), VerifyCommandError> {
     let path = || args.bundle.clone();
     let bytes = fs::read(&args.bundle).map_err(|source| VerifyCommandError::File { path: path(), source })?;
-    let verified = verify(&bytes, args.engine.as_ref()).map_err(|source| VerifyCommandError::Broken {
-        path: path(),
-        source: Box::new(source),
+    let package = is_squeezed(&bytes).then(|| Package::read(&bytes)).transpose();
+    let package = package.map_err(|source| VerifyCommandError::Package { path: path(), source })?;
+    let bundle = package.as_ref().and_then(|package| package.file(package::BUNDLE));
+    let verified = verify(bundle.unwrap_or(&bytes), args.engine.as_ref()).map_err(|source| {
+        VerifyCommandError::Broken {
+            path: path(),
+            source: Box::new(source),
+        }
     })?;
+    let proven = match &package {
+        Some(package) => check(package, &verified, &args.witness_keys)
+            .map_err(|source| VerifyCommandError::Beside { path: path(), source })?,
+        None => Proven::default(),
+    };
+    if proven.leaves == 0 && !args.witness_keys.is_empty() {
+        return Err(VerifyCommandError::NoCheckpoint { path: path() });
+    }
     if args.json {
         return Ok(writeln!(out, "{}", as_json(&verified))?);
     }
     tell(&verified, args.engine.is_some(), out)?;
+    tell_proven(&proven, out)?;
+    writeln!(out, "Everything holds.")?;
     if let Some(site) = &args.site {
         site::explain(statement_of(&verified, site)?, &verified, out)?;
         site::tell_quality(site, &verified, out)?;
@@ -176,8 +220,25 @@ fn tell(verified: &Verified, pinned: bool, out: &mut impl Write) -> io::Result<(
         statement.sites.len()
     )?;
     tell_payment(verified, out)?;
-    tell_refused(verified, out)?;
-    writeln!(out, "Everything holds.")
+    tell_refused(verified, out)
+}
+
+/// What a package shows beside its bundle.
+fn tell_proven(proven: &Proven, out: &mut impl Write) -> io::Result<()> {
+    if let Some((log, size)) = &proven.log {
+        let (leaves, witnesses) = (proven.leaves, proven.witnesses);
+        writeln!(
+            out,
+            "{leaves} proofs show these in the log {log} of {size} leaves, which the engine signed, and {witnesses} of the witnesses asked for."
+        )?;
+    }
+    if let Some((root, addresses)) = &proven.payout {
+        writeln!(
+            out,
+            "The payout root {root}, of {addresses} addresses, is in the log too."
+        )?;
+    }
+    Ok(())
 }
 
 fn tell_payment(verified: &Verified, out: &mut impl Write) -> io::Result<()> {

@@ -204,6 +204,12 @@ impl Bundle {
         &self.header.event
     }
 
+    /// Which of the event's statements it holds.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.header.version
+    }
+
     /// How many records it has.
     #[must_use]
     pub const fn record_count(&self) -> u64 {

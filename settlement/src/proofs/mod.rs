@@ -12,6 +12,7 @@
 //! - [`netting`]: what a site's meter counted, import − export;
 //! - [`derive`]: from evidence to the statement and the ledger's transaction;
 //! - [`bundle`]: one text file with all of it under one signed root (`docs/bundle.md`);
+//! - [`package`]: a bundle with proofs from the log and the payout root, compressed;
 //! - [`verify`]: what a stranger runs;
 //! - [`settle`]: what the operator runs;
 //! - [`stream`]: the same statement for very many sites, from the days that ingest keeps.
@@ -41,6 +42,7 @@ pub mod derive;
 pub mod evidence;
 pub mod judge;
 pub mod netting;
+pub mod package;
 pub mod patience;
 pub mod replay;
 mod resettle;

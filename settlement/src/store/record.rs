@@ -8,7 +8,7 @@ use super::StoreError;
 use super::types::{corrupt, digest, identity};
 
 /// Everything that belongs into the log as it stands now, in the order of kinds, names and digests: each gateway's newest
-/// report, each enrolment, event, statement, transaction and version of a program.
+/// report, each enrolment, event, statement, transaction, version of a program and payout root.
 ///
 /// # Errors
 /// [`StoreError`] of the database.
@@ -41,6 +41,12 @@ pub fn leaves(client: &mut impl GenericClient) -> Result<Vec<Leaf>, StoreError> 
     }
     for row in client.query("SELECT id || '/' || version, document FROM program", &[])? {
         leaves.push(of_text(Kind::Rules, row.get(0), row.get(1))?);
+    }
+    let roots =
+        "SELECT program || '/' || asset || '/' || number, '0x' || encode(root, 'hex') FROM payout_root
+                 WHERE root IS NOT NULL";
+    for row in client.query(roots, &[])? {
+        leaves.push(of_text(Kind::PayoutRoot, row.get(0), row.get(1))?);
     }
     leaves.sort_by(|a, b| (a.kind, a.name.as_str(), a.digest).cmp(&(b.kind, b.name.as_str(), b.digest)));
     Ok(leaves)

@@ -56,7 +56,7 @@ pub enum LogError {
 }
 
 impl OriginArgs {
-    fn signer(&self, place: &Place) -> Result<Signer, EngineCommandError> {
+    pub(super) fn signer(&self, place: &Place) -> Result<Signer, EngineCommandError> {
         let key = engine_key(&place.data)?;
         let origin = match &self.origin {
             Some(origin) => origin.clone(),

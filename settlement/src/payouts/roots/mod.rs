@@ -13,7 +13,7 @@ mod tree;
 
 pub use address::{Address, AddressError};
 pub use claims::{Bindings, Claims, ClaimsError, Line, Published, Sums};
-pub use dump::Dump;
+pub use dump::{Dump, DumpError, read_dump};
 pub use leaf::{Leaf, Node};
 pub use proof::{Companion, Proof, RootName};
 pub use tree::{Tree, TreeError};
