@@ -11,7 +11,8 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use cluster::Database;
 use gridtally_log::files::{Directory, LogReader};
 use gridtally_log::leaf::Kind;
-use gridtally_log::note::VerifierKey;
+use gridtally_log::note::{Algorithm, SignedCheckpoint, Signer, VerifierKey};
+use gridtally_protocol::identity::SigningIdentity;
 use gridtally_settlement::cli::engine::{EngineArgs, answer};
 use gridtally_settlement::proofs::patience::Patience;
 use gridtally_settlement::proofs::settle::settle;
@@ -105,4 +106,97 @@ fn what_was_settled_is_in_the_log_and_stays_there() {
     let stranger = folder.path().join("stranger");
     std::fs::create_dir(&stranger).unwrap();
     assert!(said(&database, &stranger, &publish).is_err());
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_was_brought_back_from_an_old_copy_is_not_signed() {
+    let database = Database::create();
+    let mut store = stored(&database, &Scenario::new());
+    let folder = tempfile::tempdir().unwrap();
+    let [data, directory, old] = ["engine", "log", "old"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&data).unwrap();
+    let publish = [
+        "publish",
+        directory.to_str().unwrap(),
+        "--origin",
+        "flex.example/log",
+    ];
+    said(&database, &data, &publish).unwrap();
+    copy(&directory, &old);
+    pay_in(&mut store, "1", 50_000_000).unwrap();
+    said(&database, &data, &publish).unwrap();
+
+    std::fs::remove_dir_all(&directory).unwrap();
+    let gone = said(&database, &data, &publish).unwrap_err();
+    assert!(
+        gone.contains("has no checkpoint, but the log flex.example/log was published"),
+        "{gone}"
+    );
+    copy(&old, &directory);
+    let before = std::fs::read(directory.join("checkpoint")).unwrap();
+    assert!(said(&database, &data, &publish).is_err());
+    assert_eq!(
+        std::fs::read(directory.join("checkpoint")).unwrap(),
+        before,
+        "nothing was signed"
+    );
+}
+
+#[test]
+fn what_a_witness_signed_is_put_below_the_checkpoint() {
+    let database = Database::create();
+    stored(&database, &Scenario::new());
+    let folder = tempfile::tempdir().unwrap();
+    let [data, directory, copied] = ["engine", "log", "cosigned"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&data).unwrap();
+    let log = directory.to_str().unwrap();
+    said(
+        &database,
+        &data,
+        &["publish", log, "--origin", "flex.example/log"],
+    )
+    .unwrap();
+    let witness = Signer::new(
+        "witness.example/w1".parse().unwrap(),
+        Algorithm::CosignatureV1,
+        SigningIdentity::from_secret(&[9; 32]).unwrap(),
+    );
+    let checkpoint = SignedCheckpoint::parse(&std::fs::read(directory.join("checkpoint")).unwrap()).unwrap();
+    let mut signed = checkpoint.clone();
+    signed.add(signed.cosignature(&witness, 1_777_000_000));
+    std::fs::write(&copied, signed.to_string()).unwrap();
+    let key = witness.verifier().to_string();
+    let words = [
+        "cosign",
+        log,
+        copied.to_str().unwrap(),
+        "--origin",
+        "flex.example/log",
+        "--witness-key",
+    ];
+    let other = Signer::new(
+        "witness.example/w1".parse().unwrap(),
+        Algorithm::CosignatureV1,
+        SigningIdentity::from_secret(&[8; 32]).unwrap(),
+    );
+    let stranger = other.verifier().to_string();
+    let told = said(&database, &data, &[&words[..], &[&stranger]].concat()).unwrap();
+    assert!(told.contains("nothing to take from it"), "{told}");
+    let told = said(&database, &data, &[&words[..], &[&key]].concat()).unwrap();
+    assert!(told.contains("1 signatures stand below the checkpoint"), "{told}");
+    let now = SignedCheckpoint::parse(&std::fs::read(directory.join("checkpoint")).unwrap()).unwrap();
+    now.signed_by(witness.verifier()).unwrap();
 }

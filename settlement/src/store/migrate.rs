@@ -73,6 +73,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
+    Migration {
+        number: 16,
+        name: "log heads",
+        sql: include_str!("migrations/0016_log_heads.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

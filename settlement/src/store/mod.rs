@@ -13,6 +13,7 @@ pub mod event_life;
 pub mod events;
 pub mod evidence;
 pub mod ledger;
+pub mod log_heads;
 mod migrate;
 pub mod outages;
 pub mod payout_roots;
