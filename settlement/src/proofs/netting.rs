@@ -1,7 +1,5 @@
 //! From a meter's two channels to the net energy, or the reason why there is none.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use gridtally_protocol::channel::{Channel, Quantity};
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::refusal::Refusal;
@@ -24,30 +22,39 @@ pub(super) type Value = Result<MilliwattHours, MissingReason>;
 /// is always conserved, so whoever lies about the meter needs no lie about another device.
 #[must_use]
 pub fn net(enrolment: &Enrolment, judged: &Judged, measurement: Measurement, event: &Event) -> Vec<Reading> {
-    let mut sums: BTreeMap<Interval, Metered> = BTreeMap::new();
-    let devices: Vec<_> = enrolment
-        .metered(measurement)
-        .map(|(used, given)| {
-            (
-                channel_values(judged, used, event),
-                channel_values(judged, given, event),
-            )
-        })
-        .collect();
-    let known = devices
-        .iter()
-        .flat_map(|(used, given)| used.keys().chain(given.keys()));
-    let intervals: BTreeSet<Interval> = known.copied().collect();
-    for interval in intervals {
-        let each = devices
-            .iter()
-            .map(|(used, given)| metered(used.get(&interval).copied(), given.get(&interval).copied()));
-        if let Some(sum) = each.reduce(together) {
-            sums.insert(interval, sum);
-        }
-    }
+    let devices = enrolment.metered(measurement).map(|(used, given)| {
+        let used = channel_values(judged, used, event);
+        join(&used, &channel_values(judged, given, event), metered)
+    });
+    let unknown = Metered::Missing(MissingReason::NotReceived);
+    let either = |one: Option<Metered>, other: Option<Metered>| {
+        together(one.unwrap_or(unknown), other.unwrap_or(unknown))
+    };
+    let sums = devices
+        .reduce(|sums, device| join(&sums, &device, either))
+        .unwrap_or_default();
     let reading = |(interval, net)| Reading { interval, net };
     sums.into_iter().map(reading).collect()
+}
+
+/// What is made of two lists in the order of intervals, for every interval of either.
+fn join<A: Copy, B: Copy, C>(
+    left: &[(Interval, A)],
+    right: &[(Interval, B)],
+    make: impl Fn(Option<A>, Option<B>) -> C,
+) -> Vec<(Interval, C)> {
+    let mut joined = Vec::with_capacity(left.len().max(right.len()));
+    let (mut left, mut right) = (left.iter().copied().peekable(), right.iter().copied().peekable());
+    loop {
+        let interval = match (left.peek(), right.peek()) {
+            (Some((a, _)), Some((b, _))) => *a.min(b),
+            (Some((one, _)), None) | (None, Some((one, _))) => *one,
+            (None, None) => return joined,
+        };
+        let a = left.next_if(|(at, _)| *at == interval).map(|(_, a)| a);
+        let b = right.next_if(|(at, _)| *at == interval).map(|(_, b)| b);
+        joined.push((interval, make(a, b)));
+    }
 }
 
 /// Of two devices; of two reasons why one is not known the first.
@@ -82,22 +89,19 @@ pub(super) fn meter_counts(channel: Channel, refusal: Refusal, interval: Interva
         && !(event.start <= start && start < event.end)
 }
 
-fn channel_values(judged: &Judged, channel: Channel, event: &Event) -> BTreeMap<Interval, Value> {
-    let mut values = BTreeMap::new();
-    for (report, reason) in &judged.void {
+/// What a channel says of each interval, in their order.
+fn channel_values(judged: &Judged, channel: Channel, event: &Event) -> Vec<(Interval, Value)> {
+    const SIGNED_TWICE: Value = Err(MissingReason::Equivocation);
+    let void = judged.void.iter().flat_map(|(report, reason)| {
         let missing = match reason {
             Refusal::Equivocation => MissingReason::Equivocation,
             other => MissingReason::Refused(*other),
         };
-        for reading in report.readings().filter(|r| r.channel == channel) {
-            // An interval that was signed twice stays void, whatever else was refused.
-            let known = values.entry(reading.interval).or_insert(Err(missing));
-            if missing == MissingReason::Equivocation {
-                *known = Err(missing);
-            }
-        }
-    }
-    for (reading, refused) in judged.readings.iter().filter(|(r, _)| r.channel == channel) {
+        let readings = report.readings().filter(|reading| reading.channel == channel);
+        readings.map(move |reading| (reading.interval, Err(missing), true))
+    });
+    let read = judged.readings.iter().filter(|(r, _)| r.channel == channel);
+    let read = read.map(|(reading, refused)| {
         let value = match (refused, reading.value) {
             (Some(reason), Ok(energy)) if meter_counts(channel, *reason, reading.interval, event) => {
                 Ok(energy)
@@ -106,9 +110,18 @@ fn channel_values(judged: &Judged, channel: Channel, event: &Event) -> BTreeMap<
             (None, Ok(energy)) => Ok(energy),
             (None, Err(missing)) => Err(MissingReason::Device(missing)),
         };
-        let known = values.entry(reading.interval).or_insert(value);
-        if *known != Err(MissingReason::Equivocation) {
-            *known = value;
+        (reading.interval, value, false)
+    });
+    let mut said: Vec<(Interval, Value, bool)> = void.chain(read).collect();
+    // Stable: what is void stands before what was read, and of what was read the last one counts.
+    said.sort_by_key(|(interval, _, _)| *interval);
+    let mut values: Vec<(Interval, Value)> = Vec::with_capacity(said.len());
+    for (interval, value, is_void) in said {
+        match values.last_mut().filter(|(last, _)| *last == interval) {
+            None => values.push((interval, value)),
+            // An interval that was signed twice stays void, whatever else was said.
+            Some((_, known)) if *known == SIGNED_TWICE || (is_void && value != SIGNED_TWICE) => {}
+            Some((_, known)) => *known = value,
         }
     }
     values

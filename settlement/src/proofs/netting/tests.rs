@@ -131,3 +131,86 @@ proptest! {
         prop_assert_eq!(compared(&lies), compared(&other_lies));
     }
 }
+
+/// As [`channel_values`], the plain way.
+fn plainly(judged: &Judged, channel: Channel) -> std::collections::BTreeMap<Interval, Value> {
+    let mut values = std::collections::BTreeMap::new();
+    let signed_twice = Err(MissingReason::Equivocation);
+    for (report, reason) in &judged.void {
+        let missing = match reason {
+            Refusal::Equivocation => signed_twice,
+            other => Err(MissingReason::Refused(*other)),
+        };
+        for reading in report.readings().filter(|r| r.channel == channel) {
+            let known = values.entry(reading.interval).or_insert(missing);
+            if missing == signed_twice {
+                *known = missing;
+            }
+        }
+    }
+    for (reading, refused) in judged.readings.iter().filter(|(r, _)| r.channel == channel) {
+        let value = match refused {
+            Some(reason) => Err(MissingReason::Refused(*reason)),
+            None => reading.value.map_err(MissingReason::Device),
+        };
+        let known = values.entry(reading.interval).or_insert(value);
+        if *known != signed_twice {
+            *known = value;
+        }
+    }
+    values
+}
+
+fn meter_report(from: usize, values: &[i64]) -> Report {
+    let series = [Quantity::GridImport, Quantity::GridExport].map(|quantity| Series {
+        channel: Channel {
+            device: METER,
+            quantity,
+        },
+        resolution: 3,
+        samples: values
+            .iter()
+            .map(|wh| if *wh < 50 { Err(Missing::ALL[0]) } else { Ok(*wh) })
+            .collect(),
+        qualities: Default::default(),
+    });
+    Report {
+        sequence: 1,
+        previous: Digest::NONE,
+        issued_at: at(from + values.len()),
+        clock: ClockState::Synchronised,
+        start: at(from),
+        interval: IntervalLength::HALF_HOUR,
+        series: series.into(),
+    }
+}
+
+fn reports() -> impl Strategy<Value = Vec<(Report, Option<Refusal>, bool)>> {
+    let values = prop::collection::vec(0_i64..900, 1..5);
+    let refused = prop::option::weighted(
+        0.4,
+        prop::sample::select(vec![Refusal::Equivocation, Refusal::TooLate, Refusal::NoSun]),
+    );
+    let report = (0..INTERVALS, values, refused, any::<bool>());
+    let report =
+        report.prop_map(|(from, values, refused, void)| (meter_report(from, &values), refused, void));
+    prop::collection::vec(report, 0..8)
+}
+
+proptest! {
+    #[test]
+    fn whatever_came_in_whatever_order_each_interval_has_the_value_that_the_plain_way_gives(reports in reports()) {
+        let mut judged = Judged::default();
+        for (report, refused, void) in reports {
+            match (refused, void) {
+                (Some(reason), true) => judged.void.push((report, reason)),
+                (refused, _) => judged.readings.extend(report.readings().map(|reading| (reading, refused))),
+            }
+        }
+        for quantity in [Quantity::GridImport, Quantity::GridExport] {
+            let channel = Channel { device: METER, quantity };
+            let expected: Vec<_> = plainly(&judged, channel).into_iter().collect();
+            prop_assert_eq!(channel_values(&judged, channel, &event()), expected);
+        }
+    }
+}
