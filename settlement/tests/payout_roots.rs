@@ -145,7 +145,7 @@ fn what_matures_is_paid_out_or_recovered_leaves_the_total_as_it_is() {
     ledger::post(&mut client, &[overpaid("evening", 1, 0, 40)]).unwrap();
     let (first, _) = publish(&mut client);
     assert_eq!(claim(&first, ONE), Some(260));
-    pay_out(&mut client, &[(1, 200)]);
+    pay_out(&mut client, &[(2, 200)]);
     assert_eq!(publish(&mut client), (first, false));
 }
 
@@ -323,11 +323,30 @@ fn an_operator_binds_publishes_and_hands_proofs_out() {
 fn an_operator_is_warned_where_the_ledger_paid_the_same_out() {
     let database = migrated();
     let mut client = credited(&database);
-    bind(&mut client, 1, ONE);
     let said = engine(&database, &["root"]).unwrap();
     assert!(!said.contains("WARNING"), "{said}");
     pay_out(&mut client, &[(1, 120), (2, 200)]);
+    bind(&mut client, 1, ONE);
     let said = engine(&database, &["root"]).unwrap();
     // Owner 2 cannot claim.
     assert!(said.contains("WARNING: 0.000120 FLEX went out"), "{said}");
+}
+
+#[test]
+fn who_claims_on_chain_is_not_paid_by_the_ledger_as_well() {
+    let database = migrated();
+    let mut client = credited(&database);
+    bind(&mut client, 1, ONE);
+    publish(&mut client);
+    let batch: Holder = "m-1".parse().unwrap();
+    payouts::mature(&mut client, &batch, &flex(), &BTreeMap::new(), at(5)).unwrap();
+    let both = BTreeMap::from([(owner(1), tokens(120)), (owner(2), tokens(200))]);
+    let refused = payouts::create(&mut client, &batch, &flex(), &both, at(6)).unwrap_err();
+    assert!(
+        refused.to_string().starts_with("owner-1 may claim FLEX on chain"),
+        "{refused}"
+    );
+    let other = BTreeMap::from([(owner(2), tokens(200))]);
+    let created = payouts::create(&mut client, &batch, &flex(), &other, at(6)).unwrap();
+    assert!(matches!(created, Creation::Created));
 }

@@ -1,5 +1,7 @@
 //! Payout roots and the addresses of beneficiaries, as they were published and bound.
 
+use std::collections::BTreeSet;
+
 use gridtally_protocol::instruction::ProgramId;
 use gridtally_protocol::quantity::{Asset, Overflow, TokenAmount};
 use gridtally_protocol::time::Timestamp;
@@ -231,6 +233,20 @@ pub fn newest(
         });
     }
     Ok(Some(root))
+}
+
+/// Who may claim an asset on chain under any root that was published. Until the end of the database transaction no other
+/// root is published.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn claimants(client: &mut impl GenericClient, asset: &Asset) -> Result<BTreeSet<Holder>, StoreError> {
+    lock(client)?;
+    let rows = client.query(
+        "SELECT DISTINCT beneficiary FROM payout_root_claim WHERE asset = $1",
+        &[&asset.code()],
+    )?;
+    rows.iter().map(|row| holder(row.get(0))).collect()
 }
 
 fn root_of(claims: &Claims) -> Result<Option<Node>, ClaimsError> {

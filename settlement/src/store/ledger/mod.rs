@@ -20,6 +20,7 @@ pub use post::{Deposit, deposit, lock_journal, post};
 pub use read::{Moment, asset_named, balances, balances_at, find, history, journal, trial_balance};
 
 use super::{LostConnection, StoreError, lost_connection};
+use crate::ledger::Holder;
 use crate::ledger::chain::{ChainError, Head};
 use crate::ledger::{AccountNameError, KeyError, Kind, Transaction, TransactionError, TransactionKey};
 
@@ -139,6 +140,16 @@ pub enum LedgerError {
         posted: Digest,
         /// The digest of what was offered now.
         offered: Digest,
+    },
+    /// Who claims on chain is not paid here as well.
+    #[error(
+        "{owner} may claim {asset} on chain, under a payout root that was published: a payout from the ledger would pay the same again. Leave {owner} out of the batch"
+    )]
+    ClaimsOnChain {
+        /// Who.
+        owner: Holder,
+        /// In what.
+        asset: String,
     },
     /// There is nothing to resolve.
     #[error("nothing was set aside as {name}, so there is nothing to {step}")]

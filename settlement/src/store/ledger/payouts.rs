@@ -15,6 +15,7 @@ use super::read::{amount, asset, balances, timestamp};
 use super::reservations::{entry, once};
 use super::{Law, LedgerError, Posted, breaker, find, lock_journal, post};
 use crate::ledger::{AccountName, Holder, Kind, PayoutName, Transaction, TransactionKey};
+use crate::store::payout_roots;
 use crate::store::types::to_column;
 
 /// Where a payout stands.
@@ -139,7 +140,8 @@ fn held(
 ///
 /// # Errors
 /// [`LedgerError::Refused`] where somebody has less payable, or payouts are stopped; [`LedgerError::Conflict`] where
-/// the batch has another amount for somebody already.
+/// the batch has another amount for somebody already; [`LedgerError::ClaimsOnChain`] where somebody new in it may claim the
+/// same on chain.
 pub fn create(
     client: &mut impl GenericClient,
     batch: &Holder,
@@ -153,6 +155,7 @@ pub fn create(
         .into_iter()
         .map(|p| (p.name, p.created_at))
         .collect();
+    let claimants = payout_roots::claimants(&mut tx, asset)?;
     let mut offered = Vec::with_capacity(lines.len());
     for (owner, amount) in lines {
         let name = PayoutName {
@@ -160,6 +163,10 @@ pub fn create(
             owner: owner.clone(),
             attempt: 1,
         };
+        if claimants.contains(owner) && !before.contains_key(&name) {
+            let (owner, asset) = (owner.clone(), asset.code().to_owned());
+            return Err(LedgerError::ClaimsOnChain { owner, asset });
+        }
         let at = before.get(&name).copied().unwrap_or(now);
         offered.push(take(name, asset, *amount, at)?);
     }
