@@ -44,6 +44,7 @@ impl Outbox {
                 start: first.interval.start(),
                 interval: first.interval.length(),
                 series: Vec::new(),
+                beacon: None,
             };
             let envelope = loop {
                 report.series = series(run);

@@ -295,6 +295,7 @@ impl Home {
                 series(1, Quantity::GridExport, 0),
                 series(2, Quantity::PvProduction, 500_000),
             ],
+            beacon: None,
         };
         Self { key, enrolment, next }
     }

@@ -255,6 +255,7 @@ fn reports(home: u8) -> Vec<Report> {
                 series(Quantity::GridImport, &drawn),
                 series(Quantity::GridExport, &|_| 0),
             ],
+            beacon: None,
         });
     }
     reports
