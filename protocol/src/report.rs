@@ -12,7 +12,7 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
 use crate::channel::{Channel, Missing, Quality};
-use crate::envelope::Purpose;
+use crate::envelope::{Envelope, Purpose};
 use crate::identity::Digest;
 use crate::message::{self, Message};
 use crate::quantity::MilliwattHours;
@@ -208,6 +208,14 @@ impl Message for Report {
             beacon,
         })
     }
+}
+
+/// The beacon that a report in an envelope names. The signature is **not** looked at: this is for looking the beacon up
+/// before the report is judged.
+#[must_use]
+pub fn named_beacon(envelope: &[u8]) -> Option<Digest> {
+    let envelope = Envelope::parse(envelope).ok()?;
+    Report::decode(envelope.verified(true).ok()?).ok()?.beacon
 }
 
 pub(crate) fn read_instant(d: &mut Decoder<'_>) -> Result<Timestamp, decode::Error> {

@@ -99,6 +99,8 @@ pub enum Handled {
     Again(Again),
     /// What an event was settled with: kept, or kept before.
     Statement(Kept),
+    /// A beacon: whether it is a new one.
+    Beacon(bool),
     /// Nothing.
     Ignored(Ignored),
 }

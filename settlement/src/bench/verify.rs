@@ -228,6 +228,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         superseded: None,
         seasons: Vec::new(),
         temperatures: Vec::new(),
+        beacons: Vec::new(),
     };
     let numbers: Vec<u32> = (1..=case.homes).collect();
     for home in cores::map(&numbers, |number| {

@@ -23,6 +23,7 @@ pub use key::{KeyFileError, engine_key};
 
 use crate::clock::Clock;
 use crate::dispatch::Sender;
+use crate::dispatch::beacons::Lighthouse;
 use crate::dispatch::resend::Asker;
 use crate::dispatch::statements::Teller;
 use crate::store::{Store, StoreError};
@@ -218,6 +219,7 @@ struct Working {
     sender: Sender,
     asker: Asker,
     teller: Teller,
+    lighthouse: Lighthouse,
     heard: intake::Heard,
     key: Arc<SigningIdentity>,
     reconnected: Arc<AtomicBool>,
@@ -272,6 +274,7 @@ impl Working {
             sender: Sender::default(),
             asker: Asker::default(),
             teller: Teller::default(),
+            lighthouse: Lighthouse::default(),
             heard,
             key: Arc::clone(&parts.key),
             reconnected,
@@ -286,7 +289,10 @@ impl Working {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
             self.teller.forget();
+            self.lighthouse.forget();
         }
+        self.lighthouse
+            .shine(&mut self.store, &self.link, &self.key, now)?;
         self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         self.teller.tell_due(&mut self.store, &self.link, &heard)?;

@@ -34,6 +34,7 @@
 )]
 
 pub mod agreements;
+pub mod beacons;
 pub mod bookings;
 pub mod bundle;
 pub(crate) mod cores;

@@ -14,6 +14,7 @@ mod finding;
 mod inflation;
 mod neighbours;
 mod series;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use serde::Serialize;
 pub use self::finding::Finding;
 pub use self::inflation::inflated;
 pub use self::neighbours::{Compared, Neighbour, compare};
+pub use self::trust::{Tiers, tiers};
 use crate::days::Slot;
 use crate::ingest::physics;
 use crate::registry::Enrolment;

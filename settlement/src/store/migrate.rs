@@ -73,6 +73,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
+    Migration {
+        number: 14,
+        name: "beacons",
+        sql: include_str!("migrations/0014_beacons.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

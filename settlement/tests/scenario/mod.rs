@@ -180,6 +180,7 @@ impl Scenario {
             superseded: None,
             seasons: Vec::new(),
             temperatures: Vec::new(),
+            beacons: Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::show::write_json;
 use super::table::Table;
 use super::{EngineCommandError, Open};
 use crate::proofs::judge::Judged;
-use crate::quality::{Compared, DayQuality, Neighbour, compare, score};
+use crate::quality::{Compared, DayQuality, Neighbour, Tiers, compare, score, tiers};
 use crate::registry::Enrolment;
 use crate::rules::calendar::{day_start, plus_days};
 use crate::rules::program::Program;
@@ -37,6 +37,7 @@ struct Scored {
     enrolment: Enrolment,
     quality: DayQuality,
     neighbour: Option<Neighbour>,
+    trust: Tiers,
 }
 
 pub(super) fn run(
@@ -56,6 +57,7 @@ pub(super) fn run(
                 Ok(Scored {
                     quality: score(&enrolment, span, &judged.readings),
                     neighbour: neighbour(&enrolment, span, &judged),
+                    trust: tiers(&judged, span),
                     enrolment,
                 })
             })
@@ -149,7 +151,7 @@ fn beside_others(compared: &Compared) -> Vec<String> {
 }
 
 fn as_json(site: &Scored, beside: Option<&Compared>) -> serde_json::Value {
-    json!({ "site": site.enrolment.site, "quality": site.quality, "neighbours": beside })
+    json!({ "site": site.enrolment.site, "quality": site.quality, "neighbours": beside, "trust": site.trust })
 }
 
 fn print_site(
@@ -173,6 +175,7 @@ fn print_site(
         "{}: {per_mille} of 1000. Of {intervals} intervals of all channels {sound} are sound, {flagged} are to be taken with care.",
         site.enrolment.site
     )?;
+    writeln!(out, "  readings by trust: {}", site.trust)?;
     for note in annotations {
         writeln!(
             out,
