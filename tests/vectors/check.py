@@ -45,7 +45,8 @@ MISSING = {
     "unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4, "device_replaced": 5, "counter_reset": 6,
     "not_covered": 7,
 }
-QUALITIES = {"integrated": 16, "rollover": 17, "float_quantum": 18, "scale_changed": 19, "held_back": 20}
+QUALITIES = {"integrated": 16, "rollover": 17, "float_quantum": 18, "scale_changed": 19, "held_back": 20,
+             "power_mismatch": 21}
 CLOCKS = {"unknown": 0, "free_running": 1, "synchronised": 2}
 STAGES = {
     "opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6, "received": 7,

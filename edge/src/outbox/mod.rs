@@ -187,6 +187,7 @@ impl Outbox {
             key,
             sync,
             depth,
+            beacon: None,
             statements_revision: 1,
             unkept: Vec::new(),
             trouble: None,

@@ -398,7 +398,7 @@ fn marks_have_one_form_only() {
             &[0x81, 0x83, 0x19, 0xff, 0xff, 0x19, 0xff, 0xff, 1],
         ),
         ("an unknown reason", [2, 0, 0], &[0x81, 0x83, 1, 2, 8]),
-        ("an unknown quality", [2, 0, 0], &[0x81, 0x83, 1, 2, 21]),
+        ("an unknown quality", [2, 0, 0], &[0x81, 0x83, 1, 2, 22]),
         (
             "both kinds at once",
             [2, 0, 0],

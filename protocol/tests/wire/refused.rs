@@ -321,7 +321,7 @@ fn report_layouts() -> Vec<Forged> {
         ),
         (
             "a mark with an unknown quality",
-            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 21]),
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 22]),
         ),
         (
             "a quality of a missing sample",

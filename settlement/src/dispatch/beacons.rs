@@ -76,7 +76,10 @@ impl Lighthouse {
 
 /// How long a beacon is the newest.
 fn until(newest: &Newest) -> Timestamp {
-    newest.issued_at.checked_add(EPOCH_SECONDS).unwrap_or(Timestamp::LATEST)
+    newest
+        .issued_at
+        .checked_add(EPOCH_SECONDS)
+        .unwrap_or(Timestamp::LATEST)
 }
 
 fn sealed(number: u64, engine: &SigningIdentity, now: Timestamp) -> Result<Vec<u8>, DispatchError> {

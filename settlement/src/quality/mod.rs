@@ -10,6 +10,7 @@
     clippy::indexing_slicing
 )]
 
+mod crowding;
 mod finding;
 mod inflation;
 mod neighbours;
@@ -24,6 +25,7 @@ use gridtally_protocol::report::Reading;
 use gridtally_protocol::time::{Interval, Timestamp};
 use serde::Serialize;
 
+pub use self::crowding::{CELL_SITES_MOST, Crowded, Placed, crowded};
 pub use self::finding::Finding;
 pub use self::inflation::inflated;
 pub use self::neighbours::{Compared, Neighbour, compare};

@@ -37,7 +37,10 @@ impl core::fmt::Display for Tiers {
             fresh,
             meter_signed,
         } = self;
-        write!(f, "{reported} reported, {fresh} fresh, {meter_signed} meter_signed")
+        write!(
+            f,
+            "{reported} reported, {fresh} fresh, {meter_signed} meter_signed"
+        )
     }
 }
 

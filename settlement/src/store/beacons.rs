@@ -74,7 +74,10 @@ pub fn known(client: &mut impl GenericClient, digests: &BTreeSet<Digest>) -> Res
     if digests.is_empty() {
         return Ok(Beacons::default());
     }
-    let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+    let digests: Vec<&[u8]> = digests
+        .iter()
+        .map(|digest| digest.as_bytes().as_slice())
+        .collect();
     let rows = client.query(
         "SELECT digest, issued_at FROM beacon WHERE digest = ANY($1)",
         &[&digests],
@@ -108,7 +111,10 @@ pub fn published<'e>(
     if digests.is_empty() {
         return Ok(Vec::new());
     }
-    let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+    let digests: Vec<&[u8]> = digests
+        .iter()
+        .map(|digest| digest.as_bytes().as_slice())
+        .collect();
     let rows = client.query(
         "SELECT number, envelope FROM beacon WHERE digest = ANY($1) AND issued_at <= $2 ORDER BY number",
         &[&digests, &to_column(until)],

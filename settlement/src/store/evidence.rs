@@ -11,8 +11,8 @@ use postgres::GenericClient;
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
 use super::{
-    StoreError, agreements, beacons, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
-    temperatures,
+    StoreError, agreements, beacons, corrections, disputes, outages, prices, programs, refusals, seasons,
+    settlements, temperatures,
 };
 use crate::ledger::AccountName;
 use crate::proofs::agreements::SignedSite;

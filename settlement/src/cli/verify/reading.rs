@@ -102,14 +102,7 @@ fn tell_reports(
             && signed.message.end().is_some_and(|end| end >= interval.end());
         if covers {
             told = true;
-            tell_report(
-                received,
-                &signed,
-                enrolment,
-                interval,
-                (verified, &beacons),
-                out,
-            )?;
+            tell_report(received, &signed, enrolment, interval, (verified, &beacons), out)?;
         }
     }
     if !told {
