@@ -109,13 +109,7 @@ impl Agreement {
 
     /// Ends the interval at a boundary; `next` is the sample at or after it. Where the boundary before was not read,
     /// the hour begins anew.
-    pub fn end(
-        &mut self,
-        limits: SampleLimits,
-        boundary_ms: i64,
-        next: Option<PowerSample>,
-        follows: bool,
-    ) {
+    pub fn end(&mut self, limits: SampleLimits, boundary_ms: i64, next: Option<PowerSample>, follows: bool) {
         if let Some(next) = next {
             self.span(limits, next, boundary_ms);
         }
@@ -217,7 +211,11 @@ mod tests {
     }
 
     /// An hour and more of a power that changes at every sample; what is told of each interval.
-    fn told(intervals: usize, power: impl Fn(i64) -> Option<i64>, counted: impl Fn(usize) -> (i64, i64)) -> Vec<usize> {
+    fn told(
+        intervals: usize,
+        power: impl Fn(i64) -> Option<i64>,
+        counted: impl Fn(usize) -> (i64, i64),
+    ) -> Vec<usize> {
         let mut agreement = Agreement::default();
         let sample = |seconds: i64| {
             Some(PowerSample {
@@ -259,7 +257,12 @@ mod tests {
     fn a_twentieth_and_a_step_of_the_counter_are_the_bound() {
         // An hour of 3.6 kWh: 3.42 kWh less 100 Wh to 3.78 kWh and 100 Wh.
         let of_the_hour = |energy: i64| move |number: usize| (if number == 0 { energy } else { 0 }, 0);
-        for (energy, is_told) in [(3_319_999, true), (3_320_000, false), (3_880_000, false), (3_880_001, true)] {
+        for (energy, is_told) in [
+            (3_319_999, true),
+            (3_320_000, false),
+            (3_880_000, false),
+            (3_880_001, true),
+        ] {
             let told = told(12, |_| Some(3_600_000), of_the_hour(energy));
             assert_eq!(told, if is_told { vec![11] } else { vec![] }, "{energy}");
         }
@@ -285,10 +288,24 @@ mod tests {
         let mut interval = |number: i64, follows: bool, counted: Option<i64>| {
             for seconds in (0..300).step_by(10) {
                 let unix_ms = (number * 300 + seconds) * 1_000;
-                agreement.sample(LIMITS, Some(PowerSample { unix_ms, milliwatts: 3_600_000 }));
+                agreement.sample(
+                    LIMITS,
+                    Some(PowerSample {
+                        unix_ms,
+                        milliwatts: 3_600_000,
+                    }),
+                );
             }
             let unix_ms = (number + 1) * 300_000;
-            agreement.end(LIMITS, unix_ms, Some(PowerSample { unix_ms, milliwatts: 3_600_000 }), follows);
+            agreement.end(
+                LIMITS,
+                unix_ms,
+                Some(PowerSample {
+                    unix_ms,
+                    milliwatts: 3_600_000,
+                }),
+                follows,
+            );
             let counted = counted.map(|counted| (import, counted)).into_iter().collect();
             agreement.count(NAMEPLATE, LENGTH, counted)
         };
@@ -300,7 +317,10 @@ mod tests {
             let counted = (number != 12).then_some(900_000);
             assert!(interval(number, true, counted).is_empty());
         }
-        assert!(interval(23, true, Some(900_000)).is_empty(), "the hour has an interval without a value");
+        assert!(
+            interval(23, true, Some(900_000)).is_empty(),
+            "the hour has an interval without a value"
+        );
         assert_eq!(interval(24, true, Some(900_000)), [import]);
     }
 

@@ -14,10 +14,10 @@ use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::classification::Classification;
-pub use self::counter::{CounterMeter, Metered};
 use self::agreement::Agreement;
 pub use self::agreement::power_of;
+pub use self::classification::Classification;
+pub use self::counter::{CounterMeter, Metered};
 use self::integrated::{PowerMeter, PowerSample, SampleLimits};
 use crate::config::{AgentConfig, DeviceConfig};
 use crate::device::{Observations, Observed};
@@ -126,10 +126,7 @@ impl Meters {
                 .filter_map(|sample| Some((sample.channel, sample.value.ok()?.get())))
                 .collect();
             let told = agreement.count(device.nameplate, config.gateway.interval, counted);
-            for sample in samples
-                .iter_mut()
-                .filter(|sample| told.contains(&sample.channel))
-            {
+            for sample in samples.iter_mut().filter(|sample| told.contains(&sample.channel)) {
                 tracing::warn!(channel = %sample.channel, boundary = %at, "the counter and the power differ over the last hour");
                 sample.quality.get_or_insert(Quality::PowerMismatch);
             }

@@ -136,8 +136,8 @@ pub struct Outbox {
     sync: bool,
     /// How many messages wait for a receipt.
     depth: u64,
-    /// The newest beacon that was verified: its number and digest.
-    beacon: Option<(u64, Digest)>,
+    /// The newest beacon that was verified: when it was issued, and its digest.
+    beacon: Option<(Timestamp, Digest)>,
     /// Grows with every change of what statements say.
     statements_revision: u64,
     /// Intervals that the disk did not take, oldest first.

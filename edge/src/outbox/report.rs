@@ -18,10 +18,11 @@ impl Outbox {
     ///
     /// Kept in memory only: the broker retains it, and after a long time without the broker it would say nothing.
     pub fn hold_beacon(&mut self, beacon: &Signed<Beacon>) -> bool {
-        let number = beacon.message.number;
-        let is_new = self.beacon.is_none_or(|(held, _)| number > held);
+        // Not by its number: an engine whose disk was restored uses numbers again.
+        let issued_at = beacon.message.issued_at;
+        let is_new = self.beacon.is_none_or(|(held, _)| issued_at > held);
         if is_new {
-            self.beacon = Some((number, beacon.digest));
+            self.beacon = Some((issued_at, beacon.digest));
         }
         is_new
     }

@@ -81,12 +81,12 @@ impl Engine {
         self.link.publish(&topic.to_string(), payload, false).unwrap();
     }
 
-    /// Publishes a beacon, retained; its digest.
+    /// Publishes a beacon, retained, issued so many seconds after midnight as its number says; its digest.
     pub fn shine(&self, number: u64) -> Digest {
         let beacon = Beacon {
             number,
             nonce: [7; 32],
-            issued_at: at(0),
+            issued_at: at(i64::try_from(number).unwrap()),
         };
         let envelope = beacon.seal(&self.key).unwrap();
         let digest = Digest::of(&envelope);

@@ -200,6 +200,8 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         .collect();
     let mut fresh = home_report(12, realistic);
     fresh.beacon = Some(Digest::of(b"the beacon's envelope"));
+    let mut contradicted = home_report(3, realistic);
+    contradicted.series[0].qualities = [(1, Quality::PowerMismatch), (2, Quality::PowerMismatch)].into();
     vec![
         ("one interval of a home", home_report(1, realistic)),
         ("twelve intervals of a home", home_report(12, realistic)),
@@ -218,6 +220,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         ("the earliest instant", earliest),
         ("thirty-two channels", wide),
         ("with a beacon", fresh),
+        ("a counter that its power contradicts", contradicted),
     ]
 }
 

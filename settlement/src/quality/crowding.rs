@@ -85,7 +85,11 @@ fn serial(device: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -112,21 +116,35 @@ mod tests {
         sites.push(placed(902, Some(515), &[]));
         let found = crowded(&sites);
         assert_eq!(found.len(), CELL_SITES_MOST + 1);
-        assert!(found.iter().all(|one| one.cell_sites == Some(CELL_SITES_MOST + 1)));
+        assert!(
+            found
+                .iter()
+                .all(|one| one.cell_sites == Some(CELL_SITES_MOST + 1))
+        );
         assert!(!names(&found).contains(&"home-900") && !names(&found).contains(&"home-901"));
     }
 
     #[test]
     fn one_serial_number_at_two_sites_is_told_to_both_whatever_the_make_is_called() {
         let sites = [
-            placed(1, None, &["EXAMPLEENERGY/ROOF8/R800042", "EXAMPLE/METER3/M000123"]),
+            placed(
+                1,
+                None,
+                &["EXAMPLEENERGY/ROOF8/R800042", "EXAMPLE/METER3/M000123"],
+            ),
             placed(2, None, &["EXAMPLE/ROOF8KW/R800042"]),
             placed(3, None, &["EXAMPLE/ROOF8/R800043"]),
         ];
         let found = crowded(&sites);
         assert_eq!(names(&found), ["home-001", "home-002"]);
-        assert_eq!(found[0].same_serial, [(sites[1].site.clone(), "R800042".to_owned())]);
-        assert_eq!(found[1].same_serial, [(sites[0].site.clone(), "R800042".to_owned())]);
+        assert_eq!(
+            found[0].same_serial,
+            [(sites[1].site.clone(), "R800042".to_owned())]
+        );
+        assert_eq!(
+            found[1].same_serial,
+            [(sites[0].site.clone(), "R800042".to_owned())]
+        );
     }
 
     #[test]
