@@ -116,6 +116,7 @@ async fn a_report_names_the_newest_beacon_that_the_engine_signed() {
     let seventh = engine.shine(7);
     let mut home = Home::start(&broker, "", NEVER).await;
     home.tick(0).await;
+    home.meanwhile(at(0), engine.next(TopicKind::Status)).await;
     // The answer to an instruction shows that what was published before it was taken.
     let envelope = engine.instruct(&instruction(gateway, 1, 3_600, 7_200));
     home.meanwhile(at(0), engine.stage(&envelope)).await;

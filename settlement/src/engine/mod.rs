@@ -219,7 +219,8 @@ struct Working {
     sender: Sender,
     asker: Asker,
     teller: Teller,
-    lighthouse: Lighthouse,
+    /// None in the stepped time of simulations, whose every run signs the same bytes: a beacon is random.
+    lighthouse: Option<Lighthouse>,
     heard: intake::Heard,
     key: Arc<SigningIdentity>,
     reconnected: Arc<AtomicBool>,
@@ -274,7 +275,7 @@ impl Working {
             sender: Sender::default(),
             asker: Asker::default(),
             teller: Teller::default(),
-            lighthouse: Lighthouse::default(),
+            lighthouse: Some(Lighthouse::default()),
             heard,
             key: Arc::clone(&parts.key),
             reconnected,
@@ -289,10 +290,16 @@ impl Working {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
             self.teller.forget();
-            self.lighthouse.forget();
+            if let Some(lighthouse) = &mut self.lighthouse {
+                lighthouse.forget();
+            }
         }
-        self.lighthouse
-            .shine(&mut self.store, &self.link, &self.key, now)?;
+        if let Some(lighthouse) = &mut self.lighthouse
+            && let Err(error) = lighthouse.shine(&mut self.store, &self.link, &self.key, now)
+        {
+            // Instructions do not wait for it.
+            tracing::error!(%error, "no beacon is published; trying again");
+        }
         self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         self.teller.tell_due(&mut self.store, &self.link, &heard)?;

@@ -208,14 +208,12 @@ impl<'b> Beside<'b> {
     }
 
     fn tell(self, out: &mut impl Write) -> io::Result<()> {
-        if let Some(beside) = self.compared {
-            if beside.odd {
-                writeln!(
-                    out,
-                    "  unlike_neighbours: {} of {} neighbours had a day of the same shape. Shade and snow may be why.",
-                    beside.agreeing, beside.neighbours
-                )?;
-            }
+        if let Some(beside) = self.compared.filter(|compared| compared.odd) {
+            writeln!(
+                out,
+                "  unlike_neighbours: {} of {} neighbours had a day of the same shape. Shade and snow may be why.",
+                beside.agreeing, beside.neighbours
+            )?;
         }
         for (copy, what) in self.copies() {
             writeln!(
