@@ -103,6 +103,9 @@ engine = "did:key:z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"
 [broker]
 address = "127.0.0.1:1883"
 
+[owner]
+reserve_percent = "12.5"
+
 [[device]]
 number = 3
 name = "grid meter"
