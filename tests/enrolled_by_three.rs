@@ -118,6 +118,7 @@ fn report(sequence: u64, start: Timestamp) -> Report {
         start,
         interval: IntervalLength::FIVE_MINUTES,
         series: vec![series(Quantity::GridImport), series(Quantity::GridExport)],
+        beacon: None,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::device::bus::tls::TlsError;
 use crate::device::{self, Device, Observations, Snapshot};
 use crate::home::{self, Fingerprints};
 use crate::identity::KeyError;
-use crate::meter::{Boundary, Meters, Sample, Shown};
+use crate::meter::{Boundary, Meters, Sample, Shown, power_of};
 use crate::outbox::{Keep, Outbox, OutboxError, Pending, Status};
 use crate::page::OwnerRequest;
 use crate::proxy::{Proxy, ProxyError};
@@ -304,7 +304,7 @@ impl Agent {
         snapshots
     }
 
-    /// Sums up the powers of the devices that have no counters. What is found for a channel comes before what
+    /// Sums up the powers of the devices that have no counters, and holds those of the others against theirs. What is found for a channel comes before what
     /// its device showed of it, which is nothing.
     fn integrate(
         &mut self,
@@ -327,6 +327,13 @@ impl Agent {
                     power,
                 };
                 observations.extend(self.meters.integrate(shown, boundary));
+            } else {
+                let shown = Shown {
+                    device,
+                    at: now,
+                    power: power_of(device, *live),
+                };
+                self.meters.watch(shown, boundary);
             }
         }
         observations

@@ -108,6 +108,39 @@ async fn sleep_until(instant: Option<tokio::time::Instant>) {
 const NEVER: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
+async fn a_report_names_the_newest_beacon_that_the_engine_signed() {
+    let broker = Mosquitto::start().await;
+    let gateway = key(1).identity();
+    let mut engine = Engine::start(broker.address, ENGINE, gateway).await;
+    let stranger = Engine::start(broker.address, STRANGER, gateway).await;
+    let seventh = engine.shine(7);
+    let mut home = Home::start(&broker, "", NEVER).await;
+    home.tick(0).await;
+    home.meanwhile(at(0), engine.next(TopicKind::Status)).await;
+    // The answer to an instruction shows that what was published before it was taken.
+    let envelope = engine.instruct(&instruction(gateway, 1, 3_600, 7_200));
+    home.meanwhile(at(0), engine.stage(&envelope)).await;
+    home.tick(300).await;
+    home.tick(600).await;
+    let (report, _) = home.meanwhile(at(600), engine.report()).await;
+    assert_eq!(report.beacon, Some(seventh), "it was retained");
+
+    let eighth = engine.shine(8);
+    engine.shine(6);
+    let envelope = engine.instruct(&instruction(gateway, 2, 7_200, 9_000));
+    home.meanwhile(at(600), engine.stage(&envelope)).await;
+    stranger.shine(9);
+    let envelope = stranger.instruct(&instruction(gateway, 3, 9_000, 10_800));
+    let passed_over = engine.instruct(&instruction(gateway, 4, 9_000, 10_800));
+    home.meanwhile(at(600), engine.stage(&passed_over)).await;
+    assert_ne!(envelope, passed_over);
+    home.tick(900).await;
+    home.tick(1_200).await;
+    let (report, _) = home.meanwhile(at(1_200), engine.report()).await;
+    assert_eq!((report.sequence, report.beacon), (2, Some(eighth)));
+}
+
+#[tokio::test]
 async fn a_report_leaves_the_outbox_only_by_the_engine_s_receipt() {
     let broker = Mosquitto::start().await;
     let mut home = Home::start(&broker, "", NEVER).await;

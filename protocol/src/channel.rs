@@ -213,16 +213,19 @@ pub enum Quality {
     ScaleChanged,
     /// The counter is still below where it was before it stepped back: nothing is counted twice.
     HeldBack,
+    /// The counter and the device's own power differ by more than a twentieth over the hour that ends with the interval.
+    PowerMismatch,
 }
 
 impl Quality {
     /// Every quality there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Integrated,
         Self::Rollover,
         Self::FloatQuantum,
         Self::ScaleChanged,
         Self::HeldBack,
+        Self::PowerMismatch,
     ];
 
     /// Its number on the wire.
@@ -234,6 +237,7 @@ impl Quality {
             Self::FloatQuantum => 18,
             Self::ScaleChanged => 19,
             Self::HeldBack => 20,
+            Self::PowerMismatch => 21,
         }
     }
 
@@ -252,6 +256,7 @@ impl Quality {
             Self::FloatQuantum => "float_quantum",
             Self::ScaleChanged => "scale_changed",
             Self::HeldBack => "held_back",
+            Self::PowerMismatch => "power_mismatch",
         }
     }
 }
@@ -327,6 +332,7 @@ mod tests {
                 (18, "float_quantum"),
                 (19, "scale_changed"),
                 (20, "held_back"),
+                (21, "power_mismatch"),
             ]
         );
         for quality in Quality::ALL {

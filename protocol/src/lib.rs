@@ -20,6 +20,7 @@
 
 pub mod acknowledgement;
 pub mod agreement;
+pub mod beacon;
 mod cbor;
 pub mod channel;
 pub mod commission;

@@ -46,11 +46,13 @@ pub enum Refusal {
     NotConserved,
     /// More energy out of a battery than its state of charge gave away.
     BeyondStorage,
+    /// The beacon that the report names is none of this engine's.
+    UnknownBeacon,
 }
 
 impl Refusal {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::UnknownGateway,
         Self::BadSignature,
@@ -70,6 +72,7 @@ impl Refusal {
         Self::BeyondClearSky,
         Self::NotConserved,
         Self::BeyondStorage,
+        Self::UnknownBeacon,
     ];
 
     /// Its number on the wire, from 1 on; 0 says accepted.
@@ -95,6 +98,7 @@ impl Refusal {
             Self::BeyondClearSky => 17,
             Self::NotConserved => 18,
             Self::BeyondStorage => 19,
+            Self::UnknownBeacon => 20,
         }
     }
 
@@ -127,6 +131,7 @@ impl Refusal {
             Self::BeyondClearSky => "beyond_clear_sky",
             Self::NotConserved => "not_conserved",
             Self::BeyondStorage => "beyond_storage",
+            Self::UnknownBeacon => "unknown_beacon",
         }
     }
 
@@ -169,6 +174,7 @@ mod tests {
             (17, "beyond_clear_sky"),
             (18, "not_conserved"),
             (19, "beyond_storage"),
+            (20, "unknown_beacon"),
         ];
         let table: Vec<(u8, &str)> = Refusal::ALL.into_iter().map(|r| (r.code(), r.name())).collect();
         assert!(

@@ -12,10 +12,11 @@ use minicbor::{Decoder, Encoder, decode};
 
 use crate::cbor::{self, Sink, Write};
 use crate::channel::{Channel, Missing, Quality};
-use crate::envelope::Purpose;
+use crate::envelope::{Envelope, Purpose};
 use crate::identity::Digest;
 use crate::message::{self, Message};
 use crate::quantity::MilliwattHours;
+use crate::receipt::read_digest;
 use crate::time::{Interval, IntervalLength, Timestamp};
 
 use self::series::to_smallest_unit;
@@ -68,6 +69,8 @@ pub struct Report {
     pub interval: IntervalLength,
     /// Ordered by channel, each channel once, all of the same number of samples.
     pub series: Vec<Series>,
+    /// The digest of the newest [beacon](crate::beacon) that the gateway held when it signed, where it held one.
+    pub beacon: Option<Digest>,
 }
 
 /// A value of one interval of one channel, in the quantity's smallest unit.
@@ -150,6 +153,9 @@ impl Message for Report {
         if self.end().is_none_or(|end| end > self.issued_at) {
             return Err("no interval ends after the report was issued");
         }
+        if self.beacon == Some(Digest::NONE) {
+            return Err("a beacon is named by its digest, or not at all");
+        }
         if !self.series.is_sorted_by(|a, b| a.channel < b.channel) {
             return Err("channels are in order, each once");
         }
@@ -157,7 +163,7 @@ impl Message for Report {
     }
 
     fn write(&self, e: &mut Encoder<Sink>) -> Write {
-        e.array(9)?
+        e.array(if self.beacon.is_some() { 10 } else { 9 })?
             .u8(message::VERSION)?
             .u64(self.sequence)?
             .bytes(self.previous.as_bytes())?;
@@ -165,11 +171,15 @@ impl Message for Report {
         e.i64(self.start.unix())?.u32(self.interval.seconds())?;
         e.u64(u64::try_from(self.interval_count()).unwrap_or(u64::MAX))?;
         e.array(u64::try_from(self.series.len()).unwrap_or(u64::MAX))?;
-        self.series.iter().try_for_each(|series| series.write(e))
+        self.series.iter().try_for_each(|series| series.write(e))?;
+        if let Some(beacon) = &self.beacon {
+            e.bytes(beacon.as_bytes())?;
+        }
+        Ok(())
     }
 
     fn read(d: &mut Decoder<'_>) -> Result<Self, decode::Error> {
-        cbor::expect(d.array()? == Some(9), "a report is an array of nine")?;
+        let fields = cbor::array_len(d, 9, 10, "a report is an array of nine, or of ten with a beacon")?;
         message::read_version(d)?;
         let sequence = d.u64()?;
         let previous = Digest::from_bytes(cbor::fixed(d.bytes()?, "the previous digest is not of 32 bytes")?);
@@ -186,6 +196,7 @@ impl Message for Report {
         let series = (0..len)
             .map(|_| Series::read(d, count))
             .collect::<Result<_, _>>()?;
+        let beacon = (fields == 10).then(|| read_digest(d)).transpose()?;
         Ok(Self {
             sequence,
             previous,
@@ -194,8 +205,17 @@ impl Message for Report {
             start,
             interval,
             series,
+            beacon,
         })
     }
+}
+
+/// The beacon that a report in an envelope names. The signature is **not** looked at: this is for looking the beacon up
+/// before the report is judged.
+#[must_use]
+pub fn named_beacon(envelope: &[u8]) -> Option<Digest> {
+    let envelope = Envelope::parse(envelope).ok()?;
+    Report::decode(envelope.verified(true).ok()?).ok()?.beacon
 }
 
 pub(crate) fn read_instant(d: &mut Decoder<'_>) -> Result<Timestamp, decode::Error> {

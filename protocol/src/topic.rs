@@ -7,6 +7,9 @@ use crate::identity::{Identity, IdentityError};
 
 const PREFIX: &str = "gridtally/v1";
 
+/// Engine to every gateway: the [beacon](crate::beacon) of the epoch, retained. The only topic that is nobody's own.
+pub const BEACON_TOPIC: &str = "gridtally/v1/beacon";
+
 /// What travels on a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TopicKind {
@@ -147,6 +150,7 @@ mod tests {
             format!("gridtally/v1/did:key:{GATEWAY}/report"),
             "gridtally/v1/+/report".to_owned(),
             "gridtally/v1/#".to_owned(),
+            BEACON_TOPIC.to_owned(),
             format!("gridtally/v1/{GATEWAY}\0/report"),
         ];
         for text in texts {

@@ -80,6 +80,7 @@ fn report(sequence: u64, previous: Digest, start: i64, values: &[Result<i64, Mis
             series(1, Quantity::GridExport),
             series(2, Quantity::StateOfCharge),
         ],
+        beacon: None,
     }
 }
 

@@ -225,6 +225,7 @@ fn reports(home: u8, random: &mut Random) -> Vec<Report> {
             start: Timestamp::from_unix(start).unwrap(),
             interval: IntervalLength::HALF_HOUR,
             series,
+            beacon: None,
         };
         previous = Digest::of(&report.seal(&gateway(home)).unwrap());
         start += len * HALF_HOUR;

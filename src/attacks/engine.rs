@@ -9,7 +9,7 @@ use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
-use gridtally_settlement::ingest::{Arrival, Knowledge, judge};
+use gridtally_settlement::ingest::{Arrival, Beacons, Knowledge, judge};
 use gridtally_settlement::proofs::derive::derive;
 use gridtally_settlement::proofs::evidence::{
     CODE, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
@@ -234,6 +234,7 @@ impl Engine {
             disputes: Vec::new(),
             superseded: None,
             seasons: Vec::new(),
+            beacons: Vec::new(),
             temperatures: Vec::new(),
         };
         let derived = derive(&evidence)?;
@@ -270,7 +271,7 @@ fn looked_at(
     let mut series: [Vec<Neighbour>; 2] = [Vec::new(), Vec::new()];
     for enrolment in enrolments {
         let of_site = by_gateway.remove(&enrolment.gateway).unwrap_or_default();
-        let judged = judge_reports(enrolment, &of_site, announced_at);
+        let judged = judge_reports(enrolment, &of_site, announced_at, &Beacons::default());
         let scored = quality::score(enrolment, homes::looked_at(), &judged.readings);
         let findings = scored.annotations.iter().map(|note| note.finding).collect();
         quality.insert(enrolment.site.clone(), findings);

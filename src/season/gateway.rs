@@ -131,6 +131,7 @@ impl Gateway {
                 series(Quantity::GridImport, |(import, _)| *import),
                 series(Quantity::GridExport, |(_, export)| *export),
             ],
+            beacon: None,
         };
         let envelope = report.seal(&self.key)?;
         self.previous = Digest::of(&envelope);

@@ -35,6 +35,7 @@ CONTENT_TYPES = {
     "report": 65101, "instruction": 65102, "acknowledgement": 65103, "receipt": 65104, "resend": 65106,
     "commission": 65107, "statement": 65108, "claim": 65109, "acceptance": 65110, "admission": 65111,
     "revocation": 65112, "rotation": 65113, "transfer": 65114,
+    "beacon": 65115,
 }
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
@@ -44,7 +45,8 @@ MISSING = {
     "unreachable": 1, "bad_sample": 2, "no_start": 3, "counter_fault": 4, "device_replaced": 5, "counter_reset": 6,
     "not_covered": 7,
 }
-QUALITIES = {"integrated": 16, "rollover": 17, "float_quantum": 18, "scale_changed": 19, "held_back": 20}
+QUALITIES = {"integrated": 16, "rollover": 17, "float_quantum": 18, "scale_changed": 19, "held_back": 20,
+             "power_mismatch": 21}
 CLOCKS = {"unknown": 0, "free_running": 1, "synchronised": 2}
 STAGES = {
     "opted_in": 1, "opted_out": 2, "written": 3, "read_back": 4, "stopped": 5, "restored": 6, "received": 7,
@@ -67,7 +69,7 @@ VERDICTS = {
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
     "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
     "not_valid_then": 14, "revoked": 15, "no_sun": 16, "beyond_clear_sky": 17, "not_conserved": 18,
-    "beyond_storage": 19,
+    "beyond_storage": 19, "unknown_beacon": 20,
 }
 ZERO_REASONS = {
     "opted_out": 1, "no_answer": 2, "no_baseline": 3, "equivocation": 4, "missing_reading": 5, "not_reduced": 6,
@@ -372,6 +374,10 @@ def read_series(series, count):
 
 
 def read_report(payload):
+    beacon = None
+    if type(payload) is list and len(payload) == 10:
+        payload, beacon = payload[:9], octets(payload[9], 32, "beacon")
+        need(beacon != bytes(32), PAYLOAD, "a beacon is named by its digest, or not at all")
     version, sequence, previous, issued, clock, start, length, count, series = row(payload, 9, "a report")
     whole(version, 1, 1, "version")
     whole(sequence, 1, SEQUENCE_MAX, "sequence")
@@ -385,6 +391,8 @@ def read_report(payload):
         "clock": name_of(CLOCKS, clock, "clock"), "start": shown_instant(start), "interval_seconds": length,
         "interval_count": count, "series": [read_series(one, count) for one in series],
     }
+    if beacon is not None:
+        shown["beacon"] = beacon.hex()
     need(start % length == 0, PAYLOAD, "a start between two intervals")
     need(start + count * length <= issued, PAYLOAD, "an interval ends after the report was issued")
     channels = [(one[0], one[1]) for one in series]
@@ -412,6 +420,7 @@ def write_report(shown):
         1, int(shown["sequence"]), bytes.fromhex(shown["previous"]), unix(shown["issued_at"]), CLOCKS[shown["clock"]],
         unix(shown["start"]), shown["interval_seconds"], shown["interval_count"],
         [write_series(series) for series in shown["series"]],
+        *([bytes.fromhex(shown["beacon"])] if "beacon" in shown else []),
     ]
 
 
@@ -546,6 +555,17 @@ def write_resend(shown):
     bits = sum(1 << number - missed[0] for number in missed)
     bitmap = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
     return [1, key_of(shown["gateway"]), unix(shown["issued_at"]), missed[0], bitmap]
+
+
+def read_beacon(payload):
+    version, number, nonce, issued = row(payload, 4, "a beacon")
+    whole(version, 1, 1, "version")
+    whole(number, 1, SEQUENCE_MAX, "the number")
+    return {"number": str(number), "nonce": octets(nonce, 32, "nonce").hex(), "issued_at": shown_instant(issued)}
+
+
+def write_beacon(shown):
+    return [1, int(shown["number"]), bytes.fromhex(shown["nonce"]), unix(shown["issued_at"])]
 
 
 def read_commission(payload):
@@ -689,11 +709,13 @@ def write_statement(shown):
 READ = {
     "report": read_report, "instruction": read_instruction,
     "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
+    "beacon": read_beacon,
     "commission": read_commission, "statement": read_statement,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
     "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
+    "beacon": write_beacon,
     "commission": write_commission, "statement": write_statement,
 }
 for table, more in zip((READ, WRITE), agreements.codecs(sys.modules[__name__])):

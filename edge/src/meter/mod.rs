@@ -1,6 +1,7 @@
 //! From counters to the energy of each interval: exact where the counter is healthy, nothing where it is
 //! not, and never more than the device moved. Where a device has no counter, its power is integrated.
 
+mod agreement;
 mod classification;
 mod counter;
 pub mod integrated;
@@ -13,6 +14,8 @@ use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::agreement::Agreement;
+pub use self::agreement::power_of;
 pub use self::classification::Classification;
 pub use self::counter::{CounterMeter, Metered};
 use self::integrated::{PowerMeter, PowerSample, SampleLimits};
@@ -41,9 +44,12 @@ pub struct Meters {
     /// Of the devices that have no counters, by their numbers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     powers: BTreeMap<u8, PowerMeter>,
+    /// Of the devices that have counters and show their power, by their numbers.
+    #[serde(skip)]
+    agreements: BTreeMap<u8, Agreement>,
 }
 
-/// What a device without counters showed: its power in its first direction (import, production, discharge),
+/// What a device showed: its power in its first direction (import, production, discharge),
 /// at an instant.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
@@ -55,7 +61,7 @@ pub struct Shown<'a> {
     pub power: Option<Milliwatts>,
 }
 
-/// The end of an interval, as the powers of devices without counters are summed up to it.
+/// The end of an interval, as the powers of devices are summed up to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Boundary {
     /// When.
@@ -86,7 +92,45 @@ impl Meters {
             })
             .collect();
         samples.sort_unstable_by_key(|s| s.channel);
+        self.hold_against_power(config, at, &mut samples);
         samples
+    }
+
+    /// Takes the power of a device that has counters, to be held against them.
+    pub fn watch(&mut self, shown: Shown<'_>, boundary: Option<Boundary>) {
+        let Shown { device, at, power } = shown;
+        let limits = SampleLimits::of(device.nameplate);
+        let agreement = self.agreements.entry(device.number.0).or_default();
+        let sample = power.map(|power| PowerSample {
+            unix_ms: at.unix().saturating_mul(1_000),
+            milliwatts: power.get(),
+        });
+        if let Some(boundary) = boundary {
+            let boundary_ms = boundary.at.unix().saturating_mul(1_000);
+            agreement.end(limits, boundary_ms, sample, boundary.follows);
+        }
+        agreement.sample(limits, sample);
+    }
+
+    /// Marks the values whose counter does not say what the power was.
+    fn hold_against_power(&mut self, config: &AgentConfig, at: Timestamp, samples: &mut [Sample]) {
+        for device in &config.devices {
+            let Some(agreement) = self.agreements.get_mut(&device.number.0) else {
+                continue;
+            };
+            let of_device = samples
+                .iter()
+                .filter(|sample| sample.channel.device == device.number);
+            let counted = of_device
+                .filter(|sample| sample.channel.quantity.is_energy())
+                .filter_map(|sample| Some((sample.channel, sample.value.ok()?.get())))
+                .collect();
+            let told = agreement.count(device.nameplate, config.gateway.interval, counted);
+            for sample in samples.iter_mut().filter(|sample| told.contains(&sample.channel)) {
+                tracing::warn!(channel = %sample.channel, boundary = %at, "the counter and the power differ over the last hour");
+                sample.quality.get_or_insert(Quality::PowerMismatch);
+            }
+        }
     }
 
     /// Takes the power of a device that has no counters. At a boundary it gives what its channels show of the

@@ -94,3 +94,65 @@ fn a_counter_whose_state_cannot_be_read_starts_anew_and_the_others_go_on() {
     let on = sample(&mut restarted, Quantity::GridExport, 600, counted(1_007));
     assert_eq!(on.value, Ok(MilliwattHours::new(7_000)));
 }
+
+const HOME: &str = r#"[gateway]
+key = "gateway.key"
+data = "state"
+engine = "did:key:z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"
+
+[broker]
+address = "127.0.0.1:1883"
+
+[owner]
+reserve_percent = "12.5"
+
+[[device]]
+number = 3
+name = "grid meter"
+kind = "grid_meter"
+address = "192.0.2.1:502"
+nameplate_watts = 23000
+"#;
+
+/// A meter that imports 3.6 kW by its power and `watt_hours` in each five minutes by its counter; the quality of each
+/// interval.
+fn against_power(intervals: u64, watt_hours: u64) -> Vec<Option<Quality>> {
+    let config = AgentConfig::parse(HOME, std::path::Path::new("/home/box/agent.toml")).unwrap();
+    let device = &config.devices[0];
+    let mut meters = Meters::default();
+    let live = crate::device::Live {
+        grid: Some(Milliwatts::new(3_600_000)),
+        ..Default::default()
+    };
+    let mut qualities = Vec::new();
+    for seconds in (0..=intervals * 300).step_by(10) {
+        let boundary = seconds % 300 == 0;
+        let now = at(i64::try_from(seconds).unwrap());
+        let shown = Shown {
+            device,
+            at: now,
+            power: power_of(device, live),
+        };
+        let follows = seconds > 0;
+        meters.watch(shown, boundary.then_some(Boundary { at: now, follows }));
+        if boundary {
+            let count = 50_000 + seconds / 300 * watt_hours;
+            let observations = vec![
+                (channel(Quantity::GridImport), Ok(counted(count))),
+                (channel(Quantity::GridExport), Ok(counted(7_000))),
+            ];
+            let samples = meters.observe(&config, now, &observations);
+            qualities.push(samples[0].quality);
+            assert_eq!(samples[1].quality, None, "nothing was exported, by either");
+        }
+    }
+    qualities
+}
+
+#[test]
+fn a_counter_that_its_power_contradicts_is_marked_from_the_end_of_an_hour_on() {
+    assert_eq!(against_power(14, 300), [None; 15]);
+    let told = against_power(14, 450);
+    assert_eq!(told[..12], [None; 12]);
+    assert_eq!(told[12..], [Some(Quality::PowerMismatch); 3]);
+}

@@ -136,6 +136,8 @@ pub struct Outbox {
     sync: bool,
     /// How many messages wait for a receipt.
     depth: u64,
+    /// The newest beacon that was verified: when it was issued, and its digest.
+    beacon: Option<(Timestamp, Digest)>,
     /// Grows with every change of what statements say.
     statements_revision: u64,
     /// Intervals that the disk did not take, oldest first.
@@ -185,6 +187,7 @@ impl Outbox {
             key,
             sync,
             depth,
+            beacon: None,
             statements_revision: 1,
             unkept: Vec::new(),
             trouble: None,

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::channel::{Channel, Missing, Quality};
 use gridtally_protocol::envelope::EnvelopeError;
 use gridtally_protocol::identity::Digest;
-use gridtally_protocol::message::{Message as _, MessageError};
+use gridtally_protocol::message::{Message as _, MessageError, Signed};
 use gridtally_protocol::report::{ClockState, RESOLUTION_MAX, Report, SAMPLES_MAX, Series};
 use gridtally_protocol::time::Timestamp;
 use rusqlite::params;
@@ -13,6 +14,19 @@ use rusqlite::params;
 use super::{Kind, Outbox, OutboxError, Pending, chain, delivery, pending, sequence_column};
 
 impl Outbox {
+    /// Names `beacon` in the reports that are signed from now on, unless a later one is held; whether it is new.
+    ///
+    /// Kept in memory only: the broker retains it, and after a long time without the broker it would say nothing.
+    pub fn hold_beacon(&mut self, beacon: &Signed<Beacon>) -> bool {
+        // Not by its number: an engine whose disk was restored uses numbers again.
+        let issued_at = beacon.message.issued_at;
+        let is_new = self.beacon.is_none_or(|(held, _)| issued_at > held);
+        if is_new {
+            self.beacon = Some((issued_at, beacon.digest));
+        }
+        is_new
+    }
+
     /// Signs the oldest pending intervals as the next report, forced to the disk: the chain, the message
     /// and the removal of the intervals are one transaction. Takes at most `intervals_max` that follow on
     /// one another, and fewer where the report would be too long.
@@ -28,6 +42,7 @@ impl Outbox {
         now: Timestamp,
         clock: ClockState,
     ) -> Result<bool, OutboxError> {
+        let beacon = self.beacon.map(|(_, digest)| digest);
         let sealed = self.durably(|transaction, key| {
             let waiting = pending(transaction)?;
             let mut run = contiguous(&waiting, intervals_max.min(SAMPLES_MAX));
@@ -44,6 +59,7 @@ impl Outbox {
                 start: first.interval.start(),
                 interval: first.interval.length(),
                 series: Vec::new(),
+                beacon,
             };
             let envelope = loop {
                 report.series = series(run);

@@ -2,15 +2,16 @@
 //! this gateway. What cannot be believed is passed over with a reason in the log, and acknowledged to the
 //! broker, so that it does not come again.
 
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::instruction::{EventId, Instruction};
-use gridtally_protocol::message::{Message as _, MessageError};
+use gridtally_protocol::message::{Message as _, MessageError, Signed};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::statement::SiteStatement;
 use gridtally_protocol::time::Timestamp;
-use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_protocol::topic::{BEACON_TOPIC, Topic, TopicKind};
 
 use crate::config::OwnerConfig;
 use crate::control::policy::{self, Decision, Home, Moment};
@@ -99,6 +100,8 @@ pub enum Handled {
     Again(Again),
     /// What an event was settled with: kept, or kept before.
     Statement(Kept),
+    /// A beacon: whether it is a new one.
+    Beacon(bool),
     /// Nothing.
     Ignored(Ignored),
 }
@@ -128,6 +131,12 @@ impl Judge {
         payload: &[u8],
         now: Timestamp,
     ) -> Result<Handled, OutboxError> {
+        if topic == BEACON_TOPIC {
+            return Ok(match self.open_beacon(payload) {
+                Ok(beacon) => Handled::Beacon(outbox.hold_beacon(&beacon)),
+                Err(ignored) => Handled::Ignored(ignored),
+            });
+        }
         let gateway = outbox.identity();
         let kind = topic
             .parse::<Topic>()
@@ -146,6 +155,12 @@ impl Judge {
                 topic: topic.chars().take(120).collect(),
             })),
         }
+    }
+
+    fn open_beacon(&self, payload: &[u8]) -> Result<Signed<Beacon>, Ignored> {
+        let signed = Beacon::open(payload)?;
+        self.check_signer(signed.signer)?;
+        Ok(signed)
     }
 
     fn open_receipt(&self, gateway: Identity, payload: &[u8]) -> Result<Receipt, Ignored> {
@@ -256,12 +271,17 @@ impl Judge {
         policy::decide(instruction, &self.owner, &self.home, moment)
     }
 
-    fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
-        if signer != self.engine {
-            return Err(Ignored::Stranger {
-                signer: Box::new(signer),
-            });
+    fn check_signer(&self, signer: Identity) -> Result<(), Ignored> {
+        if signer == self.engine {
+            return Ok(());
         }
+        Err(Ignored::Stranger {
+            signer: Box::new(signer),
+        })
+    }
+
+    fn check(&self, signer: Identity, addressee: Identity, gateway: Identity) -> Result<(), Ignored> {
+        self.check_signer(signer)?;
         if addressee != gateway {
             return Err(Ignored::Misdirected {
                 gateway: Box::new(addressee),

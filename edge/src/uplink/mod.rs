@@ -13,7 +13,7 @@ use gridtally_link::{Delivery, LastWill, Link, LinkConfig, LinkEvent, PublishErr
 use gridtally_protocol::identity::Identity;
 use gridtally_protocol::report::ClockState;
 use gridtally_protocol::time::Timestamp;
-use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_protocol::topic::{BEACON_TOPIC, Topic, TopicKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -68,7 +68,9 @@ impl Uplink {
                 TopicKind::Statement,
             ]
             .map(topic)
-            .to_vec(),
+            .into_iter()
+            .chain([BEACON_TOPIC.to_owned()])
+            .collect(),
             last_will: Some(LastWill {
                 topic: topic(TopicKind::Status),
                 payload: b"offline".to_vec(),
@@ -191,6 +193,7 @@ impl Uplink {
                 }
             }
             Handled::Instruction => {}
+            Handled::Beacon(is_new) => tracing::debug!(is_new, "a beacon of the engine"),
             Handled::Again(again) => {
                 tracing::info!(
                     reports = again.ids.len(),

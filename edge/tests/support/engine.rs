@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use gridtally_link::{Delivery, Link, LinkConfig, LinkEvent};
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message as _;
@@ -12,7 +13,7 @@ use gridtally_protocol::receipt::{Receipt, Verdict};
 use gridtally_protocol::report::Report;
 use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::time::Timestamp;
-use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_protocol::topic::{BEACON_TOPIC, Topic, TopicKind};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
@@ -78,6 +79,19 @@ impl Engine {
             kind,
         };
         self.link.publish(&topic.to_string(), payload, false).unwrap();
+    }
+
+    /// Publishes a beacon, retained, issued so many seconds after midnight as its number says; its digest.
+    pub fn shine(&self, number: u64) -> Digest {
+        let beacon = Beacon {
+            number,
+            nonce: [7; 32],
+            issued_at: at(i64::try_from(number).unwrap()),
+        };
+        let envelope = beacon.seal(&self.key).unwrap();
+        let digest = Digest::of(&envelope);
+        self.link.publish(BEACON_TOPIC, envelope, true).unwrap();
+        digest
     }
 
     pub fn instruct(&self, instruction: &Instruction) -> Vec<u8> {

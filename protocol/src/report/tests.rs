@@ -22,6 +22,7 @@ fn report(samples: Vec<Sample>) -> Report {
             samples,
             qualities: BTreeMap::new(),
         }],
+        beacon: None,
     }
 }
 

@@ -6,6 +6,7 @@ use gridtally_protocol::agreement::{
     Acceptance, Admission, Claim, DEVICES_MAX, GROUPS_MAX, NAME_LEN_MAX, Papers, Revocation, Rotation,
     Transfer, read_claim, write_claim,
 };
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::commission::{AGENT_LEN_MAX, CommissionRecord, Step};
 use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
@@ -22,7 +23,7 @@ use gridtally_protocol::topic::Topic;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 18] = [
+pub const ALL: [(&str, Body); 19] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
@@ -41,6 +42,7 @@ pub const ALL: [(&str, Body); 18] = [
     ("rotation", rotation),
     ("transfer", transfer),
     ("papers", papers),
+    ("beacon", beacon),
 ];
 
 /// Reads a payload, and shows that an accepted one is written back as it came.
@@ -80,6 +82,7 @@ pub fn envelope(bytes: &[u8]) {
         Revocation::open(bytes).is_ok(),
         Rotation::open(bytes).is_ok(),
         Transfer::open(bytes).is_ok(),
+        Beacon::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -138,6 +141,7 @@ pub fn report(payload: &[u8]) {
     assert!((1..=SERIES_MAX).contains(&series) && (1..=SAMPLES_MAX).contains(&intervals));
     assert!((1..=SEQUENCE_MAX).contains(&report.sequence));
     assert_eq!(report.readings().count(), series * intervals);
+    assert_ne!(report.beacon, Some(Digest::NONE));
     let end = report
         .end()
         .expect("an accepted report ends within the years that have a text");
@@ -286,6 +290,13 @@ pub fn rotation(payload: &[u8]) {
 pub fn transfer(payload: &[u8]) {
     if let Some(transfer) = accepted::<Transfer>(payload) {
         assert!(transfer.from != transfer.to && transfer.issued_at <= transfer.effective_at);
+    }
+}
+
+/// Beacons: numbered as sequences are.
+pub fn beacon(payload: &[u8]) {
+    if let Some(beacon) = accepted::<Beacon>(payload) {
+        assert!((1..=SEQUENCE_MAX).contains(&beacon.number));
     }
 }
 

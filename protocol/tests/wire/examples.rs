@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Declined, Stage};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
 use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, StepRecord, StepResult};
 use gridtally_protocol::identity::{Digest, SigningIdentity};
@@ -63,6 +64,7 @@ pub fn home_report(intervals: usize, sample: impl Fn(Quantity, usize) -> Sample)
         start,
         interval: IntervalLength::FIVE_MINUTES,
         series: HOME.map(series).to_vec(),
+        beacon: None,
     }
 }
 
@@ -196,6 +198,10 @@ pub fn reports() -> Vec<(&'static str, Report)> {
             qualities: BTreeMap::new(),
         })
         .collect();
+    let mut fresh = home_report(12, realistic);
+    fresh.beacon = Some(Digest::of(b"the beacon's envelope"));
+    let mut contradicted = home_report(3, realistic);
+    contradicted.series[0].qualities = [(1, Quality::PowerMismatch), (2, Quality::PowerMismatch)].into();
     vec![
         ("one interval of a home", home_report(1, realistic)),
         ("twelve intervals of a home", home_report(12, realistic)),
@@ -213,6 +219,8 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         ("the latest instant", latest),
         ("the earliest instant", earliest),
         ("thirty-two channels", wide),
+        ("with a beacon", fresh),
+        ("a counter that its power contradicts", contradicted),
     ]
 }
 
@@ -329,6 +337,30 @@ pub fn resends() -> Vec<(&'static str, ResendRequest)> {
         (
             "the last number there is",
             request(&[SEQUENCE_MAX - 1, SEQUENCE_MAX]),
+        ),
+    ]
+}
+
+/// Beacons with their names.
+pub fn beacons() -> Vec<(&'static str, Beacon)> {
+    let beacon = |number, nonce, at| Beacon {
+        number,
+        nonce,
+        issued_at: instant(at),
+    };
+    vec![
+        (
+            "an hour's beacon",
+            beacon(
+                2_712,
+                *b"thirty-two bytes of no meaning..",
+                "2026-04-23T17:00:00Z",
+            ),
+        ),
+        ("the first of all", beacon(1, [0; 32], "1970-01-01T00:00:00Z")),
+        (
+            "the last number there is",
+            beacon(SEQUENCE_MAX, [0xff; 32], "9999-12-31T23:59:59Z"),
         ),
     ]
 }

@@ -4,8 +4,9 @@ use core::fmt::Debug;
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::agreement::{Acceptance, Admission, Claim, Revocation, Rotation, Transfer};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::commission::CommissionRecord;
-use gridtally_protocol::identity::SigningIdentity;
+use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message, MessageError};
 use gridtally_protocol::quantity::Milliwatts;
@@ -106,6 +107,11 @@ proptest! {
     }
 
     #[test]
+    fn a_beacon_reads_back(message in strategies::beacon(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
     fn a_commissioning_record_reads_back(message in strategies::commission(), key in strategies::key()) {
         reads_back(&message, &key);
     }
@@ -160,6 +166,23 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_beacon_is_refused_or_canonical(message in strategies::beacon(), damage in damage()) {
+        decoders::beacon(&damaged(message.encode().unwrap_or_default(), &damage));
+    }
+
+    #[test]
+    fn a_beacon_adds_its_digest_and_nothing_else_to_a_report(
+        mut message in strategies::report(), beacon in strategies::digest(),
+    ) {
+        message.beacon = None;
+        let Ok(without) = message.encode() else { return Ok(()) };
+        message.beacon = Some(beacon);
+        let Ok(with) = message.encode() else { return Ok(()) };
+        prop_assert_eq!(without[0], 0x89);
+        prop_assert_eq!(with, [&[0x8a], &without[1..], &[0x58, 0x20], beacon.as_bytes()].concat());
+    }
+
+    #[test]
     fn a_damaged_commissioning_record_is_refused_or_canonical(
         message in strategies::commission(), damage in damage(),
     ) {
@@ -187,9 +210,17 @@ proptest! {
     }
 }
 
-fn payloads() -> [(&'static str, Vec<u8>); 13] {
+fn with_beacon() -> Report {
+    let mut report = home_report(12, realistic);
+    report.beacon = Some(Digest::of(b"the beacon's envelope"));
+    report
+}
+
+fn payloads() -> [(&'static str, Vec<u8>); 15] {
     [
         ("report", home_report(12, realistic).encode().unwrap()),
+        ("report", with_beacon().encode().unwrap()),
+        ("beacon", examples::beacons()[0].1.encode().unwrap()),
         ("instruction", examples::instruction().encode().unwrap()),
         (
             "acknowledgement",
@@ -216,6 +247,7 @@ fn decodes(name: &str, payload: &[u8]) -> Result<(), MessageError> {
         "instruction" => Instruction::decode(payload).map(drop),
         "acknowledgement" => Acknowledgement::decode(payload).map(drop),
         "receipt" => Receipt::decode(payload).map(drop),
+        "beacon" => Beacon::decode(payload).map(drop),
         "resend" => ResendRequest::decode(payload).map(drop),
         "statement" => SiteStatement::decode(payload).map(drop),
         "claim" => Claim::decode(payload).map(drop),
@@ -366,7 +398,7 @@ fn marks_have_one_form_only() {
             &[0x81, 0x83, 0x19, 0xff, 0xff, 0x19, 0xff, 0xff, 1],
         ),
         ("an unknown reason", [2, 0, 0], &[0x81, 0x83, 1, 2, 8]),
-        ("an unknown quality", [2, 0, 0], &[0x81, 0x83, 1, 2, 21]),
+        ("an unknown quality", [2, 0, 0], &[0x81, 0x83, 1, 2, 22]),
         (
             "both kinds at once",
             [2, 0, 0],

@@ -321,7 +321,7 @@ fn report_layouts() -> Vec<Forged> {
         ),
         (
             "a mark with an unknown quality",
-            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 21]),
+            report_of_one_series(5, &[2, 0, 0], &[0x81, 0x83, 2, 1, 22]),
         ),
         (
             "a quality of a missing sample",
@@ -361,7 +361,7 @@ fn report_layouts() -> Vec<Forged> {
 
 fn report_rules() -> Vec<Forged> {
     type Break = fn(&mut Report);
-    let breaks: [(&str, Break); 12] = [
+    let breaks: [(&str, Break); 13] = [
         ("sequence 0", |r| r.sequence = 0),
         ("sequence 2^63", |r| r.sequence = 1 << 63),
         ("a first report that names one before", |r| r.sequence = 1),
@@ -382,6 +382,7 @@ fn report_rules() -> Vec<Forged> {
         ("a value beyond 64 bits in its smallest unit", |r| {
             r.series[0].samples[1] = Ok(i64::MAX / 100 + 1)
         }),
+        ("a beacon of zero bytes", |r| r.beacon = Some(Digest::NONE)),
     ];
     let mut all: Vec<Forged> = Vec::new();
     for (name, break_it) in breaks {

@@ -1,6 +1,7 @@
 //! Messages as JSON for the published vectors. Numbers of up to 64 bits are texts: JSON readers round them.
 
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::commission::{CommissionRecord, StepRecord};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
@@ -19,7 +20,7 @@ pub trait Shown {
 
 impl Shown for Report {
     fn shown(&self) -> Value {
-        json!({
+        let mut shown = json!({
             "sequence": self.sequence.to_string(),
             "previous": self.previous,
             "issued_at": self.issued_at,
@@ -32,6 +33,20 @@ impl Shown for Report {
             "interval_seconds": self.interval,
             "interval_count": self.interval_count(),
             "series": self.series.iter().map(|series| shown_series(self, series)).collect::<Vec<_>>(),
+        });
+        if let Some(beacon) = self.beacon {
+            shown["beacon"] = json!(beacon);
+        }
+        shown
+    }
+}
+
+impl Shown for Beacon {
+    fn shown(&self) -> Value {
+        json!({
+            "number": self.number.to_string(),
+            "nonce": hex::encode(self.nonce),
+            "issued_at": self.issued_at,
         })
     }
 }

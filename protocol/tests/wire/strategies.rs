@@ -7,6 +7,7 @@ use gridtally_protocol::agreement::{
     Acceptance, Admission, Claim, ClaimedDevice, GROUPS_MAX, Holder, Revocation, RevocationReason, Rotation,
     Transfer,
 };
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quality, Quantity};
 use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, StepRecord, StepResult};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
@@ -152,24 +153,35 @@ pub fn report() -> impl Strategy<Value = Report> {
         select(lengths),
         unix(),
         0_i64..100_000,
-        all_series,
+        (all_series, prop::option::of(digest())),
     )
-        .prop_map(|(sequence, previous, clock, interval, unix, delay, series)| {
-            let span =
-                i64::from(interval.seconds()) * i64::try_from(series[0].samples.len()).expect("bounded");
-            let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
-            let issued_at = instant(start.unix() + span + delay);
-            let previous = if sequence == 1 { Digest::NONE } else { previous };
-            Report {
-                sequence,
-                previous,
-                issued_at,
-                clock,
-                start,
-                interval,
-                series,
-            }
-        })
+        .prop_map(
+            |(sequence, previous, clock, interval, unix, delay, (series, beacon))| {
+                let span =
+                    i64::from(interval.seconds()) * i64::try_from(series[0].samples.len()).expect("bounded");
+                let start = instant(unix.min(LATEST - span - delay)).floor_to(interval);
+                let issued_at = instant(start.unix() + span + delay);
+                let previous = if sequence == 1 { Digest::NONE } else { previous };
+                Report {
+                    sequence,
+                    previous,
+                    issued_at,
+                    clock,
+                    start,
+                    interval,
+                    series,
+                    beacon,
+                }
+            },
+        )
+}
+
+pub fn beacon() -> impl Strategy<Value = Beacon> {
+    (sequence(), any::<[u8; 32]>(), unix()).prop_map(|(number, nonce, at)| Beacon {
+        number,
+        nonce,
+        issued_at: instant(at),
+    })
 }
 
 pub fn instruction() -> impl Strategy<Value = Instruction> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::agreement::{Acceptance, Admission, Claim, Revocation, Rotation, Transfer};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::commission::CommissionRecord;
 use gridtally_protocol::envelope::{EnvelopeError, Purpose};
 use gridtally_protocol::identity::{Identity, IdentityError, SigningIdentity};
@@ -105,6 +106,7 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Revocation => Revocation::open(bytes).map(drop),
         Purpose::Rotation => Rotation::open(bytes).map(drop),
         Purpose::Transfer => Transfer::open(bytes).map(drop),
+        Purpose::Beacon => Beacon::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
@@ -189,6 +191,19 @@ fn published_resend_requests_are_what_the_code_writes() {
     published(
         "resend.json",
         "Resend requests that must be accepted, signed by an engine.",
+        vectors,
+    );
+}
+
+#[test]
+fn published_beacons_are_what_the_code_writes() {
+    let vectors = examples::beacons()
+        .into_iter()
+        .map(|(name, b)| accepted(name, &b, &ENGINE_SEED))
+        .collect();
+    published(
+        "beacon.json",
+        "Beacons that must be accepted, signed by an engine.",
         vectors,
     );
 }

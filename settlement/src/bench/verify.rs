@@ -228,6 +228,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         superseded: None,
         seasons: Vec::new(),
         temperatures: Vec::new(),
+        beacons: Vec::new(),
     };
     let numbers: Vec<u32> = (1..=case.homes).collect();
     for home in cores::map(&numbers, |number| {
@@ -343,6 +344,7 @@ fn reports(number: u32, case: VerifyCase, key: &SigningIdentity) -> Result<Vec<R
                 series(Quantity::GridImport, drawn),
                 series(Quantity::GridExport, |_, _, _| 0),
             ],
+            beacon: None,
         };
         let envelope = report.seal(key)?;
         previous = Digest::of(&envelope);

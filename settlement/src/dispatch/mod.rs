@@ -3,6 +3,7 @@
 //! event was settled with.
 
 mod announce;
+pub mod beacons;
 mod bids;
 mod change;
 mod escrow;

@@ -23,6 +23,7 @@ pub use key::{KeyFileError, engine_key};
 
 use crate::clock::Clock;
 use crate::dispatch::Sender;
+use crate::dispatch::beacons::Lighthouse;
 use crate::dispatch::resend::Asker;
 use crate::dispatch::statements::Teller;
 use crate::store::{Store, StoreError};
@@ -218,6 +219,8 @@ struct Working {
     sender: Sender,
     asker: Asker,
     teller: Teller,
+    /// None in the stepped time of simulations, whose every run signs the same bytes: a beacon is random.
+    lighthouse: Option<Lighthouse>,
     heard: intake::Heard,
     key: Arc<SigningIdentity>,
     reconnected: Arc<AtomicBool>,
@@ -272,6 +275,7 @@ impl Working {
             sender: Sender::default(),
             asker: Asker::default(),
             teller: Teller::default(),
+            lighthouse: Some(Lighthouse::default()),
             heard,
             key: Arc::clone(&parts.key),
             reconnected,
@@ -286,6 +290,15 @@ impl Working {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
             self.teller.forget();
+            if let Some(lighthouse) = &mut self.lighthouse {
+                lighthouse.forget();
+            }
+        }
+        if let Some(lighthouse) = &mut self.lighthouse
+            && let Err(error) = lighthouse.shine(&mut self.store, &self.link, &self.key, now)
+        {
+            // Instructions do not wait for it.
+            tracing::error!(%error, "no beacon is published; trying again");
         }
         self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));

@@ -33,7 +33,10 @@ pub(super) fn run(parts: &Parts) -> Result<(), EngineError> {
         clock.set(now);
         let at_work = match working.take() {
             Some(at_work) => at_work,
-            None => Working::start(parts, clock.clone())?,
+            None => Working {
+                lighthouse: None,
+                ..Working::start(parts, clock.clone())?
+            },
         };
         let at_work = working.insert(at_work);
         let unanswered = at_work.tick(now)?;

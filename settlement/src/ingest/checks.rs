@@ -16,6 +16,7 @@ use gridtally_protocol::report::{Reading, Report};
 use gridtally_protocol::time::{Interval, IntervalLength, Timestamp};
 use gridtally_protocol::topic::Topic;
 
+use super::Beacons;
 use crate::registry::Enrolment;
 
 /// A clock may be ahead by this much.
@@ -94,11 +95,16 @@ pub fn opened<M: Message>(
     Ok(signed)
 }
 
-/// The clock window, the interval's length and the channels.
+/// The clock window, the interval's length, the channels, and the beacon: when it was issued, where the report names one.
 ///
 /// # Errors
 /// [`Refused`] with the first check that fails.
-pub fn check_report(enrolment: &Enrolment, report: &Report, received_at: Timestamp) -> Result<(), Refused> {
+pub fn check_report(
+    enrolment: &Enrolment,
+    report: &Report,
+    received_at: Timestamp,
+    beacons: &Beacons,
+) -> Result<Option<Timestamp>, Refused> {
     check_window(report.issued_at, received_at)?;
     check_key(enrolment, received_at)?;
     if report.interval != enrolment.interval_seconds {
@@ -118,7 +124,7 @@ pub fn check_report(enrolment: &Enrolment, report: &Report, received_at: Timesta
             return Err(Refused::new(Refusal::UnknownChannel, detail));
         }
     }
-    Ok(())
+    beacons.named_by(report)
 }
 
 /// The time of receipt is authoritative: at most five minutes ahead of it, at most 35 days behind.

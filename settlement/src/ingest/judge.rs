@@ -14,7 +14,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::chain::{self, Link, Place};
 use super::checks::{self, Refused};
-use super::physics;
+use super::{Beacons, physics};
 use crate::days::{self, Days};
 use crate::registry::Enrolment;
 use crate::store::events::StoredAcknowledgement;
@@ -87,6 +87,15 @@ impl Arrival {
         }
     }
 
+    /// The beacon that the report names, so that it can be looked up.
+    #[must_use]
+    pub const fn beacon(&self) -> Option<Digest> {
+        match &self.content {
+            Ok(Content::Report(signed)) => signed.message.beacon,
+            _ => None,
+        }
+    }
+
     /// The instruction or statement that is acknowledged, so that it can be looked up.
     #[must_use]
     pub fn acknowledged(&self) -> Option<(Identity, Digest)> {
@@ -114,6 +123,8 @@ pub struct Knowledge {
     pub instructions: Vec<(Identity, Digest)>,
     /// Which of the acknowledged statements were sent to whom.
     pub statements: Vec<(Identity, Digest)>,
+    /// Which of the beacons that reports name are this engine's.
+    pub beacons: Beacons,
 }
 
 /// What is to be stored and said.
@@ -177,7 +188,7 @@ fn judge_report(
         // Judged when it came first, and kept.
         return Ok(());
     }
-    checks::check_report(&enrolment, &signed.message, received_at)?;
+    checks::check_report(&enrolment, &signed.message, received_at, &known.beacons)?;
     let dispute = chain::dispute(held, &link);
     judged.disputes.extend(dispute.map(|until| (gateway, until)));
     held.push(link);

@@ -3,9 +3,11 @@
 
 pub mod chain;
 pub mod checks;
+mod freshness;
 mod judge;
 pub mod physics;
 mod pipeline;
 
+pub use freshness::{Beacons, SignedWithin};
 pub use judge::{Arrival, Judged, Knowledge, judge};
 pub use pipeline::{Outgoing, open_all, take};

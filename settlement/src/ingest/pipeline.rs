@@ -11,7 +11,7 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 use postgres::GenericClient;
 
 use super::judge::{Arrival, Judged, Knowledge, judge};
-use crate::store::{Store, StoreError, days, events, programs, refusals, reports, statements};
+use crate::store::{Store, StoreError, beacons, days, events, programs, refusals, reports, statements};
 
 /// From this many messages on, signatures are verified on all cores.
 const PARALLEL_MIN: usize = 16;
@@ -102,6 +102,8 @@ fn look_up(
             known.neighbours.entry(gateway).or_default().push(link);
         }
     }
+    let named = arrivals.iter().filter_map(Arrival::beacon).collect();
+    known.beacons = beacons::known(client, &named)?;
     let acknowledged: Vec<_> = arrivals.iter().filter_map(Arrival::acknowledged).collect();
     if !acknowledged.is_empty() {
         known.instructions = events::known_instructions(client, &acknowledged)?;

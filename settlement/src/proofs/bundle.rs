@@ -258,7 +258,7 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
-        let mut agreements = vec![];
+        let (mut agreements, mut beacons) = (vec![], vec![]);
         let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
         let contents = cores::map(&lines, |(line, record)| {
             Content::read(&Reader { line: *line, record })
@@ -271,6 +271,7 @@ impl Bundle {
                 Content::Enrolment(one) => enrolments.push(*one),
                 Content::Instruction(one) => instructions.push(one),
                 Content::Acknowledgement(one) => acknowledgements.push(one),
+                Content::Beacon(one) => beacons.push(one),
                 Content::Report(one) => reports.push(one),
                 Content::Refusal(one) => refusals.push(one),
                 Content::Correction(one) => corrections.push(one),
@@ -299,6 +300,7 @@ impl Bundle {
             superseded,
             seasons,
             temperatures,
+            beacons,
         };
         self.header.check_case(&evidence)?;
         Ok(evidence)
@@ -343,6 +345,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(evidence.agreements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.instructions.iter().map(|i| Record::new(i.name(), i)));
     records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
+    records.extend(evidence.beacons.iter().map(|b| Record::new(b.name(), b)));
     records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));
     records.extend(evidence.refusals.iter().map(|r| Record::new(r.name(), r)));
     records.sort_by(|a, b| a.name.cmp(&b.name));
@@ -472,6 +475,7 @@ enum Content {
     Enrolment(Box<Enrolment>),
     Instruction(evidence::SentInstruction),
     Acknowledgement(evidence::ReceivedAcknowledgement),
+    Beacon(evidence::PublishedBeacon),
     Report(evidence::ReceivedReport),
     Refusal(evidence::RefusedMessage),
     Correction(evidence::Correction),
@@ -499,6 +503,7 @@ impl Content {
             "acknowledgement" => {
                 Self::Acknowledgement(read.content(evidence::ReceivedAcknowledgement::name)?)
             }
+            "beacon" => Self::Beacon(read.content(evidence::PublishedBeacon::name)?),
             "report" => Self::Report(read.content(evidence::ReceivedReport::name)?),
             "refusal" => Self::Refusal(read.content(evidence::RefusedMessage::name)?),
             "correction" => Self::Correction(read.content(evidence::Correction::name)?),

@@ -17,9 +17,8 @@ use super::bookings::{self, Bookings};
 use super::cores;
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
-use super::{agreements, netting, resettle};
-use crate::ingest::checks;
-use crate::ingest::physics;
+use super::{agreements, beacons, netting, resettle};
+use crate::ingest::{Beacons, checks, physics};
 use crate::ledger::{AccountNameError, TransactionError};
 use crate::registry::{Enrolment, EnrolmentError};
 use crate::rules::calendar::LocalSlot;
@@ -95,6 +94,9 @@ pub enum DeriveProblem {
     /// An instruction that this engine did not sign for this event and gateway.
     #[error("no instruction of this engine for this event and gateway: {0}")]
     Instruction(String),
+    /// A beacon that this engine did not sign, or not in its turn.
+    #[error("no beacon of this engine: {0}")]
+    Beacon(String),
     /// A refusal that does not follow from the bytes.
     #[error("it was refused as {claimed}, but its bytes do not show that: {found}")]
     Refusal {
@@ -137,7 +139,8 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
     agreements::check(evidence, &mut counts)?;
     let keys = keys(&enrolments)?;
     let instructions = instructions(evidence, &keys, &mut counts)?;
-    let mut refused = check_refusals(evidence, &keys)?;
+    let beacons = beacons::beacons(evidence, &mut counts)?;
+    let mut refused = check_refusals(evidence, &keys, &beacons)?;
     let answers = answers(evidence, &instructions, &mut counts, &mut refused);
     let asked: BTreeSet<Identity> = instructions.values().copied().collect();
     let temperatures = temperatures(evidence, &program)?;
@@ -158,7 +161,7 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
         let keys: Vec<_> = keys
             .map(|key| (&*key.enrolment, key.submissions.as_slice()))
             .collect();
-        let mut judged = judge::judge_all(&keys, case.event.announced_at).into_iter();
+        let mut judged = judge::judge_all(&keys, case.event.announced_at, &beacons).into_iter();
         let kept = |keys: &Vec<KeyTopic<'_>>| {
             let mut whole = judge::Judged::default();
             for (number, (key, judged)) in keys.iter().zip(judged.by_ref()).enumerate() {
@@ -169,7 +172,10 @@ pub fn derive(evidence: &Evidence) -> Result<Derived, DeriveError> {
                 }
             }
             let enrolment = keys.first().map(|key| &*key.enrolment);
-            let read = |of| enrolment.map(|e| self::readings(e, &whole, of, &case.event));
+            let read = |of| {
+                let readings = self::readings(enrolment?, &whole, of, &case.event);
+                Some(beacons::only_fresh(&program, &case.event, &whole, readings))
+            };
             let readings = read(program.measurement).unwrap_or_default();
             let site_meter = program
                 .wants_site_meter()
@@ -550,6 +556,7 @@ fn concerned<'k>(
 fn check_refusals(
     evidence: &Evidence,
     enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
+    beacons: &Beacons,
 ) -> Result<Vec<RefusedRecord>, DeriveError> {
     let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
     let mut refused = Vec::new();
@@ -561,7 +568,7 @@ fn check_refusals(
             continue;
         }
         let judged = checks::open_report(&topic, &message.payload).and_then(|signed| {
-            checks::check_report(enrolment, &signed.message, message.received_at)?;
+            checks::check_report(enrolment, &signed.message, message.received_at, beacons)?;
             let examined = physics::examine(enrolment, &signed.message);
             examined.into_iter().try_for_each(|(_, verdict)| verdict)
         });

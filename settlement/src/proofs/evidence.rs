@@ -47,6 +47,8 @@ pub struct Evidence {
     pub seasons: Vec<SiteSeason>,
     /// How warm it was, where the program looks for days of like weather.
     pub temperatures: Vec<Temperature>,
+    /// The beacons that reports name.
+    pub beacons: Vec<PublishedBeacon>,
 }
 
 /// What is settled, by whom, and with what carried over.
@@ -266,6 +268,17 @@ pub struct ReceivedAcknowledgement {
     pub envelope: Vec<u8>,
 }
 
+/// A beacon as it was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedBeacon {
+    /// Its number.
+    pub number: u64,
+    /// The signed bytes.
+    #[serde(with = "hex_bytes")]
+    pub envelope: Vec<u8>,
+}
+
 /// A report as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -368,6 +381,14 @@ impl ReceivedReport {
     }
 }
 
+impl PublishedBeacon {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("beacon/{:010}", self.number)
+    }
+}
+
 impl RefusedMessage {
     /// The name of its record.
     #[must_use]
@@ -440,6 +461,7 @@ impl Evidence {
             a.received_at
         });
         once_each(&mut self.reports, ReceivedReport::name, |r| r.received_at);
+        once_each(&mut self.beacons, PublishedBeacon::name, |_| ());
         once_each(&mut self.refusals, RefusedMessage::name, |_| ());
         once_each(&mut self.corrections, Correction::name, |_| ());
         once_each(&mut self.outages, Outage::name, |_| ());

@@ -4,16 +4,17 @@
 
 use std::collections::BTreeMap;
 
+use gridtally_protocol::beacon::TrustTier;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::message::{self, MessageError, Signed};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
-use gridtally_protocol::time::Timestamp;
+use gridtally_protocol::time::{Interval, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use crate::ingest::chain::{self, Link, Place};
 use crate::ingest::checks::{self, Refused};
-use crate::ingest::physics;
+use crate::ingest::{Beacons, SignedWithin, physics};
 use crate::registry::Enrolment;
 
 /// Something that does not count.
@@ -42,6 +43,8 @@ pub struct Judged {
     pub void: Vec<(Report, Refusal)>,
     /// Everything that does not count.
     pub refused: Vec<RefusedRecord>,
+    /// When the reports that count were signed.
+    pub signed: Vec<SignedWithin>,
 }
 
 /// A message that came on a gateway's topic for reports.
@@ -60,27 +63,38 @@ struct Candidate<'e> {
     signed: Signed<Report>,
 }
 
-/// Judges all reports that came on the topic of one gateway, for an event that was announced then.
+/// Judges all reports that came on the topic of one gateway, for an event that was announced then; the beacons are those
+/// that the engine has made.
 #[must_use]
-pub fn judge(enrolment: &Enrolment, submissions: &[Submission<'_>], announced_at: Timestamp) -> Judged {
+pub fn judge(
+    enrolment: &Enrolment,
+    submissions: &[Submission<'_>],
+    announced_at: Timestamp,
+    beacons: &Beacons,
+) -> Judged {
     let envelopes: Vec<&[u8]> = submissions.iter().map(|one| one.envelope).collect();
     judge_opened(
         enrolment,
         submissions,
         message::open_all(&envelopes),
         announced_at,
+        beacons,
     )
 }
 
 /// As [`judge`] of each gateway by itself; the signatures of all are verified together.
 #[must_use]
-pub fn judge_all(topics: &[(&Enrolment, &[Submission<'_>])], announced_at: Timestamp) -> Vec<Judged> {
+pub fn judge_all(
+    topics: &[(&Enrolment, &[Submission<'_>])],
+    announced_at: Timestamp,
+    beacons: &Beacons,
+) -> Vec<Judged> {
     let envelopes = topics.iter().flat_map(|(_, submissions)| *submissions);
     let envelopes: Vec<&[u8]> = envelopes.map(|one| one.envelope).collect();
     let mut opened = message::open_all(&envelopes).into_iter();
     let judge = |(enrolment, submissions): &(&Enrolment, &[Submission<'_>])| {
         let opened = opened.by_ref().take(submissions.len()).collect();
-        judge_opened(enrolment, submissions, opened, announced_at)
+        judge_opened(enrolment, submissions, opened, announced_at, beacons)
     };
     topics.iter().map(judge).collect()
 }
@@ -90,6 +104,7 @@ fn judge_opened(
     submissions: &[Submission<'_>],
     opened: Vec<Result<Signed<Report>, MessageError>>,
     announced_at: Timestamp,
+    beacons: &Beacons,
 ) -> Judged {
     let topic = Topic {
         gateway: enrolment.gateway,
@@ -120,11 +135,17 @@ fn judge_opened(
             let verdict = if twice {
                 Err(signed_twice(&link))
             } else {
-                fits(enrolment, &candidate, &held, &link)
+                fits(enrolment, &candidate, &held, &link, beacons)
             };
             match verdict {
-                Ok(()) => {
+                Ok(beacon) => {
                     held.push(link);
+                    judged.signed.push(SignedWithin {
+                        start: link.start,
+                        end: link.end,
+                        beacon,
+                        received_at: candidate.received_at(),
+                    });
                     judged.count(enrolment, &candidate, announced_at);
                 }
                 Err(refused) => {
@@ -148,10 +169,17 @@ fn signed_twice(link: &Link) -> Refused {
     Refused::new(Refusal::Equivocation, detail)
 }
 
-fn fits(enrolment: &Enrolment, candidate: &Candidate<'_>, held: &Held, link: &Link) -> Result<(), Refused> {
-    checks::check_report(enrolment, &candidate.signed.message, candidate.received_at())?;
+fn fits(
+    enrolment: &Enrolment,
+    candidate: &Candidate<'_>,
+    held: &Held,
+    link: &Link,
+    beacons: &Beacons,
+) -> Result<Option<Timestamp>, Refused> {
+    let report = &candidate.signed.message;
+    let beacon = checks::check_report(enrolment, report, candidate.received_at(), beacons)?;
     match chain::place(held.relevant_to(link), link) {
-        Place::New | Place::Held => Ok(()),
+        Place::New | Place::Held => Ok(beacon),
         Place::Equivocation(refused) | Place::Refused(refused) => Err(refused),
     }
 }
@@ -186,6 +214,13 @@ impl Held {
 }
 
 impl Judged {
+    /// How far an interval is to be trusted: as far as the least of the reports that count and say something of it.
+    #[must_use]
+    pub fn tier(&self, interval: Interval) -> TrustTier {
+        let tiers = self.signed.iter().filter_map(|signed| signed.tier(interval));
+        tiers.min().unwrap_or(TrustTier::Reported)
+    }
+
     /// Adds what the same gateway signed by a key that it had before, until then. What that key signs later, in
     /// whosever hands it is, takes nothing away from what the new one says.
     pub(super) fn join(&mut self, former: Self, until: Timestamp) {
@@ -196,6 +231,8 @@ impl Judged {
         // Of one interval the last one counts.
         self.readings
             .sort_by_key(|(_, refusal)| *refusal != Some(Refusal::Revoked));
+        let signed = other.signed.into_iter();
+        self.signed.extend(signed.filter(|signed| signed.end <= until));
         let voided = other.void.into_iter();
         self.void
             .extend(voided.filter(|(report, _)| report.end().is_some_and(|end| end <= until)));

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - [`evidence`]: what was known when an event was settled, as plain records;
+//! - [`beacons`]: when reports can have been signed, and which programs care;
 //! - [`judge`]: which reports count, and why the others do not;
 //! - [`netting`]: what a site's meter counted, import − export;
 //! - [`derive`]: from evidence to the statement and the ledger's transaction;
@@ -35,6 +36,7 @@
 )]
 
 pub mod agreements;
+pub mod beacons;
 pub mod bookings;
 pub mod bundle;
 pub(crate) mod cores;

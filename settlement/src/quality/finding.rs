@@ -69,6 +69,9 @@ impl Finding {
             Self::Marked(Quality::Integrated) => {
                 "The device has no counter; its energy is added up from its power. Nothing to do, a meter with a counter would be better."
             }
+            Self::Marked(Quality::PowerMismatch) => {
+                "The device's counter and its power differ by more than 5 % over an hour: have its scale in the box's configuration checked, and the meter looked at."
+            }
             Self::Marked(_) => "The device's counter is coarse, or began anew. Nothing to do.",
             Self::Stale => {
                 "The device says the same for hours: look whether it or its data logger hangs, and switch it off and on."

@@ -10,10 +10,12 @@
     clippy::indexing_slicing
 )]
 
+mod crowding;
 mod finding;
 mod inflation;
 mod neighbours;
 mod series;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -23,9 +25,11 @@ use gridtally_protocol::report::Reading;
 use gridtally_protocol::time::{Interval, Timestamp};
 use serde::Serialize;
 
+pub use self::crowding::{CELL_SITES_MOST, Crowded, Placed, crowded};
 pub use self::finding::Finding;
 pub use self::inflation::inflated;
 pub use self::neighbours::{Compared, Neighbour, compare};
+pub use self::trust::{Tiers, tiers};
 use crate::days::Slot;
 use crate::ingest::physics;
 use crate::registry::Enrolment;

@@ -49,6 +49,23 @@ impl Measurement {
     }
 }
 
+/// What is asked of when the readings of an event were signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// Nothing.
+    #[default]
+    NotAsked,
+    /// That they are fresh: signed and received at about their time ([`TrustTier`](gridtally_protocol::beacon::TrustTier)).
+    Required,
+}
+
+impl Freshness {
+    const fn is_not_asked(&self) -> bool {
+        matches!(self, Self::NotAsked)
+    }
+}
+
 /// A program, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Program {
@@ -97,6 +114,9 @@ pub struct Program {
     pub resettlement: Resettlement,
     /// How many persons have to approve of a statement before it is posted, from 1 on.
     pub approvals: u32,
+    /// What is asked of the readings of an event.
+    #[serde(skip_serializing_if = "Freshness::is_not_asked")]
+    pub freshness: Freshness,
 }
 
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
@@ -182,6 +202,10 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(1),
         Some(v) => v.whole(1..=APPROVALS_MAX),
     };
+    let freshness = match s.optional("freshness") {
+        None => Some(Freshness::NotAsked),
+        Some(v) => v.one_of(&[("required", Freshness::Required)]),
+    };
     let in_force_from = match s.optional("in_force_from") {
         None => Some(Timestamp::EPOCH),
         Some(v) => v.parsed(),
@@ -216,6 +240,7 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         eligibility: eligibility?,
         resettlement: resettlement?,
         approvals: approvals?,
+        freshness: freshness?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Agreements, what changes them, and the enrolments that follow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::agreement::{Accepted, Agreement, Papers, Revocation, Rotation, Transfer, both};
 use gridtally_protocol::identity::{Digest, Identity};
@@ -171,6 +171,30 @@ pub fn near(client: &mut impl GenericClient, accepted: &Accepted) -> Result<Vec<
     rows.iter()
         .map(|row| row.get::<_, &str>(0).parse().map_err(corrupt))
         .collect()
+}
+
+/// The devices that sites have by agreements which hold at an instant, and were not ended: `MAKE/MODEL/SERIAL` each.
+///
+/// # Errors
+/// [`StoreError`] of the database.
+pub fn devices_at(
+    client: &mut impl GenericClient,
+    at: Timestamp,
+) -> Result<BTreeMap<SiteId, Vec<String>>, StoreError> {
+    let rows = client.query(
+        "SELECT DISTINCT a.site, d.physical FROM agreement a JOIN agreement_device d ON d.agreement = a.digest
+         WHERE a.valid_from <= $1 AND a.expires_at > $1 AND NOT EXISTS (
+             SELECT FROM agreement_change c
+             WHERE c.agreement = a.digest AND c.kind = 'revocation' AND c.effective_at <= $1)
+         ORDER BY a.site, d.physical",
+        &[&to_column(at)],
+    )?;
+    let mut devices: BTreeMap<SiteId, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let site = row.get::<_, &str>(0).parse().map_err(corrupt)?;
+        devices.entry(site).or_default().push(row.get(1));
+    }
+    Ok(devices)
 }
 
 /// Keeps an agreement.

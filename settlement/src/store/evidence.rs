@@ -11,8 +11,8 @@ use postgres::GenericClient;
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
 use super::{
-    StoreError, agreements, corrections, disputes, outages, prices, programs, refusals, seasons, settlements,
-    temperatures,
+    StoreError, agreements, beacons, corrections, disputes, outages, prices, programs, refusals, seasons,
+    settlements, temperatures,
 };
 use crate::ledger::AccountName;
 use crate::proofs::agreements::SignedSite;
@@ -105,7 +105,13 @@ pub fn collect_under(
         let days = days.ok_or_else(|| corrupt("an event out of the calendar"))?;
         warmth = temperatures::known(client, &program.id, days, *settled_at)?;
     }
+    let reports = reports(client, &gateways, from, until, *settled_at)?;
+    let refusals = refused(client, &gateways, from, *settled_at)?;
+    let of_reports = reports.iter().map(|report| report.envelope.as_slice());
+    let of_refusals = refusals.iter().map(|refusal| refusal.payload.as_slice());
+    let beacons = beacons::published(client, of_reports.chain(of_refusals), *settled_at)?;
     Ok(Evidence {
+        beacons,
         temperatures: warmth,
         corrections: corrections::corrections(client, &event.program, (from, until), *settled_at)?,
         outages: outages::outages(client, &event.program, *settled_at)?,
@@ -116,8 +122,8 @@ pub fn collect_under(
         program: ProgramDocument { document },
         instructions: instructions(client, event, &gateways)?,
         acknowledgements: acknowledgements(client, event, *settled_at)?,
-        reports: reports(client, &gateways, from, until, *settled_at)?,
-        refusals: refused(client, &gateways, from, *settled_at)?,
+        reports,
+        refusals,
         agreements: signed_sites(client, &enrolments, *settled_at)?,
         enrolments,
     })

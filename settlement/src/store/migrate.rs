@@ -74,6 +74,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
     Migration {
+        number: 14,
+        name: "beacons",
+        sql: include_str!("migrations/0014_beacons.sql"),
+    },
+    Migration {
         number: 16,
         name: "log heads",
         sql: include_str!("migrations/0016_log_heads.sql"),

@@ -4,6 +4,7 @@
 //! and comes back: everything that is written here has a key of its own, so that repeating has no second effect.
 
 pub mod agreements;
+pub mod beacons;
 pub mod bulk;
 mod copy;
 pub mod corrections;

@@ -8,7 +8,7 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
 
-use super::{StoreError, days, programs, reports};
+use super::{StoreError, beacons, days, programs, reports};
 use crate::days::{Day, Slot};
 use crate::proofs::judge::{self, Judged, Submission};
 use crate::registry::Enrolment;
@@ -85,7 +85,8 @@ pub fn judge_reports(
             envelope: &report.envelope,
         })
         .collect();
-    Ok(judge::judge(enrolment, &submissions, NO_EVENT))
+    let beacons = beacons::named_by(client, submissions.iter().map(|one| one.envelope))?;
+    Ok(judge::judge(enrolment, &submissions, NO_EVENT, &beacons))
 }
 
 type Readings = BTreeMap<(Channel, Timestamp), ReadingValue>;

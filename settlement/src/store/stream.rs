@@ -17,8 +17,9 @@ use postgres::{Client, GenericClient};
 
 use super::reports::{self, StoredReport};
 use super::types::{corrupt, timestamp, to_column};
-use super::{RECONNECT_SECONDS_MAX, StoreError, connect, work_as_app};
+use super::{RECONNECT_SECONDS_MAX, StoreError, beacons, connect, work_as_app};
 use crate::days::Day;
+use crate::ingest::Beacons;
 use crate::registry::{EnrolledDevice, Enrolment};
 use crate::rules::program::Measurement;
 use crate::rules::program::ProgramId;
@@ -253,6 +254,14 @@ impl Reader {
         let mut reports = reports::slots_of(&mut self.client, gateway, from, until)?;
         reports.retain(|report| report.received_at <= received_until);
         Ok(reports)
+    }
+
+    /// The beacons that these reports name.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the database.
+    pub fn beacons<'e>(&mut self, envelopes: impl Iterator<Item = &'e [u8]>) -> Result<Beacons, StoreError> {
+        beacons::named_by(&mut self.client, envelopes)
     }
 }
 

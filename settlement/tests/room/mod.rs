@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use gridtally_link::{Link, LinkConfig, LinkEvent};
+use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::channel::{Channel, DeviceNumber, Quantity};
 use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
@@ -19,7 +20,7 @@ use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::resend::ResendRequest;
 use gridtally_protocol::statement::SiteStatement;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
-use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_protocol::topic::{BEACON_TOPIC, Topic, TopicKind};
 use gridtally_settlement::clock::Clock;
 use gridtally_settlement::engine::{Engine, EngineOptions};
 use gridtally_settlement::registry::{EnrolledDevice, Enrolment};
@@ -295,6 +296,7 @@ impl Home {
                 series(1, Quantity::GridExport, 0),
                 series(2, Quantity::PvProduction, 500_000),
             ],
+            beacon: None,
         };
         Self { key, enrolment, next }
     }
@@ -358,6 +360,7 @@ pub struct Wire {
     pub instructions: Vec<Signed<Instruction>>,
     pub resends: Vec<Signed<ResendRequest>>,
     pub statements: Vec<Signed<SiteStatement>>,
+    pub beacons: Vec<Signed<Beacon>>,
     pub connections: u32,
 }
 
@@ -374,6 +377,7 @@ impl Wire {
         ]
         .map(TopicKind::filter_for_all)
         .to_vec();
+        config.subscriptions.push(BEACON_TOPIC.to_owned());
         let mut wire = Self::with(config);
         wire.until("the wire is connected", |w| w.connections > 0);
         wire
@@ -404,6 +408,7 @@ impl Wire {
             instructions: Vec::new(),
             resends: Vec::new(),
             statements: Vec::new(),
+            beacons: Vec::new(),
             connections: 0,
         }
     }
@@ -462,6 +467,10 @@ impl Wire {
         match event {
             LinkEvent::Connected => self.connections += 1,
             LinkEvent::Disconnected { .. } => {}
+            LinkEvent::Message(delivery) if delivery.topic == BEACON_TOPIC => {
+                self.beacons.push(Beacon::open(&delivery.payload).unwrap());
+                self.link.as_ref().unwrap().acknowledge(&delivery);
+            }
             LinkEvent::Message(delivery) => {
                 let topic: Topic = delivery.topic.parse().unwrap();
                 match topic.kind {

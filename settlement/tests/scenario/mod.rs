@@ -180,6 +180,7 @@ impl Scenario {
             superseded: None,
             seasons: Vec::new(),
             temperatures: Vec::new(),
+            beacons: Vec::new(),
         }
     }
 }
@@ -255,6 +256,7 @@ fn reports(home: u8) -> Vec<Report> {
                 series(Quantity::GridImport, &drawn),
                 series(Quantity::GridExport, &|_| 0),
             ],
+            beacon: None,
         });
     }
     reports

@@ -41,6 +41,7 @@ pub(super) fn reports(truth: &Truth) -> Vec<Report> {
             start: truth.at(first),
             interval: truth.interval,
             series: series.collect(),
+            beacon: None,
         }
     };
     (0..truth.len())

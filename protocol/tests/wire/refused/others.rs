@@ -72,6 +72,19 @@ pub(super) fn forgeries() -> Vec<Forged> {
         ("a missed number beyond all numbers", beyond),
     ]
     .map(|(name, message)| (name, Purpose::Resend, unchecked(&message)));
+    let beacon = |number: u64| {
+        let (_, mut beacon) = examples::beacons()[0];
+        beacon.number = number;
+        unchecked(&beacon)
+    };
+    // The nonce's length is the seventh byte.
+    let short = [&beacon(2_712)[..6], &[31], &beacon(2_712)[8..]].concat();
+    let beacons = [
+        ("a beacon of no number", beacon(0)),
+        ("a beacon beyond all numbers", beacon(SEQUENCE_MAX + 1)),
+        ("a beacon with a nonce of 31 bytes", short),
+    ]
+    .map(|(name, payload)| (name, Purpose::Beacon, payload));
     let by_engine = [
         (
             "an event's name in capitals",
@@ -166,6 +179,7 @@ pub(super) fn forgeries() -> Vec<Forged> {
     let mut all: Vec<Forged> = by_engine
         .into_iter()
         .chain(resends)
+        .chain(beacons)
         .map(|(name, purpose, payload)| (name, purpose, sealed(&payload, purpose, &engine)))
         .collect();
     all.extend(by_gateway.map(|(name, payload)| {

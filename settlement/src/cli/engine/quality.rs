@@ -1,8 +1,8 @@
 //! `gridtally engine quality`: how good the data of a day is, site by site.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use clap::Args;
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::time::Timestamp;
@@ -12,13 +12,15 @@ use super::show::write_json;
 use super::table::Table;
 use super::{EngineCommandError, Open};
 use crate::proofs::judge::Judged;
-use crate::quality::{Compared, DayQuality, Neighbour, compare, score};
+use crate::quality::{
+    CELL_SITES_MOST, Compared, Crowded, DayQuality, Neighbour, Placed, Tiers, compare, crowded, score, tiers,
+};
 use crate::registry::Enrolment;
 use crate::rules::calendar::{day_start, plus_days};
 use crate::rules::program::Program;
 use crate::rules::statement::SiteId;
 use crate::store::types::corrupt;
-use crate::store::{StoreError, programs, reports};
+use crate::store::{StoreError, agreements, programs, reports};
 
 /// `gridtally engine quality …`
 #[derive(Debug, Args)]
@@ -36,7 +38,9 @@ pub struct QualityArgs {
 struct Scored {
     enrolment: Enrolment,
     quality: DayQuality,
-    neighbour: Option<Neighbour>,
+    production: Option<Neighbour>,
+    import: Option<Neighbour>,
+    trust: Tiers,
 }
 
 pub(super) fn run(
@@ -44,9 +48,9 @@ pub(super) fn run(
     args: &QualityArgs,
     out: &mut impl Write,
 ) -> Result<(), EngineCommandError> {
-    let scored = open.store.transact(|client| {
+    let (scored, mut devices) = open.store.transact(|client| {
         let enrolments = programs::enrolments(client)?;
-        enrolments
+        let scored = enrolments
             .into_iter()
             .map(|enrolment| {
                 let document = programs::newest_program(client, &enrolment.program)?;
@@ -55,15 +59,39 @@ pub(super) fn run(
                 let judged = reports::judge_reports(client, &enrolment, span)?;
                 Ok(Scored {
                     quality: score(&enrolment, span, &judged.readings),
-                    neighbour: neighbour(&enrolment, span, &judged),
+                    production: neighbour(&enrolment, span, &judged, Quantity::PvProduction),
+                    import: neighbour(&enrolment, span, &judged, Quantity::GridImport),
+                    trust: tiers(&judged, span),
                     enrolment,
                 })
             })
-            .collect::<Result<Vec<Scored>, StoreError>>()
+            .collect::<Result<Vec<Scored>, StoreError>>()?;
+        let midnight = args.day.and_time(NaiveTime::MIN).and_utc().timestamp();
+        let at = Timestamp::from_unix(midnight).map_err(corrupt)?;
+        Ok::<_, StoreError>((scored, agreements::devices_at(client, at)?))
     })?;
-    let neighbours: Vec<Neighbour> = scored.iter().filter_map(|site| site.neighbour.clone()).collect();
-    let compared = compare(&neighbours);
-    let beside = |site: &SiteId| compared.iter().find(|compared| compared.site == *site);
+    let compare_all = |of: fn(&Scored) -> &Option<Neighbour>| {
+        let series: Vec<Neighbour> = scored.iter().filter_map(|site| of(site).clone()).collect();
+        compare(&series)
+    };
+    let (compared, imports) = (
+        compare_all(|site| &site.production),
+        compare_all(|site| &site.import),
+    );
+    let placed: Vec<Placed> = scored
+        .iter()
+        .map(|site| Placed {
+            site: site.enrolment.site.clone(),
+            location: site.enrolment.location,
+            devices: devices.remove(&site.enrolment.site).unwrap_or_default(),
+        })
+        .collect();
+    let crowded = crowded(&placed);
+    let beside = |site: &SiteId| Beside {
+        compared: compared.iter().find(|compared| compared.site == *site),
+        imports: imports.iter().find(|compared| compared.site == *site),
+        crowded: crowded.iter().find(|crowded| crowded.site == *site),
+    };
     if let Some(site) = &args.site {
         let scored = scored.iter().find(|scored| scored.enrolment.site == *site);
         let scored = scored.ok_or_else(|| EngineCommandError::UnknownSite(site.clone()))?;
@@ -88,11 +116,7 @@ pub(super) fn run(
             .iter()
             .map(|a| a.finding.to_string())
             .collect();
-        odd.extend(
-            beside(&site.enrolment.site)
-                .iter()
-                .flat_map(|compared| beside_others(compared)),
-        );
+        odd.extend(beside(&site.enrolment.site).named());
         odd.sort();
         odd.dedup();
         let counts = [quality.per_mille, quality.sound, quality.flagged, none].map(|count| count.to_string());
@@ -115,20 +139,23 @@ fn span(program: &Program, day: NaiveDate) -> Result<(Timestamp, Timestamp), Sto
     span.ok_or_else(|| corrupt(format!("{day} is no day of {}", program.zone)))
 }
 
-/// The solar energy of a day, where it is known where the site is.
+/// A quantity's energy of a day, where it is known where the site is.
 fn neighbour(
     enrolment: &Enrolment,
     (from, until): (Timestamp, Timestamp),
     judged: &Judged,
+    quantity: Quantity,
 ) -> Option<Neighbour> {
     let seconds = i64::from(enrolment.interval_seconds.seconds());
     let count = usize::try_from(until.seconds_since(from).checked_div(seconds)?).ok()?;
     let mut production: Vec<Option<i64>> = vec![None; count];
     for (reading, refused) in &judged.readings {
-        let (Quantity::PvProduction, None, Ok(value)) = (reading.channel.quantity, refused, reading.value)
-        else {
+        let (None, Ok(value)) = (refused, reading.value) else {
             continue;
         };
+        if reading.channel.quantity != quantity {
+            continue;
+        }
         let place = reading.interval.start().seconds_since(from).checked_div(seconds);
         let slot = place.and_then(|place| production.get_mut(usize::try_from(place).ok()?));
         if let Some(slot) = slot {
@@ -142,19 +169,91 @@ fn neighbour(
     })
 }
 
-fn beside_others(compared: &Compared) -> Vec<String> {
-    let odd = compared.odd.then(|| "unlike_neighbours".to_owned());
-    let copies = compared.copies.iter().map(|site| format!("same_as:{site}"));
-    odd.into_iter().chain(copies).collect()
+/// What can be seen beside others only.
+#[derive(Clone, Copy)]
+struct Beside<'b> {
+    compared: Option<&'b Compared>,
+    /// Of what the meters imported only copies are told: homes live as they like.
+    imports: Option<&'b Compared>,
+    crowded: Option<&'b Crowded>,
 }
 
-fn as_json(site: &Scored, beside: Option<&Compared>) -> serde_json::Value {
-    json!({ "site": site.enrolment.site, "quality": site.quality, "neighbours": beside })
+impl<'b> Beside<'b> {
+    /// The sites whose values are its own, to the last digit, and which values.
+    fn copies(self) -> Vec<(&'b SiteId, &'static str)> {
+        let of = [(self.compared, "solar energy"), (self.imports, "import")];
+        let copies = of.into_iter().flat_map(|(compared, what)| {
+            let copies = compared.map(|compared| compared.copies.as_slice());
+            copies.unwrap_or_default().iter().map(move |site| (site, what))
+        });
+        copies.collect()
+    }
+
+    fn named(self) -> Vec<String> {
+        let mut named = Vec::new();
+        if let Some(compared) = self.compared {
+            named.extend(compared.odd.then(|| "unlike_neighbours".to_owned()));
+        }
+        named.extend(
+            self.copies()
+                .into_iter()
+                .map(|(site, _)| format!("same_as:{site}")),
+        );
+        if let Some(crowded) = self.crowded {
+            named.extend(crowded.cell_sites.map(|_| "crowded_cell".to_owned()));
+            let serials = crowded.same_serial.iter();
+            named.extend(serials.map(|(site, _)| format!("same_serial:{site}")));
+        }
+        named
+    }
+
+    fn tell(self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(beside) = self.compared.filter(|compared| compared.odd) {
+            writeln!(
+                out,
+                "  unlike_neighbours: {} of {} neighbours had a day of the same shape. Shade and snow may be why.",
+                beside.agreeing, beside.neighbours
+            )?;
+        }
+        for (copy, what) in self.copies() {
+            writeln!(
+                out,
+                "  same_as:{copy}: its {what} is that site's, to the last digit."
+            )?;
+        }
+        let Some(crowded) = self.crowded else {
+            return Ok(());
+        };
+        if let Some(count) = crowded.cell_sites {
+            writeln!(
+                out,
+                "  crowded_cell: {count} sites say that they are in its cell; more than {CELL_SITES_MOST} are told. Blocks of flats may be why."
+            )?;
+        }
+        for (site, serial) in &crowded.same_serial {
+            writeln!(
+                out,
+                "  same_serial:{site}: both have a device with the serial number {serial}. Makers have given one number twice."
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn as_json(site: &Scored, beside: Beside<'_>) -> serde_json::Value {
+    json!({
+        "site": site.enrolment.site,
+        "quality": site.quality,
+        "neighbours": beside.compared,
+        "same_import": beside.imports.map(|compared| &compared.copies),
+        "shared": beside.crowded,
+        "trust": site.trust,
+    })
 }
 
 fn print_site(
     site: &Scored,
-    beside: Option<&Compared>,
+    beside: Beside<'_>,
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), EngineCommandError> {
@@ -173,6 +272,7 @@ fn print_site(
         "{}: {per_mille} of 1000. Of {intervals} intervals of all channels {sound} are sound, {flagged} are to be taken with care.",
         site.enrolment.site
     )?;
+    writeln!(out, "  readings by trust: {}", site.trust)?;
     for note in annotations {
         writeln!(
             out,
@@ -183,19 +283,5 @@ fn print_site(
             note.finding.advice()
         )?;
     }
-    let Some(beside) = beside else { return Ok(()) };
-    if beside.odd {
-        writeln!(
-            out,
-            "  unlike_neighbours: {} of {} neighbours had a day of the same shape. Shade and snow may be why.",
-            beside.agreeing, beside.neighbours
-        )?;
-    }
-    for copy in &beside.copies {
-        writeln!(
-            out,
-            "  same_as:{copy}: its solar energy is that site's, to the last digit."
-        )?;
-    }
-    Ok(())
+    Ok(beside.tell(out)?)
 }

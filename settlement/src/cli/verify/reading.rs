@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::str::FromStr;
 
+use gridtally_protocol::beacon::TrustTier;
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::message::Signed;
 use gridtally_protocol::report::{Reading, Report};
@@ -11,8 +12,8 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::VerifyCommandError;
 use super::site::{Shown, why};
-use crate::ingest::checks;
-use crate::ingest::physics;
+use crate::ingest::{Beacons, checks, physics};
+use crate::proofs::beacons;
 use crate::proofs::evidence::{Evidence, ReceivedReport};
 use crate::proofs::verify::Verified;
 use crate::registry::Enrolment;
@@ -87,6 +88,7 @@ fn tell_reports(
         gateway: enrolment.gateway,
         kind: TopicKind::Report,
     };
+    let beacons = beacons::known(evidence);
     let mut told = false;
     for received in evidence
         .reports
@@ -100,7 +102,7 @@ fn tell_reports(
             && signed.message.end().is_some_and(|end| end >= interval.end());
         if covers {
             told = true;
-            tell_report(received, &signed, enrolment, interval, verified, out)?;
+            tell_report(received, &signed, enrolment, interval, (verified, &beacons), out)?;
         }
     }
     if !told {
@@ -114,7 +116,7 @@ fn tell_report(
     signed: &Signed<Report>,
     enrolment: &Enrolment,
     interval: Interval,
-    verified: &Verified,
+    (verified, beacons): (&Verified, &Beacons),
     out: &mut impl Write,
 ) -> Result<(), VerifyCommandError> {
     let (report, record) = (&signed.message, received.name());
@@ -126,6 +128,7 @@ fn tell_report(
     )?;
     let behind = received.received_at.seconds_since(report.issued_at);
     writeln!(out, "  received   {}, {behind} s later", received.received_at)?;
+    tell_trust(received, report, interval, beacons, out)?;
     // What was refused of single readings is said beside them.
     let examined = physics::examine(enrolment, report);
     let of_readings: Vec<String> = examined
@@ -156,6 +159,24 @@ fn tell_report(
         )?;
     }
     Ok(())
+}
+
+/// From both sides, when the report can have been signed.
+fn tell_trust(
+    received: &ReceivedReport,
+    report: &Report,
+    interval: Interval,
+    beacons: &Beacons,
+    out: &mut impl Write,
+) -> Result<(), VerifyCommandError> {
+    // One that it should not have named is told as refused.
+    let beacon = beacons.named_by(report).ok().flatten();
+    let tier = TrustTier::of(interval, beacon, received.received_at);
+    let because = match beacon {
+        None => "it names no beacon".to_owned(),
+        Some(issued_at) => format!("it names the beacon of {issued_at}, so it was signed after that"),
+    };
+    Ok(writeln!(out, "  trust      {tier}: {because}")?)
 }
 
 fn shown(reading: &Reading) -> String {

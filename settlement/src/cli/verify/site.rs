@@ -7,6 +7,7 @@ use gridtally_protocol::quantity::{Asset, MilliwattHours};
 use serde::Serialize;
 
 use super::VerifyCommandError;
+use crate::proofs::beacons;
 use crate::proofs::judge::{Submission, judge};
 use crate::proofs::verify::Verified;
 use crate::quality;
@@ -89,13 +90,20 @@ pub(super) fn tell_quality(
             envelope: &report.envelope,
         })
         .collect();
-    let judged = judge(enrolment, &submissions, evidence.case.event.announced_at);
+    let beacons = beacons::known(&evidence);
+    let judged = judge(
+        enrolment,
+        &submissions,
+        evidence.case.event.announced_at,
+        &beacons,
+    );
     let quality = quality::score(enrolment, span, &judged.readings);
     writeln!(
         out,
         "The data of {day}, as far as it is in the bundle, has a quality of {} of 1000.",
         quality.per_mille
     )?;
+    writeln!(out, "  readings by trust: {}", quality::tiers(&judged, span))?;
     for note in &quality.annotations {
         let (channel, intervals) = (note.channel, note.intervals);
         writeln!(
@@ -218,6 +226,7 @@ pub(super) fn why(line: &Line) -> String {
         MissingReason::Refused(reason) => format!("refused: {reason}"),
         MissingReason::Equivocation => "signed twice, differently".to_owned(),
         MissingReason::Withdrawn => "withdrawn by a correction".to_owned(),
+        MissingReason::NotFresh => "not fresh".to_owned(),
     });
     let corrected = line.correction.map(|number| format!("by correction {number}"));
     let parts = [line.reason.map(|reason| reason.to_string()), missing, corrected];

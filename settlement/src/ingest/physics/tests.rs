@@ -90,6 +90,7 @@ fn report(from: &str, series: &[(Channel, &[Result<i64, Missing>])]) -> Report {
         start,
         interval: IntervalLength::FIVE_MINUTES,
         series,
+        beacon: None,
     }
 }
 

@@ -21,7 +21,7 @@ use super::bookings::{self, Bookings};
 use super::derive::{self, DeriveError};
 use super::resettle;
 use crate::days::{Day, slots_of};
-use crate::rules::program::{Program, ProgramId};
+use crate::rules::program::{Freshness, Program, ProgramId};
 use crate::rules::statement::{BeneficiaryId, Corrected, SettleError, Sheet, SiteId, Statement, Sum};
 use crate::store::evidence::{self, Request};
 use crate::store::stream::{self as reading, DaySpan, EnrolledSite, Number, Reader, Said};
@@ -53,6 +53,9 @@ pub enum StreamError {
     /// Days do not say which key of a gateway signed them, nor until when it was valid.
     #[error("sites of program {0} are enrolled by signed agreements; it is settled from the evidence")]
     Agreements(ProgramId),
+    /// Days do not say when their reports were signed.
+    #[error("program {0} demands freshness; it is settled from the evidence")]
+    Freshness(ProgramId),
     /// The statement could not be written.
     #[error("the statement cannot be written: {0}")]
     Write(#[from] io::Error),
@@ -67,6 +70,7 @@ impl LostConnection for StreamError {
             | Self::NotFirst
             | Self::MoreThanDays(_)
             | Self::Agreements(_)
+            | Self::Freshness(_)
             | Self::Write(_) => false,
         }
     }
@@ -187,6 +191,9 @@ impl Ground {
         let program = Program::from_toml("program", &document).map_err(corrupt)?;
         if program.control_group.is_some() || program.wants_temperatures() || program.wants_site_meter() {
             return Err(StreamError::MoreThanDays(program.id));
+        }
+        if program.freshness == Freshness::Required {
+            return Err(StreamError::Freshness(program.id));
         }
         if agreements::are_for(client, &program.id)? {
             return Err(StreamError::Agreements(program.id));

@@ -187,7 +187,8 @@ fn judged(plan: &Plan<'_>, reader: &mut Reader, enrolment: &Enrolment) -> Result
             envelope: &report.envelope,
         })
         .collect();
-    let judged = judge::judge(enrolment, &submissions, plan.case.event.announced_at);
+    let beacons = reader.beacons(submissions.iter().map(|one| one.envelope))?;
+    let judged = judge::judge(enrolment, &submissions, plan.case.event.announced_at, &beacons);
     Ok(derive::readings(
         enrolment,
         &judged,

@@ -127,6 +127,8 @@ pub enum MissingReason {
     Equivocation,
     /// A correction withdrew it.
     Withdrawn,
+    /// The program demands freshness, and when it was signed is not known closely enough.
+    NotFresh,
 }
 
 /// An interval's net energy, or why it is not known.
