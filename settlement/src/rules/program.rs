@@ -5,6 +5,7 @@
 
 mod dispatching;
 mod resettlement;
+mod testing;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ use crate::registry::{GroupName, Membership};
 
 pub use self::dispatching::{DispatchDays, DispatchRules, Eligibility, NotAllowed, Planned, SeasonDates};
 pub use self::resettlement::Resettlement;
+pub use self::testing::Tests;
 pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
 /// What is measured.
@@ -97,6 +99,9 @@ pub struct Program {
     pub resettlement: Resettlement,
     /// How many persons have to approve of a statement before it is posted, from 1 on.
     pub approvals: u32,
+    /// How its sites prove what they can do, where they have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Tests>,
 }
 
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
@@ -194,6 +199,10 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(Eligibility::default()),
         Some(v) => Eligibility::read(&v),
     };
+    let tests = match s.optional("tests") {
+        None => Some(None),
+        Some(v) => Tests::read(&v).map(Some),
+    };
     let (price_per_kwh, payment) = paid?;
     Some(Program {
         id: id?,
@@ -216,6 +225,7 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         eligibility: eligibility?,
         resettlement: resettlement?,
         approvals: approvals?,
+        tests: tests?,
     })
 }
 
