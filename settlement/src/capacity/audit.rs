@@ -89,7 +89,9 @@ pub enum Finding {
         start: Timestamp,
     },
     /// Its instruction is another.
-    #[error("the test of site {site} at {start} was drawn, and its signed instruction asks for something else")]
+    #[error(
+        "the test of site {site} at {start} was drawn, and its signed instruction asks for something else"
+    )]
     OtherInstruction {
         /// Whose.
         site: SiteId,
@@ -142,8 +144,10 @@ pub fn audit(known: &Known<'_>, drawn: &DrawnTests, held: &[Held]) -> Option<Fin
         let (committed_at, start) = (known.committed_at, known.start);
         return Some(Finding::LateCommitment { committed_at, start });
     }
-    let by_key: BTreeMap<(SiteId, Timestamp), &Held> =
-        held.iter().map(|test| ((test.site.clone(), test.start), test)).collect();
+    let by_key: BTreeMap<(SiteId, Timestamp), &Held> = held
+        .iter()
+        .map(|test| ((test.site.clone(), test.start), test))
+        .collect();
     let mut wrong: Vec<(Timestamp, SiteId, Finding)> = Vec::new();
     for (site, start) in drawn.keys().filter(|key| !by_key.contains_key(*key)) {
         let (site, start) = (site.clone(), *start);

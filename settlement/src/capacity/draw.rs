@@ -128,7 +128,10 @@ impl<'p> Hours<'p> {
         Self {
             zone: program.zone,
             interval: program.interval,
-            window: tests.window.or(program.dispatch.window).unwrap_or((0, DAY_SECONDS)),
+            window: tests
+                .window
+                .or(program.dispatch.window)
+                .unwrap_or((0, DAY_SECONDS)),
             season: program.dispatch.season,
             days: program.dispatch.days,
             holidays: &program.holidays,
@@ -211,14 +214,24 @@ pub fn draw_within(
     site: &SiteId,
     monday: NaiveDate,
 ) -> Option<Drawn> {
-    draw(seed, (program, site), hours.one_week_in, (monday, &hours.slots(monday)))
+    draw(
+        seed,
+        (program, site),
+        hours.one_week_in,
+        (monday, &hours.slots(monday)),
+    )
 }
 
 /// What the test of a site in a week is called. It says nothing to who does not have the seed.
 ///
 /// # Errors
 /// [`EventIdError`] never in practice: 20 hexadecimal digits are a name.
-pub fn name(seed: &Seed, program: &ProgramId, site: &SiteId, monday: NaiveDate) -> Result<EventId, EventIdError> {
+pub fn name(
+    seed: &Seed,
+    program: &ProgramId,
+    site: &SiteId,
+    monday: NaiveDate,
+) -> Result<EventId, EventIdError> {
     let lot = Lot {
         seed,
         program,

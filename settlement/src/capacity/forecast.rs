@@ -34,10 +34,16 @@ impl Around {
     #[must_use]
     pub fn of(start: Timestamp, interval: IntervalLength) -> Option<Self> {
         let length = i64::from(interval.seconds());
-        let beside = TEST_SECONDS.checked_add(length)?.checked_sub(1)?.checked_div(length)?;
+        let beside = TEST_SECONDS
+            .checked_add(length)?
+            .checked_sub(1)?
+            .checked_div(length)?;
         let reach = beside.checked_mul(length)?;
         let first = start.floor_to(interval);
-        let last = start.checked_add(TEST_SECONDS)?.checked_add(-1)?.floor_to(interval);
+        let last = start
+            .checked_add(TEST_SECONDS)?
+            .checked_add(-1)?
+            .floor_to(interval);
         let past = last.checked_add(length)?;
         let end = past.checked_add(reach)?;
         let starts = |from: Timestamp, until: Timestamp| -> Vec<Timestamp> {
@@ -123,11 +129,7 @@ impl Forecast {
 }
 
 /// The energy of `measured` intervals that are each as the mean of those.
-fn expected(
-    starts: &[Timestamp],
-    readings: &MeterReadings,
-    measured: Ratio,
-) -> Result<Ratio, ForecastError> {
+fn expected(starts: &[Timestamp], readings: &MeterReadings, measured: Ratio) -> Result<Ratio, ForecastError> {
     let mean = sum(starts, readings)?.checked_div(count(starts)?)?;
     Ok(mean.checked_mul(measured)?)
 }

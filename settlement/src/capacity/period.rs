@@ -28,7 +28,8 @@ const WEEK: i64 = 7;
 impl Period {
     /// The Mondays of its weeks, the earlier first.
     pub fn mondays(self) -> impl Iterator<Item = NaiveDate> {
-        let in_it = move |day: &NaiveDate| (day.year(), day.month()) == (self.first.year(), self.first.month());
+        let in_it =
+            move |day: &NaiveDate| (day.year(), day.month()) == (self.first.year(), self.first.month());
         let days = (0..31).filter_map(move |n| plus_days(self.first, n));
         days.filter(in_it).filter(|day| day.weekday() == Weekday::Mon)
     }
@@ -101,7 +102,16 @@ mod tests {
 
     #[test]
     fn only_months_are_read() {
-        for text in ["", "2026", "2026-13", "2026-1", "+026-01", "2026-12-01", "9999-12", "1969-01"] {
+        for text in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-1",
+            "+026-01",
+            "2026-12-01",
+            "9999-12",
+            "1969-01",
+        ] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
         assert_eq!("2026-12".parse::<Period>().unwrap().to_string(), "2026-12");

@@ -73,6 +73,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
+    Migration {
+        number: 13,
+        name: "test dispatches",
+        sql: include_str!("migrations/0013_test_dispatches.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

@@ -5,6 +5,7 @@
 
 pub mod agreements;
 pub mod bulk;
+pub mod capacity;
 mod copy;
 pub mod corrections;
 pub mod days;
