@@ -9,7 +9,6 @@ use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::{Instruction, Target};
 use gridtally_protocol::message::Message as _;
 use gridtally_protocol::quantity::Milliwatts;
-use gridtally_protocol::receipt::Verdict as Receipt;
 use gridtally_protocol::report::Series;
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_settlement::capacity::audit::Finding;
@@ -72,7 +71,7 @@ fn report_around(wire: &mut Wire, home: &mut Home, start: Timestamp) {
         series(Quantity::GridExport, vec![0; 9]),
     ];
     let report = home.report();
-    assert_eq!(wire.deliver(&report), Receipt::Accepted);
+    assert_eq!(wire.deliver(&report), Ok(()));
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
         stage: Stage::OptedIn(Milliwatts::new(3_000_000)),
     };
     let accepted = home.acknowledge(&accepted);
-    assert_eq!(wire.deliver(&accepted), Receipt::Accepted);
+    assert_eq!(wire.deliver(&accepted), Ok(()));
 
     // Who says only now that it cannot, says it too late.
     let why = "the inverter is being replaced".parse().unwrap();
