@@ -121,6 +121,7 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
     let test = sent.iter().find(|test| test.site == one).unwrap().clone();
     assert_eq!((test.start, &test.outcome), (first, &Kept::Sent));
     assert!(run(&mut room.store, &key, due).unwrap().is_empty());
+    room.engine().tick(due).unwrap();
     wire.until("the home hears of it", |wire| {
         wire.instructions
             .iter()
