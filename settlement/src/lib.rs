@@ -9,6 +9,7 @@
 //! - [`ingest`]: from the broker to the store, through an ordered chain of small pure checks;
 //! - [`events`]: their life, who is asked, and whose bid is taken; pure;
 //! - [`dispatch`]: events, and the signed instructions that they become;
+//! - [`capacity`]: drawn test dispatches, and what they prove of a site; pure;
 //! - [`proofs`]: from signed evidence to a statement, the bundle, and its verification by anybody;
 //! - [`quality`]: how good a day's data is, and how to mend it; flags, and never refuses;
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
@@ -18,6 +19,7 @@
 
 pub mod admission;
 pub mod bench;
+pub mod capacity;
 pub mod cli;
 pub mod clock;
 pub mod days;

@@ -13,6 +13,7 @@ mod replay;
 mod show;
 mod table;
 mod temperatures;
+mod test;
 mod try_program;
 
 use std::fs;
@@ -35,9 +36,13 @@ pub use event::{
 };
 
 pub use payout::{ClaimCommand, ClaimCommandError};
+pub use test::TestCommand;
 pub use try_program::{TryArgs, TryProgramError};
 
+use crate::capacity::audit::Finding;
+use crate::capacity::period::Period;
 use crate::dispatch::DispatchError;
+use crate::dispatch::testing::TestError;
 use crate::engine::{self, Database, EngineError, EngineOptions, KeyFileError, engine_key};
 use crate::events::start::StartBoundError;
 use crate::registry::{EnrolmentFileError, read_enrolments};
@@ -120,6 +125,9 @@ pub enum EngineCommand {
     /// Events: draft, announce, modify and cancel them, and see who takes part.
     #[command(subcommand)]
     Event(EventCommand),
+    /// Test dispatches: commit to them, send those that are due, judge them, and see what each site has proved.
+    #[command(subcommand)]
+    Test(TestCommand),
     /// Settle an event: pay what was delivered, and write the bundle that proves it.
     Settle(SettleArgs),
     /// Settle an event anew, because the program's calendar asks for it, or a dispute was upheld.
@@ -263,6 +271,17 @@ pub enum EngineCommandError {
     /// The event is not announced.
     #[error(transparent)]
     Dispatch(#[from] DispatchError),
+    /// A test dispatch.
+    #[error(transparent)]
+    Test(#[from] TestError),
+    /// The tests of a period are not those that were drawn.
+    #[error("the tests of {period} are not those that were drawn: {finding}")]
+    NotAsDrawn {
+        /// Which period.
+        period: Period,
+        /// The first thing that is wrong.
+        finding: Box<Finding>,
+    },
     /// A start cannot be moved so far.
     #[error("--randomise-seconds: {0}")]
     StartBound(#[from] StartBoundError),
@@ -437,6 +456,7 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
         EngineCommand::Revoke(args) => agreement::revoke(&place, &args, out),
         EngineCommand::Enrolments(args) => agreement::enrolments(&place, &args, out),
         EngineCommand::Event(command) => event::run(&place, command, out),
+        EngineCommand::Test(command) => test::run(&place, command, out),
         EngineCommand::Settle(args) => {
             let key = engine_key(&place.data)?;
             let store = &mut place.open()?.store;

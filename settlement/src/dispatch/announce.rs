@@ -1,6 +1,6 @@
 //! Drafting and announcing an event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridtally_protocol::identity::SigningIdentity;
 use gridtally_protocol::instruction::{EventId, TargetKind};
@@ -10,13 +10,16 @@ use postgres::GenericClient;
 use super::escrow;
 use super::instruct::Voice;
 use super::plan::{self, Announced, Announcement, DispatchError, Hand, Terms};
+use super::proof::Proof;
 use super::rules;
+use crate::capacity::standing::Unproven;
 use crate::events::life::{Act, Life, Refused, State};
 use crate::events::priority::{Claim, left_to_others};
 use crate::events::revision::{Actor, Revision};
 use crate::events::start::{StartBound, StartSecret};
 use crate::registry::Enrolment;
-use crate::rules::program::Program;
+use crate::rules::program::{Program, ProgramId};
+use crate::rules::statement::SiteId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError, event_life, programs};
 
@@ -138,16 +141,23 @@ pub(super) fn in_force(
     client: &mut impl GenericClient,
     revision: &Revision,
 ) -> Result<Program, DispatchError> {
-    for document in programs::documents(client, &revision.program)? {
-        let program = Program::from_toml(revision.program.as_str(), &document)?;
-        if program.in_force_from <= revision.window.start {
+    in_force_at(client, &revision.program, revision.window.start)
+}
+
+/// The highest version of a program that is in force at an instant.
+pub(super) fn in_force_at(
+    client: &mut impl GenericClient,
+    id: &ProgramId,
+    start: Timestamp,
+) -> Result<Program, DispatchError> {
+    for document in programs::documents(client, id)? {
+        let program = Program::from_toml(id.as_str(), &document)?;
+        if program.in_force_from <= start {
             return Ok(program);
         }
     }
-    Err(DispatchError::NotInForce {
-        program: revision.program.clone(),
-        start: revision.window.start,
-    })
+    let program = id.clone();
+    Err(DispatchError::NotInForce { program, start })
 }
 
 /// Whether two revisions ask for different things, however often each was modified.
@@ -182,6 +192,7 @@ fn announced_before(
         event: events::event(client, id)?,
         instructions: asked,
         left_to_others: Default::default(),
+        unproven: Default::default(),
         start_commitment: event_life::secret(client, id)?.map(|secret| secret.commitment()),
     })
 }
@@ -205,6 +216,15 @@ fn put_out(
     let homes = programs::enrolments_at(client, revision.window.start)?;
     let mut asked = revision.targets.asked(&program.id, &homes)?;
     asked.retain(|home| program.may_ask(&home.membership));
+    let proof = Proof::of(client, program, now)?;
+    let unproven: BTreeMap<SiteId, Unproven> = asked
+        .iter()
+        .filter_map(|home| Some((home.site.clone(), proof.lacking(&home.site)?)))
+        .collect();
+    asked.retain(|home| !unproven.contains_key(&home.site));
+    if asked.is_empty() && !unproven.is_empty() {
+        return Err(DispatchError::NobodyProven(program.id.clone()));
+    }
     if asked.is_empty() {
         let is_enrolled = homes.iter().any(|home| home.program == program.id);
         let nobody = if is_enrolled {
@@ -250,7 +270,8 @@ fn put_out(
         now,
     };
     for home in &asked {
-        voice.ask(client, revision, home.gateway)?;
+        let power = proof.at_most(&home.site, revision.discharge);
+        voice.ask(client, revision, power, home.gateway)?;
     }
     if let Some(amount) = reserve {
         escrow::reserve(client, id, program, revision.window, amount, now)?;
@@ -259,6 +280,7 @@ fn put_out(
         event,
         instructions: asked.len(),
         left_to_others: left,
+        unproven,
         start_commitment: secret.map(|secret| secret.commitment()),
     })
 }

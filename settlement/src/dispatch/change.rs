@@ -1,6 +1,8 @@
 //! Modifying and cancelling an event.
 
-use gridtally_protocol::identity::SigningIdentity;
+use std::collections::BTreeMap;
+
+use gridtally_protocol::identity::{Identity, SigningIdentity};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::time::Timestamp;
 use postgres::GenericClient;
@@ -9,10 +11,12 @@ use super::announce::in_force;
 use super::escrow;
 use super::instruct::{self, Voice};
 use super::plan::{self, DispatchError, Hand};
+use super::proof::Proof;
 use super::rules;
 use crate::events::life::{Act, Life, State};
 use crate::events::revision::{Change, Revision};
 use crate::rules::program::Program;
+use crate::rules::statement::SiteId;
 use crate::store::{Store, event_life, events, programs};
 
 /// What became of a modification or a cancellation.
@@ -153,10 +157,19 @@ fn tell(
         now,
     };
     let asked = instruct::asked(client, event)?;
+    let proof = Proof::of(client, program, now)?;
+    let sites: BTreeMap<Identity, SiteId> = programs::enrolments_of(client, asked.keys().copied(), now)?
+        .into_iter()
+        .map(|home| (home.gateway, home.site))
+        .collect();
     for (gateway, before) in &asked {
         voice.say_farewell(client, *gateway, before, instead)?;
         if let Some(revision) = instead {
-            voice.ask(client, revision, *gateway)?;
+            let power = match sites.get(gateway) {
+                Some(site) => proof.at_most(site, revision.discharge),
+                None => revision.discharge,
+            };
+            voice.ask(client, revision, power, *gateway)?;
         }
     }
     Ok(asked.len())

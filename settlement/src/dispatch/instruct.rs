@@ -28,16 +28,27 @@ pub(super) struct Voice<'v> {
 }
 
 impl Voice<'_> {
-    /// Asks a home for what a revision says.
+    /// Asks a home for a power when a revision says.
     pub fn ask(
         &self,
         client: &mut impl GenericClient,
         revision: &Revision,
+        power: Milliwatts,
         gateway: Identity,
     ) -> Result<(), DispatchError> {
         let window = self.window(revision, &gateway)?;
-        let target = Target::SetPoint(revision.discharge);
-        self.instruct(client, gateway, window, target)?;
+        self.ask_for(client, window, power, gateway)
+    }
+
+    /// Asks a home for a power in a span of time.
+    pub fn ask_for(
+        &self,
+        client: &mut impl GenericClient,
+        window: Window,
+        power: Milliwatts,
+        gateway: Identity,
+    ) -> Result<(), DispatchError> {
+        self.instruct(client, gateway, window, Target::SetPoint(power))?;
         Ok(())
     }
 

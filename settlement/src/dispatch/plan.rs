@@ -8,6 +8,7 @@ use gridtally_protocol::message::MessageError;
 use gridtally_protocol::quantity::{Milliwatts, ParseQuantityError};
 use gridtally_protocol::time::Timestamp;
 
+use crate::capacity::standing::Unproven;
 use crate::events::clearing::ClearingError;
 use crate::events::life::{Act, Deed, Refused};
 use crate::events::priority::Priority;
@@ -96,6 +97,8 @@ pub struct Announced {
     pub instructions: usize,
     /// The homes that are not asked, because another event has them in a part of the time.
     pub left_to_others: BTreeMap<SiteId, EventId>,
+    /// The homes that are not asked, because the program asks for proof and they have none.
+    pub unproven: BTreeMap<SiteId, Unproven>,
     /// What is told beforehand of how each home's start is moved, where it is.
     pub start_commitment: Option<Digest>,
 }
@@ -188,6 +191,11 @@ pub enum DispatchError {
     /// Nobody is both.
     #[error("no home of program {0} fits everything that the event names; name fewer zones, groups or sites")]
     NobodyAsked(ProgramId),
+    /// Nobody has proved anything.
+    #[error(
+        "no home of program {0} has proved what it can do, and the program asks for that; `engine test capacity` says why"
+    )]
+    NobodyProven(ProgramId),
     /// There is one of this name, and it is another.
     #[error("there is another event {0}; give this one a name of its own")]
     Taken(EventId),

@@ -5,6 +5,7 @@
 
 mod dispatching;
 mod resettlement;
+mod testing;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ use crate::registry::{GroupName, Membership};
 
 pub use self::dispatching::{DispatchDays, DispatchRules, Eligibility, NotAllowed, Planned, SeasonDates};
 pub use self::resettlement::Resettlement;
+pub use self::testing::Tests;
 pub use gridtally_protocol::instruction::{ProgramId, ProgramIdError};
 
 /// What is measured.
@@ -117,6 +119,9 @@ pub struct Program {
     /// What is asked of the readings of an event.
     #[serde(skip_serializing_if = "Freshness::is_not_asked")]
     pub freshness: Freshness,
+    /// How its sites prove what they can do, where they have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Tests>,
 }
 
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
@@ -218,6 +223,10 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         None => Some(Eligibility::default()),
         Some(v) => Eligibility::read(&v),
     };
+    let tests = match s.optional("tests") {
+        None => Some(None),
+        Some(v) => Tests::read(&v).map(Some),
+    };
     let (price_per_kwh, payment) = paid?;
     Some(Program {
         id: id?,
@@ -241,6 +250,7 @@ fn read_program(s: &mut Section<'_, '_>, hash: String) -> Option<Program> {
         resettlement: resettlement?,
         approvals: approvals?,
         freshness: freshness?,
+        tests: tests?,
     })
 }
 

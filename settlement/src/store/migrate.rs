@@ -74,6 +74,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
     Migration {
+        number: 13,
+        name: "test dispatches",
+        sql: include_str!("migrations/0013_test_dispatches.sql"),
+    },
+    Migration {
         number: 14,
         name: "beacons",
         sql: include_str!("migrations/0014_beacons.sql"),

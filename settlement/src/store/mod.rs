@@ -6,6 +6,7 @@
 pub mod agreements;
 pub mod beacons;
 pub mod bulk;
+pub mod capacity;
 mod copy;
 pub mod corrections;
 pub mod days;

@@ -48,6 +48,11 @@ pub fn leaves(client: &mut impl GenericClient) -> Result<Vec<Leaf>, StoreError> 
     for row in client.query(roots, &[])? {
         leaves.push(of_text(Kind::PayoutRoot, row.get(0), row.get(1))?);
     }
+    // By what the tests of a program will be drawn: told before, and so in the log before.
+    let tests = "SELECT 'tests/' || program || '/' || period, commitment FROM test_period";
+    for row in client.query(tests, &[])? {
+        leaves.push(leaf(Kind::Rules, row.get(0), digest(row.get(1))?)?);
+    }
     leaves.sort_by(|a, b| (a.kind, a.name.as_str(), a.digest).cmp(&(b.kind, b.name.as_str(), b.digest)));
     Ok(leaves)
 }

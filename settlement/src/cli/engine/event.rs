@@ -351,6 +351,9 @@ fn print_announced(
             "Not asked: {site}, which event {other} has asked for a part of that time."
         )?;
     }
+    for (site, why) in &announced.unproven {
+        writeln!(out, "Not asked: {site}, for {why}.")?;
+    }
     if let Some(commitment) = announced.start_commitment {
         writeln!(out, "Each home's start is moved; commitment {commitment}.")?;
     }

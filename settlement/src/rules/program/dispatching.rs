@@ -303,7 +303,7 @@ impl DispatchRules {
     clippy::option_option,
     reason = "the outer one is whether there was no mistake"
 )]
-fn optional<T>(
+pub(super) fn optional<T>(
     s: &mut Section<'_, '_>,
     key: &'static str,
     read: impl FnOnce(&Found<'_, '_>) -> Option<T>,
@@ -331,7 +331,7 @@ fn read_season(mut s: Section<'_, '_>) -> Option<SeasonDates> {
     Some(SeasonDates { from: from?, to: to? })
 }
 
-fn read_window(mut s: Section<'_, '_>) -> Option<(u32, u32)> {
+pub(super) fn read_window(mut s: Section<'_, '_>) -> Option<(u32, u32)> {
     let from = s.required("from").and_then(|v| v.read_with(read_clock));
     let to = s.required("to").and_then(|v| v.read_with(read_clock));
     let (from, to) = (from?, to?);
