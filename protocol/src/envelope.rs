@@ -49,11 +49,13 @@ pub enum Purpose {
     Rotation,
     /// A new owner.
     Transfer,
+    /// What a meter has signed itself.
+    Original,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
@@ -68,6 +70,7 @@ impl Purpose {
         Self::Revocation,
         Self::Rotation,
         Self::Transfer,
+        Self::Original,
     ];
 
     /// The content type that stands in the protected header.
@@ -88,6 +91,7 @@ impl Purpose {
             Self::Revocation => 65_112,
             Self::Rotation => 65_113,
             Self::Transfer => 65_114,
+            Self::Original => 65_116,
         }
     }
 }
@@ -109,6 +113,7 @@ impl core::fmt::Display for Purpose {
             Self::Revocation => "revocation",
             Self::Rotation => "rotation",
             Self::Transfer => "transfer",
+            Self::Original => "original",
         })
     }
 }

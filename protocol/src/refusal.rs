@@ -46,11 +46,14 @@ pub enum Refusal {
     NotConserved,
     /// More energy out of a battery than its state of charge gave away.
     BeyondStorage,
+    /// What a meter is said to have signed is not verified: not of its form, not of its key, or by an algorithm that is not
+    /// supported.
+    OriginalUnverified,
 }
 
 impl Refusal {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::UnknownGateway,
         Self::BadSignature,
@@ -70,6 +73,7 @@ impl Refusal {
         Self::BeyondClearSky,
         Self::NotConserved,
         Self::BeyondStorage,
+        Self::OriginalUnverified,
     ];
 
     /// Its number on the wire, from 1 on; 0 says accepted.
@@ -95,6 +99,7 @@ impl Refusal {
             Self::BeyondClearSky => 17,
             Self::NotConserved => 18,
             Self::BeyondStorage => 19,
+            Self::OriginalUnverified => 20,
         }
     }
 
@@ -127,6 +132,7 @@ impl Refusal {
             Self::BeyondClearSky => "beyond_clear_sky",
             Self::NotConserved => "not_conserved",
             Self::BeyondStorage => "beyond_storage",
+            Self::OriginalUnverified => "original_unverified",
         }
     }
 
@@ -169,6 +175,7 @@ mod tests {
             (17, "beyond_clear_sky"),
             (18, "not_conserved"),
             (19, "beyond_storage"),
+            (20, "original_unverified"),
         ];
         let table: Vec<(u8, &str)> = Refusal::ALL.into_iter().map(|r| (r.code(), r.name())).collect();
         assert!(
