@@ -111,6 +111,11 @@ proptest! {
     }
 
     #[test]
+    fn an_original_reads_back(message in strategies::original(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
     fn a_statement_reads_back(message in strategies::statement(), key in strategies::key()) {
         reads_back(&message, &key);
     }
@@ -157,6 +162,11 @@ proptest! {
     #[test]
     fn a_damaged_resend_request_is_refused_or_canonical(message in strategies::resend(), damage in damage()) {
         decoders::resend(&damaged(message.encode().unwrap_or_default(), &damage));
+    }
+
+    #[test]
+    fn a_damaged_original_is_refused_or_canonical(message in strategies::original(), damage in damage()) {
+        decoders::original(&damaged(message.encode().unwrap_or_default(), &damage));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::commission::{CommissionRecord, StepRecord};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::original::Original;
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
@@ -103,6 +104,18 @@ impl Shown for ResendRequest {
             "gateway": self.gateway,
             "issued_at": self.issued_at,
             "sequences": sequences,
+        })
+    }
+}
+
+impl Shown for Original {
+    fn shown(&self) -> Value {
+        let bytes: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "device": self.device,
+            "format": self.format.name(),
+            "taken_at": self.taken_at,
+            "bytes": bytes,
         })
     }
 }

@@ -294,6 +294,7 @@ impl Home {
                 agreement: None,
                 devices: vec![EnrolledDevice {
                     number: DeviceNumber(1),
+                    meter_key: None,
                     nameplate_milliwatts: Milliwatts::new(20_000_000),
                     capacity_milliwatt_hours: None,
                     quantities: vec![Quantity::GridImport, Quantity::GridExport],

@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod checks;
 mod judge;
+pub mod originals;
 pub mod physics;
 mod pipeline;
 

@@ -73,6 +73,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payout roots",
         sql: include_str!("migrations/0012_payout_roots.sql"),
     },
+    Migration {
+        number: 15,
+        name: "originals",
+        sql: include_str!("migrations/0015_originals.sql"),
+    },
 ];
 
 /// Any number that nobody else locks: `gridtaly` in ASCII.

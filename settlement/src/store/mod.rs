@@ -14,6 +14,7 @@ pub mod events;
 pub mod evidence;
 pub mod ledger;
 mod migrate;
+pub mod originals;
 pub mod outages;
 pub mod payout_roots;
 pub mod prices;

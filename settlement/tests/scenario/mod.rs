@@ -197,6 +197,7 @@ pub fn received(topic: &SigningIdentity, signer: &SigningIdentity, report: &Repo
 fn enrolment(home: u8) -> Enrolment {
     let device = |number, watts: i64, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(watts * 1_000),
         capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),
