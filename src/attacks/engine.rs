@@ -49,6 +49,7 @@ pub(super) struct Engine {
     known: Knowledge,
     reports: BTreeMap<Digest, ReceivedReport>,
     acknowledgements: BTreeMap<Digest, ReceivedAcknowledgement>,
+    originals: Vec::new(),
     refusals: Vec<StoredRefusal>,
 }
 

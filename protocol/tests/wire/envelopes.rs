@@ -110,6 +110,7 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("revocation", 65_112),
         ("rotation", 65_113),
         ("transfer", 65_114),
+        ("original", 65_116),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

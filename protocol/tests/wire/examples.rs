@@ -344,9 +344,15 @@ pub fn originals() -> Vec<(&'static str, Original)> {
     };
     let text = br#"OCMF|{"RD":[{"TM":"2026-04-23T17:05:00,000+0200 S","RV":2935.712}]}|{"SD":"3006"}"#;
     vec![
-        ("a text", original(OriginalFormat::Ocmf, text)),
-        ("registers", original(OriginalFormat::SunSpec220, &[0, 220, 0, 46])),
-        ("chosen registers", original(OriginalFormat::SunSpec4, &[0, 4, 0, 64])),
+        ("a text", original(OriginalFormat::Ocmf, &text[..])),
+        (
+            "registers",
+            original(OriginalFormat::SunSpec220, &[0, 220, 0, 46]),
+        ),
+        (
+            "chosen registers",
+            original(OriginalFormat::SunSpec4, &[0, 4, 0, 64]),
+        ),
         (
             "as many bytes as there may be",
             original(OriginalFormat::Ocmf, &[0x7c; ORIGINAL_LEN_MAX]),

@@ -221,6 +221,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         instructions: Vec::new(),
         acknowledgements: Vec::new(),
         reports: Vec::new(),
+        originals: Vec::new(),
         refusals: Vec::new(),
         corrections: Vec::new(),
         outages: Vec::new(),

@@ -252,7 +252,7 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
-        let mut agreements = vec![];
+        let (mut agreements, mut originals) = (vec![], vec![]);
         let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
         let contents = cores::map(&lines, |(line, record)| {
             Content::read(&Reader { line: *line, record })
@@ -266,6 +266,7 @@ impl Bundle {
                 Content::Instruction(one) => instructions.push(one),
                 Content::Acknowledgement(one) => acknowledgements.push(one),
                 Content::Report(one) => reports.push(one),
+                Content::Original(one) => originals.push(one),
                 Content::Refusal(one) => refusals.push(one),
                 Content::Correction(one) => corrections.push(one),
                 Content::Outage(one) => outages.push(one),
@@ -286,6 +287,7 @@ impl Bundle {
             instructions,
             acknowledgements,
             reports,
+            originals,
             refusals,
             corrections,
             outages,
@@ -338,6 +340,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(evidence.instructions.iter().map(|i| Record::new(i.name(), i)));
     records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));
+    records.extend(evidence.originals.iter().map(|o| Record::new(o.name(), o)));
     records.extend(evidence.refusals.iter().map(|r| Record::new(r.name(), r)));
     records.sort_by(|a, b| a.name.cmp(&b.name));
     records
@@ -467,6 +470,7 @@ enum Content {
     Instruction(evidence::SentInstruction),
     Acknowledgement(evidence::ReceivedAcknowledgement),
     Report(evidence::ReceivedReport),
+    Original(evidence::ReceivedOriginal),
     Refusal(evidence::RefusedMessage),
     Correction(evidence::Correction),
     Outage(evidence::Outage),
@@ -494,6 +498,7 @@ impl Content {
                 Self::Acknowledgement(read.content(evidence::ReceivedAcknowledgement::name)?)
             }
             "report" => Self::Report(read.content(evidence::ReceivedReport::name)?),
+            "original" => Self::Original(read.content(evidence::ReceivedOriginal::name)?),
             "refusal" => Self::Refusal(read.content(evidence::RefusedMessage::name)?),
             "correction" => Self::Correction(read.content(evidence::Correction::name)?),
             "outage" => Self::Outage(read.content(evidence::Outage::name)?),

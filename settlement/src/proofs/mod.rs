@@ -41,6 +41,7 @@ pub mod derive;
 pub mod evidence;
 pub mod judge;
 pub mod netting;
+pub mod originals;
 pub mod patience;
 pub mod replay;
 mod resettle;

@@ -84,7 +84,12 @@ pub fn originals_of(
     let rows = client.query(
         "SELECT gateway, received_at, envelope FROM original
          WHERE gateway = ANY ($1) AND taken_at BETWEEN $2 AND $3 AND received_at <= $4 ORDER BY digest",
-        &[&gateways, &to_column(from), &to_column(until), &to_column(known_at)],
+        &[
+            &gateways,
+            &to_column(from),
+            &to_column(until),
+            &to_column(known_at),
+        ],
     )?;
     rows.iter()
         .map(|row| {

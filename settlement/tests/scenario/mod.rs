@@ -173,6 +173,7 @@ impl Scenario {
             instructions: self.instructions.clone(),
             acknowledgements: self.acknowledgements.clone(),
             reports: reports.collect(),
+            originals: Vec::new(),
             refusals: Vec::new(),
             corrections: Vec::new(),
             outages: self.outages.clone(),

@@ -7,10 +7,7 @@
     clippy::as_conversions,
     clippy::indexing_slicing
 )]
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used)
-)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod key;
 pub mod ocmf;
@@ -104,7 +101,9 @@ pub enum Unverified {
         algorithm: String,
     },
     /// A format that does not say what exactly is signed.
-    #[error("signed by {algorithm}, but SunSpec defines neither the bytes that are signed nor the signature's encoding")]
+    #[error(
+        "signed by {algorithm}, but SunSpec defines neither the bytes that are signed nor the signature's encoding"
+    )]
     Undefined {
         /// By the model's own name.
         algorithm: String,
@@ -129,7 +128,10 @@ pub enum Unverified {
 /// [`Refused`] where the device is not enrolled, where it cannot be read, or where the signature is not the meter's.
 pub fn check_original(enrolment: &Enrolment, original: &Original) -> Result<Option<Unverified>, Refused> {
     let Some(device) = enrolment.devices.iter().find(|d| d.number == original.device) else {
-        let detail = format!("device {} is not enrolled for {}", original.device, enrolment.site);
+        let detail = format!(
+            "device {} is not enrolled for {}",
+            original.device, enrolment.site
+        );
         return Err(Refused::new(Refusal::UnknownChannel, detail));
     };
     match examine(original.format, &original.bytes, device.meter_key.as_ref()) {
@@ -167,9 +169,13 @@ pub fn examine<'a>(
     let key = key.ok_or(Unverified::NoKey)?;
     let algorithm = || parsed.algorithm.clone();
     if format != OriginalFormat::Ocmf {
-        return Err(Unverified::Undefined { algorithm: algorithm() });
+        return Err(Unverified::Undefined {
+            algorithm: algorithm(),
+        });
     }
-    let curve = ocmf::curve_of(&parsed.algorithm).ok_or_else(|| Unverified::Algorithm { algorithm: algorithm() })?;
+    let curve = ocmf::curve_of(&parsed.algorithm).ok_or_else(|| Unverified::Algorithm {
+        algorithm: algorithm(),
+    })?;
     if curve != key.curve() {
         let (algorithm, curve) = (algorithm(), key.curve());
         return Err(Unverified::Curve { algorithm, curve });

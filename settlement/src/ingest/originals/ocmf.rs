@@ -202,10 +202,34 @@ fn read_time(text: &str) -> Option<(i64, u8)> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', rest @ ..] = text.as_bytes() else {
         return None;
     };
-    let [h1, h2, b':', n1, n2, b':', s1, s2, b',' | b'.', f1, f2, f3, rest @ ..] = rest else {
+    let [
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+        b',' | b'.',
+        f1,
+        f2,
+        f3,
+        rest @ ..,
+    ] = rest
+    else {
         return None;
     };
-    let [sign @ (b'+' | b'-'), z1, z2, z3, z4, b' ', state @ (b'U' | b'I' | b'S' | b'R')] = rest else {
+    let [
+        sign @ (b'+' | b'-'),
+        z1,
+        z2,
+        z3,
+        z4,
+        b' ',
+        state @ (b'U' | b'I' | b'S' | b'R'),
+    ] = rest
+    else {
         return None;
     };
     let year = i32::try_from(number(&[*y1, *y2, *y3, *y4])?).ok()?;

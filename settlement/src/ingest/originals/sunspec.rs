@@ -152,13 +152,15 @@ impl<'a> Block<'a> {
     fn register(&self, place: usize) -> Result<u16, BlockError> {
         let at = place.saturating_mul(2);
         let pair = self.bytes.get(at..).and_then(<[u8]>::first_chunk);
-        pair.map(|pair| u16::from_be_bytes(*pair)).ok_or_else(|| self.too_short())
+        pair.map(|pair| u16::from_be_bytes(*pair))
+            .ok_or_else(|| self.too_short())
     }
 
     fn wide(&self, place: usize) -> Result<u32, BlockError> {
         let at = place.saturating_mul(2);
         let four = self.bytes.get(at..).and_then(<[u8]>::first_chunk);
-        four.map(|four| u32::from_be_bytes(*four)).ok_or_else(|| self.too_short())
+        four.map(|four| u32::from_be_bytes(*four))
+            .ok_or_else(|| self.too_short())
     }
 
     fn at_millis(&self) -> Result<i64, BlockError> {
@@ -181,7 +183,10 @@ impl<'a> Block<'a> {
             other => format!("algorithm {other}"),
         };
         let signature = self.places.count.saturating_add(1).saturating_mul(2);
-        let (signed, signature) = self.bytes.split_at_checked(signature).ok_or_else(|| self.too_short())?;
+        let (signed, signature) = self
+            .bytes
+            .split_at_checked(signature)
+            .ok_or_else(|| self.too_short())?;
         Ok(Parsed {
             meter: String::new(),
             readings,

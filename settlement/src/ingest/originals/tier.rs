@@ -58,7 +58,11 @@ fn totals_at<'a>(
                 .is_some_and(|at| at.abs_diff(reading.at_millis) <= CLOCK_MILLIS_MAX)
     };
     verified.iter().flat_map(move |parsed| {
-        let totals = parsed.readings.iter().filter(near).filter_map(|reading| reading.value);
+        let totals = parsed
+            .readings
+            .iter()
+            .filter(near)
+            .filter_map(|reading| reading.value);
         totals.map(|total| (parsed.meter.as_str(), total))
     })
 }
