@@ -8,7 +8,7 @@ use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, S
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
-use gridtally_protocol::original::{ORIGINAL_LEN_MAX, Original, OriginalFormat};
+use gridtally_protocol::original::{Original, OriginalFormat};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
@@ -353,10 +353,7 @@ pub fn originals() -> Vec<(&'static str, Original)> {
             "chosen registers",
             original(OriginalFormat::SunSpec4, &[0, 4, 0, 64]),
         ),
-        (
-            "as many bytes as there may be",
-            original(OriginalFormat::Ocmf, &[0x7c; ORIGINAL_LEN_MAX]),
-        ),
+        ("any bytes", original(OriginalFormat::Ocmf, &[0, 0x7c, 0xff])),
     ]
 }
 
