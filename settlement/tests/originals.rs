@@ -13,7 +13,7 @@ use gridtally_protocol::original::{Original, OriginalFormat};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::TopicKind;
-use gridtally_settlement::cli::{self, verify::VerifyCommand};
+use gridtally_settlement::cli;
 use gridtally_settlement::ingest::originals::MeterKey;
 use gridtally_settlement::proofs::bundle::Bundle;
 use gridtally_settlement::proofs::evidence::{Evidence, ReceivedOriginal};
@@ -23,6 +23,12 @@ use p256::ecdsa::{Signature, SigningKey};
 
 use room::{Home, NOON, Room, Sealed, at};
 use scenario::{Scenario, engine, gateway};
+
+#[derive(clap::Parser)]
+struct VerifyCommand {
+    #[command(flatten)]
+    args: cli::verify::VerifyArgs,
+}
 
 fn meter() -> SigningKey {
     SigningKey::from_slice(&[7; 32]).unwrap()
