@@ -2,12 +2,16 @@
 //!
 //! [`parse`] reads one, [`examine`] also verifies it under the key that is enrolled for the meter, and [`tier`] says which
 //! intervals verified originals prove. See `docs/originals.md`.
-#![deny(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::indexing_slicing
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used
+    )
 )]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod key;
 pub mod ocmf;
