@@ -20,7 +20,7 @@ def vectors(name):
 
 
 for message in ("report", "instruction", "acknowledgement", "receipt", "resend", "commission", "statement", "claim",
-                "acceptance", "admission", "revocation", "rotation", "transfer", "beacon"):
+                "acceptance", "admission", "revocation", "rotation", "transfer", "beacon", "original"):
     for vector in vectors(message):
         seed(message, bytes.fromhex(vector["payload"]))
         seed("envelope", bytes.fromhex(vector["envelope"]))

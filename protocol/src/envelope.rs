@@ -51,11 +51,13 @@ pub enum Purpose {
     Transfer,
     /// What nobody could know before.
     Beacon,
+    /// What a meter has signed itself.
+    Original,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Report,
         Self::Instruction,
         Self::Acknowledgement,
@@ -71,6 +73,7 @@ impl Purpose {
         Self::Rotation,
         Self::Transfer,
         Self::Beacon,
+        Self::Original,
     ];
 
     /// The content type that stands in the protected header.
@@ -92,6 +95,7 @@ impl Purpose {
             Self::Rotation => 65_113,
             Self::Transfer => 65_114,
             Self::Beacon => 65_115,
+            Self::Original => 65_116,
         }
     }
 }
@@ -114,6 +118,7 @@ impl core::fmt::Display for Purpose {
             Self::Rotation => "rotation",
             Self::Transfer => "transfer",
             Self::Beacon => "beacon",
+            Self::Original => "original",
         })
     }
 }

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod instruction;
 pub mod location;
 pub mod message;
+pub mod original;
 pub mod price;
 pub mod quantity;
 pub mod receipt;

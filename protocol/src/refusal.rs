@@ -48,11 +48,14 @@ pub enum Refusal {
     BeyondStorage,
     /// The beacon that the report names is none of this engine's.
     UnknownBeacon,
+    /// What a meter is said to have signed is not verified: not of its form, not of its key, or by an algorithm that is not
+    /// supported.
+    OriginalUnverified,
 }
 
 impl Refusal {
     /// Every reason there is, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::UnknownGateway,
         Self::BadSignature,
@@ -73,6 +76,7 @@ impl Refusal {
         Self::NotConserved,
         Self::BeyondStorage,
         Self::UnknownBeacon,
+        Self::OriginalUnverified,
     ];
 
     /// Its number on the wire, from 1 on; 0 says accepted.
@@ -99,6 +103,7 @@ impl Refusal {
             Self::NotConserved => 18,
             Self::BeyondStorage => 19,
             Self::UnknownBeacon => 20,
+            Self::OriginalUnverified => 21,
         }
     }
 
@@ -132,6 +137,7 @@ impl Refusal {
             Self::NotConserved => "not_conserved",
             Self::BeyondStorage => "beyond_storage",
             Self::UnknownBeacon => "unknown_beacon",
+            Self::OriginalUnverified => "original_unverified",
         }
     }
 
@@ -175,6 +181,7 @@ mod tests {
             (18, "not_conserved"),
             (19, "beyond_storage"),
             (20, "unknown_beacon"),
+            (21, "original_unverified"),
         ];
         let table: Vec<(u8, &str)> = Refusal::ALL.into_iter().map(|r| (r.code(), r.name())).collect();
         assert!(

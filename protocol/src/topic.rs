@@ -27,11 +27,13 @@ pub enum TopicKind {
     Resend,
     /// Engine to gateway: what an event was settled with.
     Statement,
+    /// Gateway to engine: what a meter has signed itself.
+    Original,
 }
 
 impl TopicKind {
     /// Every kind there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Report,
         Self::Status,
         Self::Instruction,
@@ -39,6 +41,7 @@ impl TopicKind {
         Self::Receipt,
         Self::Resend,
         Self::Statement,
+        Self::Original,
     ];
 
     /// The last segment of the topic.
@@ -52,6 +55,7 @@ impl TopicKind {
             Self::Receipt => "receipt",
             Self::Resend => "resend",
             Self::Statement => "statement",
+            Self::Original => "original",
         }
     }
 
@@ -67,7 +71,7 @@ impl TopicKind {
 pub enum TopicError {
     /// Not `gridtally/v1/<gateway>/<kind>`.
     #[error(
-        "not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt|resend|statement"
+        "not a topic of the form gridtally/v1/<gateway>/report|status|instruction|ack|receipt|resend|statement|original"
     )]
     Form,
     /// The gateway's segment is no key.
@@ -125,6 +129,7 @@ mod tests {
             "receipt",
             "resend",
             "statement",
+            "original",
         ];
         for (kind, name) in TopicKind::ALL.into_iter().zip(names) {
             let text = format!("gridtally/v1/{GATEWAY}/{name}");

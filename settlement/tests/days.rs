@@ -37,6 +37,7 @@ fn key(home: u8) -> SigningIdentity {
 fn enrolment(home: u8) -> Enrolment {
     let device = |number, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(10_000_000),
         capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),

@@ -480,6 +480,7 @@ fn batteries() -> Scenario {
     for enrolment in &mut scenario.enrolments {
         enrolment.devices.push(EnrolledDevice {
             number: DeviceNumber(3),
+            meter_key: None,
             nameplate_milliwatts: Milliwatts::new(6_000_000),
             capacity_milliwatt_hours: None,
             quantities: vec![Quantity::BatteryCharge, Quantity::BatteryDischarge],

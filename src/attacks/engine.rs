@@ -206,6 +206,7 @@ impl Engine {
             });
         let (quality, copies) = looked_at(&self.enrolments, &self.reports, event.announced_at);
         let evidence = Evidence {
+            originals: Vec::new(),
             agreements: Vec::new(),
             case: Case {
                 event,

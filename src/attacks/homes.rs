@@ -109,6 +109,7 @@ fn one(corpus: &Corpus, number: usize) -> anyhow::Result<PlayedHome> {
     spec.devices.retain(|device| device.role == Role::Battery);
     let device = |number, watts: i64, capacity: Option<i64>, quantities: &[Quantity]| EnrolledDevice {
         number,
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(watts * 1_000),
         capacity_milliwatt_hours: capacity.map(|wh| MilliwattHours::new(wh * 1_000)),
         quantities: quantities.to_vec(),

@@ -343,6 +343,7 @@ fn enrolment(
     let capacity = i64::from(spec.battery.capacity_watt_hours) * 1_000;
     let device = |number, watts: u32, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(i64::from(watts) * 1_000),
         capacity_milliwatt_hours: quantities
             .contains(&Quantity::StateOfCharge)

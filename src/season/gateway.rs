@@ -85,6 +85,7 @@ impl Gateway {
             interval_seconds: IntervalLength::HALF_HOUR,
             devices: vec![EnrolledDevice {
                 number: METER,
+                meter_key: None,
                 nameplate_milliwatts: CONNECTION,
                 capacity_milliwatt_hours: None,
                 quantities: vec![Quantity::GridImport, Quantity::GridExport],

@@ -27,6 +27,7 @@ from pycose.keys.curves import Ed25519
 from pycose.messages import Sign1Message
 
 import agreements
+import meters
 
 HERE = Path(__file__).resolve().parent
 CDDL = (HERE / "../../docs/wire.cddl").read_text()
@@ -36,6 +37,7 @@ CONTENT_TYPES = {
     "commission": 65107, "statement": 65108, "claim": 65109, "acceptance": 65110, "admission": 65111,
     "revocation": 65112, "rotation": 65113, "transfer": 65114,
     "beacon": 65115,
+    "original": 65116,
 }
 QUANTITIES = {
     "grid_import": 1, "grid_export": 2, "pv_production": 3,
@@ -69,7 +71,7 @@ VERDICTS = {
     "chain_broken": 6, "from_the_future": 7, "too_late": 8, "unknown_channel": 9, "wrong_interval": 10,
     "already_reported": 11, "beyond_nameplate": 12, "unknown_instruction": 13,
     "not_valid_then": 14, "revoked": 15, "no_sun": 16, "beyond_clear_sky": 17, "not_conserved": 18,
-    "beyond_storage": 19, "unknown_beacon": 20,
+    "beyond_storage": 19, "unknown_beacon": 20, "original_unverified": 21,
 }
 ZERO_REASONS = {
     "opted_out": 1, "no_answer": 2, "no_baseline": 3, "equivocation": 4, "missing_reading": 5, "not_reduced": 6,
@@ -568,6 +570,24 @@ def write_beacon(shown):
     return [1, int(shown["number"]), bytes.fromhex(shown["nonce"]), unix(shown["issued_at"])]
 
 
+FORMATS = {"ocmf": 1, "sunspec_220": 2, "sunspec_4": 3}
+
+
+def read_original(payload):
+    version, device, form, taken, data = row(payload, 5, "an original")
+    whole(version, 1, 1, "version")
+    whole(device, 0, 255, "the device")
+    need(type(data) is bytes and 1 <= len(data) <= 8192, PAYLOAD, "1 to 8192 bytes")
+    return {
+        "device": device, "format": name_of(FORMATS, form, "format"), "taken_at": shown_instant(taken),
+        "bytes": data.hex(),
+    }
+
+
+def write_original(shown):
+    return [1, shown["device"], FORMATS[shown["format"]], unix(shown["taken_at"]), bytes.fromhex(shown["bytes"])]
+
+
 def read_commission(payload):
     version, device, fingerprint, control, agent, told, seconds, taken = row(payload, 8, "a commissioning record")
     whole(version, 1, 1, "version")
@@ -709,13 +729,13 @@ def write_statement(shown):
 READ = {
     "report": read_report, "instruction": read_instruction,
     "acknowledgement": read_acknowledgement, "receipt": read_receipt, "resend": read_resend,
-    "beacon": read_beacon,
+    "beacon": read_beacon, "original": read_original,
     "commission": read_commission, "statement": read_statement,
 }
 WRITE = {
     "report": write_report, "instruction": write_instruction,
     "acknowledgement": write_acknowledgement, "receipt": write_receipt, "resend": write_resend,
-    "beacon": write_beacon,
+    "beacon": write_beacon, "original": write_original,
     "commission": write_commission, "statement": write_statement,
 }
 for table, more in zip((READ, WRITE), agreements.codecs(sys.modules[__name__])):
@@ -793,14 +813,14 @@ def check_identity(vector):
         yield "the public key differs"
     if did_key(key) != vector["did_key"] or key_of(vector["did_key"]) != key:
         yield "the did:key differs"
-    kinds = ("report", "status", "instruction", "ack", "receipt", "resend", "statement")
+    kinds = ("report", "status", "instruction", "ack", "receipt", "resend", "statement", "original")
     if vector["topics"] != [f"gridtally/v1/{multibase(key)}/{kind}" for kind in kinds]:
         yield "the topics differ"
 
 
 def main():
     checks = {purpose: lambda v, purpose=purpose: check_accepted(v, purpose) for purpose in READ}
-    checks |= {"refused": check_refused, "identity": check_identity}
+    checks |= {"refused": check_refused, "identity": check_identity, "meters": meters.check}
     faults = 0
     for name, check in checks.items():
         vectors = json.loads((HERE / f"{name}.json").read_text())["vectors"]

@@ -12,6 +12,7 @@ use gridtally_protocol::envelope::{ENVELOPE_LEN_MAX, Envelope, Purpose};
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::{EVENT_SECONDS_MAX, Instruction, Target};
 use gridtally_protocol::message::{Message, SEQUENCE_MAX};
+use gridtally_protocol::original::{ORIGINAL_LEN_MAX, Original};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TokenAmount, parse_scaled};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
 use gridtally_protocol::report::{Report, SAMPLES_MAX, SERIES_MAX};
@@ -23,7 +24,7 @@ use gridtally_protocol::topic::Topic;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its fuzz target.
-pub const ALL: [(&str, Body); 19] = [
+pub const ALL: [(&str, Body); 20] = [
     ("envelope", envelope),
     ("report", report),
     ("instruction", instruction),
@@ -31,6 +32,7 @@ pub const ALL: [(&str, Body); 19] = [
     ("receipt", receipt),
     ("resend", resend),
     ("commission", commission),
+    ("original", original),
     ("statement", statement),
     ("topic", topic),
     ("identity", identity),
@@ -83,6 +85,7 @@ pub fn envelope(bytes: &[u8]) {
         Rotation::open(bytes).is_ok(),
         Transfer::open(bytes).is_ok(),
         Beacon::open(bytes).is_ok(),
+        Original::open(bytes).is_ok(),
     ];
     assert!(opened.into_iter().filter(|opened| *opened).count() <= verified.len());
 }
@@ -191,6 +194,14 @@ pub fn resend(payload: &[u8]) {
     assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(sequences.len() <= 8 * BITMAP_LEN_MAX);
     assert!(sequences.iter().all(|n| (1..=SEQUENCE_MAX).contains(n)));
+}
+
+/// Originals: within their bounds, byte for byte.
+pub fn original(payload: &[u8]) {
+    if let Some(original) = accepted::<Original>(payload) {
+        assert!((1..=ORIGINAL_LEN_MAX).contains(&original.bytes.len()));
+        assert!(payload.ends_with(&original.bytes));
+    }
 }
 
 /// Commissioning records: steps in their order, each once, and passed where nothing failed only.

@@ -111,6 +111,7 @@ fn content_types_are_distinct_experimental_and_never_change() {
         ("rotation", 65_113),
         ("transfer", 65_114),
         ("beacon", 65_115),
+        ("original", 65_116),
     ];
     assert_eq!(
         types.each_ref().map(|(name, number)| (name.as_str(), *number)),

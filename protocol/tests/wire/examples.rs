@@ -9,6 +9,7 @@ use gridtally_protocol::commission::{CommissionRecord, Control, Failure, Step, S
 use gridtally_protocol::identity::{Digest, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, Instruction, Level, Target};
 use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::original::{Original, OriginalFormat};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::refusal::Refusal;
@@ -362,6 +363,29 @@ pub fn beacons() -> Vec<(&'static str, Beacon)> {
             "the last number there is",
             beacon(SEQUENCE_MAX, [0xff; 32], "9999-12-31T23:59:59Z"),
         ),
+    ]
+}
+
+/// Originals with their names: what is inside is for another reader to judge.
+pub fn originals() -> Vec<(&'static str, Original)> {
+    let original = |format, bytes: &[u8]| Original {
+        device: DeviceNumber(1),
+        format,
+        taken_at: instant("2026-04-23T15:05:01Z"),
+        bytes: bytes.to_vec(),
+    };
+    let text = br#"OCMF|{"RD":[{"TM":"2026-04-23T17:05:00,000+0200 S","RV":2935.712}]}|{"SD":"3006"}"#;
+    vec![
+        ("a text", original(OriginalFormat::Ocmf, &text[..])),
+        (
+            "registers",
+            original(OriginalFormat::SunSpec220, &[0, 220, 0, 46]),
+        ),
+        (
+            "chosen registers",
+            original(OriginalFormat::SunSpec4, &[0, 4, 0, 64]),
+        ),
+        ("any bytes", original(OriginalFormat::Ocmf, &[0, 0x7c, 0xff])),
     ]
 }
 

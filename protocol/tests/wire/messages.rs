@@ -117,6 +117,11 @@ proptest! {
     }
 
     #[test]
+    fn an_original_reads_back(message in strategies::original(), key in strategies::key()) {
+        reads_back(&message, &key);
+    }
+
+    #[test]
     fn a_statement_reads_back(message in strategies::statement(), key in strategies::key()) {
         reads_back(&message, &key);
     }
@@ -180,6 +185,11 @@ proptest! {
         let Ok(with) = message.encode() else { return Ok(()) };
         prop_assert_eq!(without[0], 0x89);
         prop_assert_eq!(with, [&[0x8a], &without[1..], &[0x58, 0x20], beacon.as_bytes()].concat());
+    }
+
+    #[test]
+    fn a_damaged_original_is_refused_or_canonical(message in strategies::original(), damage in damage()) {
+        decoders::original(&damaged(message.encode().unwrap_or_default(), &damage));
     }
 
     #[test]

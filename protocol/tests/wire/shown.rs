@@ -5,6 +5,7 @@ use gridtally_protocol::beacon::Beacon;
 use gridtally_protocol::commission::{CommissionRecord, StepRecord};
 use gridtally_protocol::identity::Digest;
 use gridtally_protocol::instruction::Instruction;
+use gridtally_protocol::original::Original;
 use gridtally_protocol::quantity::MilliwattHours;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::{ClockState, Report, Series};
@@ -118,6 +119,18 @@ impl Shown for ResendRequest {
             "gateway": self.gateway,
             "issued_at": self.issued_at,
             "sequences": sequences,
+        })
+    }
+}
+
+impl Shown for Original {
+    fn shown(&self) -> Value {
+        let bytes: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "device": self.device,
+            "format": self.format.name(),
+            "taken_at": self.taken_at,
+            "bytes": bytes,
         })
     }
 }

@@ -14,6 +14,7 @@ use gridtally_protocol::identity::{Digest, Identity, SigningIdentity};
 use gridtally_protocol::instruction::{Charge, EVENT_SECONDS_MAX, Instruction, Level, Target};
 use gridtally_protocol::location::CoarseLocation;
 use gridtally_protocol::message::SEQUENCE_MAX;
+use gridtally_protocol::original::{ORIGINAL_LEN_MAX, Original, OriginalFormat};
 use gridtally_protocol::price::{PRICE_DECIMALS_MAX, Price};
 use gridtally_protocol::quantity::{Asset, MilliwattHours, Milliwatts, TOKEN_AMOUNT_MAX, TokenAmount};
 use gridtally_protocol::receipt::{ENTRIES_MAX, Receipt};
@@ -264,6 +265,19 @@ pub fn resend() -> impl Strategy<Value = ResendRequest> {
             bitmap,
         }
     })
+}
+
+pub fn original() -> impl Strategy<Value = Original> {
+    let len = prop_oneof![9 => 1_usize..600, 1 => Just(ORIGINAL_LEN_MAX)];
+    let bytes = len.prop_flat_map(|len| prop::collection::vec(any::<u8>(), len));
+    (any::<u8>(), select(OriginalFormat::ALL.to_vec()), unix(), bytes).prop_map(
+        |(device, format, taken_at, bytes)| Original {
+            device: DeviceNumber(device),
+            format,
+            taken_at: instant(taken_at),
+            bytes,
+        },
+    )
 }
 
 pub fn commission() -> impl Strategy<Value = CommissionRecord> {

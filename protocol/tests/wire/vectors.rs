@@ -14,6 +14,7 @@ use gridtally_protocol::envelope::{EnvelopeError, Purpose};
 use gridtally_protocol::identity::{Identity, IdentityError, SigningIdentity};
 use gridtally_protocol::instruction::Instruction;
 use gridtally_protocol::message::{Message, MessageError};
+use gridtally_protocol::original::Original;
 use gridtally_protocol::receipt::Receipt;
 use gridtally_protocol::report::Report;
 use gridtally_protocol::resend::ResendRequest;
@@ -107,6 +108,7 @@ fn refusal_of(purpose: Purpose, bytes: &[u8]) -> MessageError {
         Purpose::Rotation => Rotation::open(bytes).map(drop),
         Purpose::Transfer => Transfer::open(bytes).map(drop),
         Purpose::Beacon => Beacon::open(bytes).map(drop),
+        Purpose::Original => Original::open(bytes).map(drop),
         Purpose::Bundle => unreachable!("a bundle is no message"),
     };
     opened.expect_err("a forgery is refused")
@@ -204,6 +206,19 @@ fn published_beacons_are_what_the_code_writes() {
     published(
         "beacon.json",
         "Beacons that must be accepted, signed by an engine.",
+        vectors,
+    );
+}
+
+#[test]
+fn published_originals_are_what_the_code_writes() {
+    let vectors = examples::originals()
+        .into_iter()
+        .map(|(name, o)| accepted(name, &o, &GATEWAY_SEED))
+        .collect();
+    published(
+        "original.json",
+        "Originals that must be accepted, signed by a gateway.",
         vectors,
     );
 }

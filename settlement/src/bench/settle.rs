@@ -282,6 +282,7 @@ fn key(number: u32) -> Result<SigningIdentity, BenchError> {
 fn enrolment(number: u32, length: IntervalLength) -> Result<Enrolment, BenchError> {
     let device = |number, quantities: &[Quantity]| EnrolledDevice {
         number,
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(20_000_000),
         capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),

@@ -221,6 +221,7 @@ fn evidence(case: VerifyCase, engine: &SigningIdentity) -> Result<Evidence, Benc
         instructions: Vec::new(),
         acknowledgements: Vec::new(),
         reports: Vec::new(),
+        originals: Vec::new(),
         refusals: Vec::new(),
         corrections: Vec::new(),
         outages: Vec::new(),
@@ -295,6 +296,7 @@ impl Home {
                 agreement: None,
                 devices: vec![EnrolledDevice {
                     number: DeviceNumber(1),
+                    meter_key: None,
                     nameplate_milliwatts: Milliwatts::new(20_000_000),
                     capacity_milliwatt_hours: None,
                     quantities: vec![Quantity::GridImport, Quantity::GridExport],

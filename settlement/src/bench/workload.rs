@@ -159,6 +159,7 @@ fn value(sequence: u64, device: u8, index: u16) -> i64 {
 fn enrolment(number: u32, gateway: Identity) -> Result<Enrolment, BenchError> {
     let devices = (1..=3).map(|device| EnrolledDevice {
         number: DeviceNumber(device),
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(10_000_000),
         capacity_milliwatt_hours: None,
         quantities: CHANNELS

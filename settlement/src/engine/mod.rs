@@ -334,7 +334,7 @@ fn start_link(
     );
     config.clean_session = false;
     config.inflight_max = INFLIGHT_MAX;
-    config.subscriptions = [TopicKind::Report, TopicKind::Acknowledgement]
+    config.subscriptions = [TopicKind::Report, TopicKind::Acknowledgement, TopicKind::Original]
         .map(TopicKind::filter_for_all)
         .to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -10,6 +10,7 @@ use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::envelope::EnvelopeError;
 use gridtally_protocol::message::{Message, MessageError, Signed};
+use gridtally_protocol::original::Original;
 use gridtally_protocol::quantity::{MilliwattHours, Milliwatts};
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{Reading, Report};
@@ -66,6 +67,14 @@ pub fn open_report(topic: &Topic, bytes: &[u8]) -> Result<Signed<Report>, Refuse
 /// # Errors
 /// [`Refused`] as malformed, of a bad signature, or on the wrong topic.
 pub fn open_acknowledgement(topic: &Topic, bytes: &[u8]) -> Result<Signed<Acknowledgement>, Refused> {
+    open(topic, bytes)
+}
+
+/// As [`open_report`], for an original. What the meter has signed is judged apart.
+///
+/// # Errors
+/// [`Refused`] as malformed, of a bad signature, or on the wrong topic.
+pub fn open_original(topic: &Topic, bytes: &[u8]) -> Result<Signed<Original>, Refused> {
     open(topic, bytes)
 }
 
@@ -272,6 +281,7 @@ mod tests {
             agreement: None,
             devices: vec![EnrolledDevice {
                 number: DeviceNumber(1),
+                meter_key: None,
                 nameplate_milliwatts: Milliwatts::new(nameplate),
                 capacity_milliwatt_hours: None,
                 quantities: vec![

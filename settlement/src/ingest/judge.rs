@@ -6,6 +6,7 @@ use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
 use gridtally_protocol::envelope::ENVELOPE_LEN_MAX;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::message::Signed;
+use gridtally_protocol::original::Original;
 use gridtally_protocol::receipt::Verdict;
 use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::Report;
@@ -14,10 +15,11 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::chain::{self, Link, Place};
 use super::checks::{self, Refused};
-use super::{Beacons, physics};
+use super::{Beacons, originals, physics};
 use crate::days::{self, Days};
 use crate::registry::Enrolment;
 use crate::store::events::StoredAcknowledgement;
+use crate::store::originals::StoredOriginal;
 use crate::store::refusals::{BYTES_KEPT_MAX, StoredRefusal};
 use crate::store::reports::StoredReport;
 use crate::store::statements::StoredHolding;
@@ -36,6 +38,7 @@ pub struct Arrival {
 enum Content {
     Report(Signed<Report>),
     Acknowledgement(Signed<Acknowledgement>),
+    Original(Signed<Original>),
 }
 
 impl Arrival {
@@ -51,9 +54,10 @@ impl Arrival {
             TopicKind::Acknowledgement => {
                 checks::open_acknowledgement(&topic, &bytes).map(Content::Acknowledgement)
             }
+            TopicKind::Original => checks::open_original(&topic, &bytes).map(Content::Original),
             _ => Err(Refused::new(
                 Refusal::WrongTopic,
-                "the engine takes reports and acknowledgements",
+                "the engine takes reports, acknowledgements and originals",
             )),
         });
         let digest = Digest::of(&bytes);
@@ -138,6 +142,8 @@ pub struct Judged {
     pub disputes: BTreeSet<(Identity, Timestamp)>,
     /// Acknowledgements to be kept.
     pub acknowledgements: Vec<StoredAcknowledgement>,
+    /// What meters have signed themselves.
+    pub originals: Vec<StoredOriginal>,
     /// Statements that homes hold.
     pub holdings: Vec<StoredHolding>,
     /// What is not taken.
@@ -157,6 +163,9 @@ pub fn judge(arrivals: &[Arrival], mut known: Knowledge, received_at: Timestamp)
             }
             Ok(Content::Acknowledgement(signed)) => {
                 judge_acknowledgement(&mut judged, &known, arrival, signed, received_at)
+            }
+            Ok(Content::Original(signed)) => {
+                judge_original(&mut judged, &known, arrival, signed, received_at)
             }
             Err(refused) => Err(refused.clone()),
         };
@@ -267,6 +276,31 @@ fn judge_acknowledgement(
     Ok(())
 }
 
+fn judge_original(
+    judged: &mut Judged,
+    known: &Knowledge,
+    arrival: &Arrival,
+    signed: &Signed<Original>,
+    received_at: Timestamp,
+) -> Result<(), Refused> {
+    let enrolment = enrolled(known, &signed.signer)?;
+    checks::check_key(enrolment, received_at)?;
+    let original = &signed.message;
+    checks::check_window(original.taken_at, received_at)?;
+    let unverified = originals::check_original(enrolment, original)?;
+    judged.originals.push(StoredOriginal {
+        gateway: signed.signer,
+        digest: signed.digest,
+        device: original.device,
+        format: original.format,
+        taken_at: original.taken_at,
+        received_at,
+        unverified: unverified.map(|why| why.to_string()),
+        envelope: arrival.bytes.clone(),
+    });
+    Ok(())
+}
+
 impl Judged {
     fn conclude(
         &mut self,
@@ -295,6 +329,7 @@ impl Content {
         match self {
             Self::Report(signed) => signed.signer,
             Self::Acknowledgement(signed) => signed.signer,
+            Self::Original(signed) => signed.signer,
         }
     }
 }

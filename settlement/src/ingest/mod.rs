@@ -5,6 +5,7 @@ pub mod chain;
 pub mod checks;
 mod freshness;
 mod judge;
+pub mod originals;
 pub mod physics;
 mod pipeline;
 

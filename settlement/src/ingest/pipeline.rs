@@ -11,7 +11,9 @@ use gridtally_protocol::topic::{Topic, TopicKind};
 use postgres::GenericClient;
 
 use super::judge::{Arrival, Judged, Knowledge, judge};
-use crate::store::{Store, StoreError, beacons, days, events, programs, refusals, reports, statements};
+use crate::store::{
+    Store, StoreError, beacons, days, events, originals, programs, refusals, reports, statements,
+};
 
 /// From this many messages on, signatures are verified on all cores.
 const PARALLEL_MIN: usize = 16;
@@ -124,6 +126,7 @@ fn keep(client: &mut impl GenericClient, judged: &Judged, received_at: Timestamp
     days::insert_disputes(client, &judged.disputes)?;
     events::insert_acknowledgements(client, &judged.acknowledgements)?;
     statements::insert_holdings(client, &judged.holdings)?;
+    originals::insert_originals(client, &judged.originals)?;
     refusals::insert_refusals(client, &judged.refusals)
 }
 

@@ -258,7 +258,7 @@ impl Bundle {
         let (mut reports, mut refusals) = (vec![], vec![]);
         let (mut corrections, mut disputes, mut seasons) = (vec![], vec![], vec![]);
         let (mut superseded, mut outages, mut temperatures) = (None, vec![], vec![]);
-        let (mut agreements, mut beacons) = (vec![], vec![]);
+        let (mut agreements, mut beacons, mut originals) = (vec![], vec![], vec![]);
         let lines: Vec<(usize, &Record)> = (2_usize..).zip(&self.records).collect();
         let contents = cores::map(&lines, |(line, record)| {
             Content::read(&Reader { line: *line, record })
@@ -273,6 +273,7 @@ impl Bundle {
                 Content::Acknowledgement(one) => acknowledgements.push(one),
                 Content::Beacon(one) => beacons.push(one),
                 Content::Report(one) => reports.push(one),
+                Content::Original(one) => originals.push(one),
                 Content::Refusal(one) => refusals.push(one),
                 Content::Correction(one) => corrections.push(one),
                 Content::Outage(one) => outages.push(one),
@@ -293,6 +294,7 @@ impl Bundle {
             instructions,
             acknowledgements,
             reports,
+            originals,
             refusals,
             corrections,
             outages,
@@ -347,6 +349,7 @@ fn records(evidence: &Evidence, derived: &Derived) -> Vec<Record> {
     records.extend(evidence.acknowledgements.iter().map(|a| Record::new(a.name(), a)));
     records.extend(evidence.beacons.iter().map(|b| Record::new(b.name(), b)));
     records.extend(evidence.reports.iter().map(|r| Record::new(r.name(), r)));
+    records.extend(evidence.originals.iter().map(|o| Record::new(o.name(), o)));
     records.extend(evidence.refusals.iter().map(|r| Record::new(r.name(), r)));
     records.sort_by(|a, b| a.name.cmp(&b.name));
     records
@@ -477,6 +480,7 @@ enum Content {
     Acknowledgement(evidence::ReceivedAcknowledgement),
     Beacon(evidence::PublishedBeacon),
     Report(evidence::ReceivedReport),
+    Original(evidence::ReceivedOriginal),
     Refusal(evidence::RefusedMessage),
     Correction(evidence::Correction),
     Outage(evidence::Outage),
@@ -505,6 +509,7 @@ impl Content {
             }
             "beacon" => Self::Beacon(read.content(evidence::PublishedBeacon::name)?),
             "report" => Self::Report(read.content(evidence::ReceivedReport::name)?),
+            "original" => Self::Original(read.content(evidence::ReceivedOriginal::name)?),
             "refusal" => Self::Refusal(read.content(evidence::RefusedMessage::name)?),
             "correction" => Self::Correction(read.content(evidence::Correction::name)?),
             "outage" => Self::Outage(read.content(evidence::Outage::name)?),

@@ -33,6 +33,8 @@ pub struct Evidence {
     pub acknowledgements: Vec<ReceivedAcknowledgement>,
     /// What the gateways measured; of a slot that was filled twice, both.
     pub reports: Vec<ReceivedReport>,
+    /// What meters have signed themselves, of the event. No payment follows from it.
+    pub originals: Vec<ReceivedOriginal>,
     /// What was not taken, and why.
     pub refusals: Vec<RefusedMessage>,
     /// What somebody put in the place of a meter's reading.
@@ -294,6 +296,19 @@ pub struct ReceivedReport {
     pub envelope: Vec<u8>,
 }
 
+/// An original as it came: what a meter has signed itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceivedOriginal {
+    /// On whose topic.
+    pub gateway: Identity,
+    /// When.
+    pub received_at: Timestamp,
+    /// The gateway's signed bytes, with the meter's inside.
+    #[serde(with = "hex_bytes")]
+    pub envelope: Vec<u8>,
+}
+
 /// A message that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -389,6 +404,14 @@ impl PublishedBeacon {
     }
 }
 
+impl ReceivedOriginal {
+    /// The name of its record.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("original/{}/{}", self.gateway.multibase(), short(&self.envelope))
+    }
+}
+
 impl RefusedMessage {
     /// The name of its record.
     #[must_use]
@@ -462,6 +485,7 @@ impl Evidence {
         });
         once_each(&mut self.reports, ReceivedReport::name, |r| r.received_at);
         once_each(&mut self.beacons, PublishedBeacon::name, |_| ());
+        once_each(&mut self.originals, ReceivedOriginal::name, |o| o.received_at);
         once_each(&mut self.refusals, RefusedMessage::name, |_| ());
         once_each(&mut self.corrections, Correction::name, |_| ());
         once_each(&mut self.outages, Outage::name, |_| ());

@@ -44,6 +44,7 @@ pub mod derive;
 pub mod evidence;
 pub mod judge;
 pub mod netting;
+pub mod originals;
 pub mod package;
 pub mod patience;
 pub mod replay;

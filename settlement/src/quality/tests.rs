@@ -26,6 +26,7 @@ fn home(quantities: &[Quantity]) -> Enrolment {
         agreement: None,
         devices: vec![EnrolledDevice {
             number: DeviceNumber(1),
+            meter_key: None,
             nameplate_milliwatts: Milliwatts::new(10_000_000),
             capacity_milliwatt_hours: quantities
                 .contains(&Quantity::StateOfCharge)

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::enrolment::{EnrolledDevice, Enrolment, EnrolmentError};
 use super::membership::{GroupName, ZoneName};
 use super::{Membership, Offer};
+use crate::ingest::originals::MeterKey;
 use crate::rules::program::ProgramId;
 use crate::rules::statement::{BeneficiaryId, SiteId};
 
@@ -61,6 +62,8 @@ struct Device {
     nameplate_watts: u32,
     /// The usable energy of a battery.
     capacity_watt_hours: Option<u32>,
+    /// The public key of a meter that signs its totals.
+    meter_key: Option<MeterKey>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -138,6 +141,7 @@ impl From<Device> for EnrolledDevice {
                 .capacity_watt_hours
                 .map(|wh| MilliwattHours::new(i64::from(wh) * 1_000)),
             quantities: device.kind.quantities(),
+            meter_key: device.meter_key,
         }
     }
 }
@@ -203,6 +207,9 @@ mod tests {
                     "[[site.device]]\nnumber = {number}\nkind = \"{kind}\"\nnameplate_watts = {watts}\n"
                 )
                 .unwrap();
+                if let Some(key) = device.meter_key {
+                    writeln!(text, "meter_key = \"{key}\"").unwrap();
+                }
                 if let Some(capacity) = device.capacity_milliwatt_hours {
                     writeln!(text, "capacity_watt_hours = {}", capacity.get() / 1_000).unwrap();
                 }
@@ -217,6 +224,7 @@ mod tests {
             kind,
             nameplate_watts: watts,
             capacity_watt_hours: matches!(kind, Kind::BatteryInverter).then_some(watts),
+            meter_key: matches!(kind, Kind::GridMeter).then(|| METER_KEY.parse().unwrap()),
         })
     }
 
@@ -269,6 +277,9 @@ mod tests {
             let _ = read_enrolments(&text);
         }
     }
+
+    /// The generator of P-256, in uncompressed form.
+    const METER_KEY: &str = "secp256r1:046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
 
     const GATEWAY: &str = "did:key:z6MktsLs7ByDkjGWBmDQMgZin2gPpd2H4i8PWmz1qVua7dmq";
 

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{Membership, Standing};
+use crate::ingest::originals::MeterKey;
 use crate::ledger::{AccountName, AccountNameError};
 use crate::rules::program::{Measurement, Program, ProgramId};
 use crate::rules::statement::{self as rules, BeneficiaryId, SiteId};
@@ -92,6 +93,9 @@ pub struct EnrolledDevice {
     pub capacity_milliwatt_hours: Option<MilliwattHours>,
     /// What it may report.
     pub quantities: Vec<Quantity>,
+    /// The key that the device itself signs its totals with, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_key: Option<MeterKey>,
 }
 
 /// Why an enrolment makes no sense.

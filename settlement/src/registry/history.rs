@@ -314,5 +314,7 @@ fn enrolled(device: &ClaimedDevice) -> EnrolledDevice {
         nameplate_milliwatts: device.nameplate_milliwatts,
         capacity_milliwatt_hours: device.capacity_milliwatt_hours,
         quantities: device.quantities.clone(),
+        // No claim says it.
+        meter_key: None,
     }
 }

@@ -11,14 +11,14 @@ use postgres::GenericClient;
 use super::events::{self, StoredEvent};
 use super::types::{corrupt, identity, sequence, timestamp, to_column};
 use super::{
-    StoreError, agreements, beacons, corrections, disputes, outages, prices, programs, refusals, seasons,
-    settlements, temperatures,
+    StoreError, agreements, beacons, corrections, disputes, originals, outages, prices, programs, refusals,
+    seasons, settlements, temperatures,
 };
 use crate::ledger::AccountName;
 use crate::proofs::agreements::SignedSite;
 use crate::proofs::evidence::{
-    Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport,
-    RefusedMessage, Resettles, SentInstruction,
+    Balance, CODE, Carry, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedOriginal,
+    ReceivedReport, RefusedMessage, Resettles, SentInstruction,
 };
 use crate::registry::Enrolment;
 use crate::rules::calendar::{LocalSlot, plus_days};
@@ -123,6 +123,7 @@ pub fn collect_under(
         instructions: instructions(client, event, &gateways)?,
         acknowledgements: acknowledgements(client, event, *settled_at)?,
         reports,
+        originals: taken_originals(client, event, &gateways, *settled_at)?,
         refusals,
         agreements: signed_sites(client, &enrolments, *settled_at)?,
         enrolments,
@@ -304,6 +305,32 @@ fn acknowledgements(
         envelope: a.envelope,
     };
     Ok(received.map(record).collect())
+}
+
+/// A meter's word is taken this long before an interval's end at the earliest, and after it at the latest.
+const ORIGINAL_SECONDS: i64 = 900;
+
+/// What meters have signed of the event itself. Of the days before there would be more of it than of all the rest.
+fn taken_originals(
+    client: &mut impl GenericClient,
+    event: &StoredEvent,
+    gateways: &[Identity],
+    settled_at: Timestamp,
+) -> Result<Vec<ReceivedOriginal>, StoreError> {
+    let from = event
+        .start
+        .checked_add(-ORIGINAL_SECONDS)
+        .unwrap_or(Timestamp::EPOCH);
+    let until = event.end.checked_add(ORIGINAL_SECONDS).unwrap_or(event.end);
+    let kept = originals::originals_of(client, gateways, from, until, settled_at)?;
+    Ok(kept
+        .into_iter()
+        .map(|original| ReceivedOriginal {
+            gateway: original.gateway,
+            received_at: original.received_at,
+            envelope: original.envelope,
+        })
+        .collect())
 }
 
 /// The reports that touch the period, and whatever else bears the number of one of them.

@@ -84,6 +84,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0014_beacons.sql"),
     },
     Migration {
+        number: 15,
+        name: "originals",
+        sql: include_str!("migrations/0015_originals.sql"),
+    },
+    Migration {
         number: 16,
         name: "log heads",
         sql: include_str!("migrations/0016_log_heads.sql"),

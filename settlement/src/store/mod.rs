@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod ledger;
 pub mod log_heads;
 mod migrate;
+pub mod originals;
 pub mod outages;
 pub mod payout_roots;
 pub mod prices;

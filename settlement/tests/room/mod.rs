@@ -256,6 +256,7 @@ impl Home {
         let key = SigningIdentity::from_secret(&[100 + number; 32]).unwrap();
         let device = |number, watts: i64, quantities: &[Quantity]| EnrolledDevice {
             number: DeviceNumber(number),
+            meter_key: None,
             nameplate_milliwatts: Milliwatts::new(watts * 1_000),
             capacity_milliwatt_hours: None,
             quantities: quantities.to_vec(),

@@ -173,6 +173,7 @@ impl Scenario {
             instructions: self.instructions.clone(),
             acknowledgements: self.acknowledgements.clone(),
             reports: reports.collect(),
+            originals: Vec::new(),
             refusals: Vec::new(),
             corrections: Vec::new(),
             outages: self.outages.clone(),
@@ -198,6 +199,7 @@ pub fn received(topic: &SigningIdentity, signer: &SigningIdentity, report: &Repo
 fn enrolment(home: u8) -> Enrolment {
     let device = |number, watts: i64, quantities: &[Quantity]| EnrolledDevice {
         number: DeviceNumber(number),
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(watts * 1_000),
         capacity_milliwatt_hours: None,
         quantities: quantities.to_vec(),

@@ -15,6 +15,7 @@ use super::site::{Shown, why};
 use crate::ingest::{Beacons, checks, physics};
 use crate::proofs::beacons;
 use crate::proofs::evidence::{Evidence, ReceivedReport};
+use crate::proofs::originals::{self, OpenedOriginal};
 use crate::proofs::verify::Verified;
 use crate::registry::Enrolment;
 use crate::rules::statement::{SiteId, SiteStatement};
@@ -72,14 +73,16 @@ pub(super) fn explain(
         interval.end(),
         enrolment.gateway
     )?;
-    tell_reports(&evidence, enrolment, interval, verified, out)?;
+    let opened = originals::opened(&evidence, enrolment);
+    tell_reports(&evidence, (enrolment, &opened), interval, verified, out)?;
+    tell_originals(&opened, interval, out)?;
     tell_line(statement, interval, verified, out)
 }
 
 /// Every report that says something of the interval: of one that was signed twice, both.
 fn tell_reports(
     evidence: &Evidence,
-    enrolment: &Enrolment,
+    (enrolment, opened): (&Enrolment, &[OpenedOriginal]),
     interval: Interval,
     verified: &Verified,
     out: &mut impl Write,
@@ -102,7 +105,14 @@ fn tell_reports(
             && signed.message.end().is_some_and(|end| end >= interval.end());
         if covers {
             told = true;
-            tell_report(received, &signed, enrolment, interval, (verified, &beacons), out)?;
+            tell_report(
+                received,
+                &signed,
+                (enrolment, opened),
+                interval,
+                (verified, &beacons),
+                out,
+            )?;
         }
     }
     if !told {
@@ -114,7 +124,7 @@ fn tell_reports(
 fn tell_report(
     received: &ReceivedReport,
     signed: &Signed<Report>,
-    enrolment: &Enrolment,
+    (enrolment, opened): (&Enrolment, &[OpenedOriginal]),
     interval: Interval,
     (verified, beacons): (&Verified, &Beacons),
     out: &mut impl Write,
@@ -148,6 +158,9 @@ fn tell_report(
         .filter(|(reading, _)| reading.interval == interval)
     {
         let verdict = match verdict {
+            Ok(()) if originals::is_meter_signed(opened, enrolment, reading) => {
+                "; meter_signed: the meter's own signature proves it".to_owned()
+            }
             Ok(()) => String::new(),
             Err(refused) => format!("; refused: {refused}"),
         };
@@ -177,6 +190,32 @@ fn tell_trust(
         Some(issued_at) => format!("it names the beacon of {issued_at}, so it was signed after that"),
     };
     Ok(writeln!(out, "  trust      {tier}: {because}")?)
+}
+
+/// What meters have signed themselves around the ends of the interval.
+fn tell_originals(
+    opened: &[OpenedOriginal],
+    interval: Interval,
+    out: &mut impl Write,
+) -> Result<(), VerifyCommandError> {
+    let length = i64::from(interval.length().seconds());
+    let near = |at: Timestamp| {
+        at.seconds_since(interval.start()) >= -length && interval.end().seconds_since(at) >= -length
+    };
+    for one in opened {
+        let Ok(original) = &one.original else { continue };
+        if !near(original.taken_at) {
+            continue;
+        }
+        let (device, format, taken_at) = (original.device, original.format.name(), original.taken_at);
+        let verdict = match &one.verdict {
+            Ok(()) => "the meter's own signature holds".to_owned(),
+            Err(why) => format!("it proves nothing: {why}"),
+        };
+        writeln!(out, "Record {}", one.record)?;
+        writeln!(out, "  {format} of device {device}, taken {taken_at}; {verdict}")?;
+    }
+    Ok(())
 }
 
 fn shown(reading: &Reading) -> String {

@@ -15,6 +15,7 @@ const BATTERY: DeviceNumber = DeviceNumber(3);
 fn home() -> Enrolment {
     let device = |number, watts: i64, capacity: Option<i64>, quantities: &[Quantity]| EnrolledDevice {
         number,
+        meter_key: None,
         nameplate_milliwatts: Milliwatts::new(watts * 1_000),
         capacity_milliwatt_hours: capacity.map(|wh| MilliwattHours::new(wh * 1_000)),
         quantities: quantities.to_vec(),

@@ -20,6 +20,7 @@ fn home() -> Enrolment {
         number,
         nameplate_milliwatts: Milliwatts::new(20_000_000),
         capacity_milliwatt_hours: None,
+        meter_key: None,
         quantities: quantities.to_vec(),
     };
     Enrolment {
