@@ -1,11 +1,14 @@
 //! What the meters' own word in a bundle proves. Verified anew from the bytes and the enrolments; no payment follows from it.
 
+use std::collections::BTreeMap;
+
+use gridtally_protocol::channel::DeviceNumber;
 use gridtally_protocol::original::Original;
 use gridtally_protocol::report::Reading;
 use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
-use super::evidence::Evidence;
+use super::evidence::ReceivedOriginal;
 use crate::ingest::checks;
 use crate::ingest::originals::{Parsed, examine, tier};
 use crate::registry::Enrolment;
@@ -25,15 +28,12 @@ pub struct OpenedOriginal {
 
 /// All originals of a site's gateway, in the order of their records.
 #[must_use]
-pub fn opened(evidence: &Evidence, enrolment: &Enrolment) -> Vec<OpenedOriginal> {
+pub fn opened(originals: &[ReceivedOriginal], enrolment: &Enrolment) -> Vec<OpenedOriginal> {
     let topic = Topic {
         gateway: enrolment.gateway,
         kind: TopicKind::Original,
     };
-    let mine = evidence
-        .originals
-        .iter()
-        .filter(|o| o.gateway == enrolment.gateway);
+    let mine = originals.iter().filter(|o| o.gateway == enrolment.gateway);
     mine.map(|received| {
         let original = checks::open_original(&topic, &received.envelope)
             .map(|signed| signed.message)
@@ -52,18 +52,32 @@ pub fn opened(evidence: &Evidence, enrolment: &Enrolment) -> Vec<OpenedOriginal>
     .collect()
 }
 
-/// Whether the meter itself has signed a reading: see [`tier::is_meter_signed`].
-#[must_use]
-pub fn is_meter_signed(opened: &[OpenedOriginal], enrolment: &Enrolment, reading: &Reading) -> bool {
-    let Ok(reported) = reading.value else {
-        return false;
-    };
-    let originals = opened.iter().filter_map(|one| one.original.as_ref().ok());
-    let verified: Vec<Parsed<'_>> = originals
-        .filter(|original| original.device == reading.channel.device)
-        .filter_map(|original| parsed(enrolment, original).ok())
-        .collect();
-    tier::is_meter_signed(&verified, reading.channel.quantity, reading.interval, reported)
+/// What the meters of a site have signed, verified, by device.
+#[derive(Debug, Default)]
+pub struct Word<'o>(BTreeMap<DeviceNumber, Vec<Parsed<'o>>>);
+
+impl<'o> Word<'o> {
+    /// What of these is in order, and of the keys that are enrolled.
+    #[must_use]
+    pub fn of(opened: &'o [OpenedOriginal], enrolment: &Enrolment) -> Self {
+        let mut word = Self::default();
+        for original in opened.iter().filter_map(|one| one.original.as_ref().ok()) {
+            if let Ok(parsed) = parsed(enrolment, original) {
+                word.0.entry(original.device).or_default().push(parsed);
+            }
+        }
+        word
+    }
+
+    /// Whether the meter itself has signed a reading: see [`tier::is_meter_signed`].
+    #[must_use]
+    pub fn proves(&self, reading: &Reading) -> bool {
+        let verified = self.0.get(&reading.channel.device);
+        let (Some(verified), Ok(reported)) = (verified, reading.value) else {
+            return false;
+        };
+        tier::is_meter_signed(verified, reading.channel.quantity, reading.interval, reported)
+    }
 }
 
 fn parsed<'o>(enrolment: &Enrolment, original: &'o Original) -> Result<Parsed<'o>, String> {

@@ -7,6 +7,7 @@ use gridtally_protocol::time::{Interval, Timestamp};
 use serde::Serialize;
 
 use crate::proofs::judge::Judged;
+use crate::proofs::originals::Word;
 
 /// Readings with a value that stands, by tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -44,16 +45,23 @@ impl core::fmt::Display for Tiers {
     }
 }
 
-/// Counts the readings from `from` until before `until` that have a value which stands.
+/// Counts the readings from `from` until before `until` that have a value which stands; `word` is what the site's meters
+/// have signed.
 #[must_use]
-pub fn tiers(judged: &Judged, (from, until): (Timestamp, Timestamp)) -> Tiers {
+pub fn tiers(judged: &Judged, word: &Word<'_>, (from, until): (Timestamp, Timestamp)) -> Tiers {
     let mut known: BTreeMap<Interval, TrustTier> = BTreeMap::new();
     let mut tiers = Tiers::default();
     for (reading, refused) in &judged.readings {
         let start = reading.interval.start();
         if refused.is_none() && reading.value.is_ok() && from <= start && start < until {
             let interval = reading.interval;
-            tiers.count(*known.entry(interval).or_insert_with(|| judged.tier(interval)));
+            let gateways = *known.entry(interval).or_insert_with(|| judged.tier(interval));
+            let by_meter = word.proves(reading);
+            tiers.count(if by_meter {
+                TrustTier::MeterSigned
+            } else {
+                gateways
+            });
         }
     }
     tiers

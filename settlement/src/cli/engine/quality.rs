@@ -6,12 +6,15 @@ use chrono::{NaiveDate, NaiveTime};
 use clap::Args;
 use gridtally_protocol::channel::Quantity;
 use gridtally_protocol::time::Timestamp;
+use postgres::GenericClient;
 use serde_json::json;
 
 use super::show::write_json;
 use super::table::Table;
 use super::{EngineCommandError, Open};
+use crate::proofs::evidence::ReceivedOriginal;
 use crate::proofs::judge::Judged;
+use crate::proofs::originals::{self, Word};
 use crate::quality::{
     CELL_SITES_MOST, Compared, Crowded, DayQuality, Neighbour, Placed, Tiers, compare, crowded, score, tiers,
 };
@@ -20,7 +23,7 @@ use crate::rules::calendar::{day_start, plus_days};
 use crate::rules::program::Program;
 use crate::rules::statement::SiteId;
 use crate::store::types::corrupt;
-use crate::store::{StoreError, agreements, programs, reports};
+use crate::store::{StoreError, agreements, originals as stored, programs, reports};
 
 /// `gridtally engine quality …`
 #[derive(Debug, Args)]
@@ -43,6 +46,21 @@ struct Scored {
     trust: Tiers,
 }
 
+/// What the meters of a site signed from the beginning of a day to its end.
+fn taken_originals(
+    client: &mut impl GenericClient,
+    enrolment: &Enrolment,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<ReceivedOriginal>, StoreError> {
+    let kept = stored::originals_of(client, &[enrolment.gateway], from, until, Timestamp::LATEST)?;
+    let received = kept.into_iter().map(|original| ReceivedOriginal {
+        gateway: original.gateway,
+        received_at: original.received_at,
+        envelope: original.envelope,
+    });
+    Ok(received.collect())
+}
+
 pub(super) fn run(
     open: &mut Open,
     args: &QualityArgs,
@@ -57,11 +75,13 @@ pub(super) fn run(
                 let program = Program::from_toml("program", &document).map_err(corrupt)?;
                 let span = span(&program, args.day)?;
                 let judged = reports::judge_reports(client, &enrolment, span)?;
+                let kept = taken_originals(client, &enrolment, span)?;
+                let opened = originals::opened(&kept, &enrolment);
                 Ok(Scored {
                     quality: score(&enrolment, span, &judged.readings),
                     production: neighbour(&enrolment, span, &judged, Quantity::PvProduction),
                     import: neighbour(&enrolment, span, &judged, Quantity::GridImport),
-                    trust: tiers(&judged, span),
+                    trust: tiers(&judged, &Word::of(&opened, &enrolment), span),
                     enrolment,
                 })
             })

@@ -15,7 +15,7 @@ use super::site::{Shown, why};
 use crate::ingest::{Beacons, checks, physics};
 use crate::proofs::beacons;
 use crate::proofs::evidence::{Evidence, ReceivedReport};
-use crate::proofs::originals::{self, OpenedOriginal};
+use crate::proofs::originals::{self, OpenedOriginal, Word};
 use crate::proofs::verify::Verified;
 use crate::registry::Enrolment;
 use crate::rules::statement::{SiteId, SiteStatement};
@@ -73,7 +73,7 @@ pub(super) fn explain(
         interval.end(),
         enrolment.gateway
     )?;
-    let opened = originals::opened(&evidence, enrolment);
+    let opened = originals::opened(&evidence.originals, enrolment);
     tell_reports(&evidence, (enrolment, &opened), interval, verified, out)?;
     tell_originals(&opened, interval, out)?;
     tell_line(statement, interval, verified, out)
@@ -141,6 +141,7 @@ fn tell_report(
     tell_trust(received, report, interval, beacons, out)?;
     // What was refused of single readings is said beside them.
     let examined = physics::examine(enrolment, report);
+    let word = Word::of(opened, enrolment);
     let of_readings: Vec<String> = examined
         .iter()
         .filter_map(|(_, v)| Some(v.as_ref().err()?.detail.clone()))
@@ -158,7 +159,7 @@ fn tell_report(
         .filter(|(reading, _)| reading.interval == interval)
     {
         let verdict = match verdict {
-            Ok(()) if originals::is_meter_signed(opened, enrolment, reading) => {
+            Ok(()) if word.proves(reading) => {
                 "; meter_signed: the meter's own signature proves it".to_owned()
             }
             Ok(()) => String::new(),

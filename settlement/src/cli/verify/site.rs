@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::VerifyCommandError;
 use crate::proofs::beacons;
 use crate::proofs::judge::{Submission, judge};
+use crate::proofs::originals::{self, Word};
 use crate::proofs::verify::Verified;
 use crate::quality;
 use crate::rules::baseline::Outcome;
@@ -103,7 +104,13 @@ pub(super) fn tell_quality(
         "The data of {day}, as far as it is in the bundle, has a quality of {} of 1000.",
         quality.per_mille
     )?;
-    writeln!(out, "  readings by trust: {}", quality::tiers(&judged, span))?;
+    let opened = originals::opened(&evidence.originals, enrolment);
+    let word = Word::of(&opened, enrolment);
+    writeln!(
+        out,
+        "  readings by trust: {}",
+        quality::tiers(&judged, &word, span)
+    )?;
     for note in &quality.annotations {
         let (channel, intervals) = (note.channel, note.intervals);
         writeln!(
