@@ -1,6 +1,7 @@
 //! Who signs: ed25519 public keys as identities, shown as `did:key`, and the keys that stand behind them.
 
 mod batch;
+mod recent;
 
 use core::fmt;
 use core::str::FromStr;
@@ -43,6 +44,9 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::NotAPoint`] or [`IdentityError::Weak`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, IdentityError> {
+        if let Some(key) = recent::key(bytes) {
+            return Ok(Self { key });
+        }
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| IdentityError::NotAPoint)?;
         if key.is_weak() {
             return Err(IdentityError::Weak);
@@ -51,6 +55,7 @@ impl Identity {
         if !batch::is_reduced(bytes) {
             return Err(IdentityError::NotAPoint);
         }
+        recent::remember(key);
         Ok(Self { key })
     }
 
@@ -63,9 +68,11 @@ impl Identity {
     /// The multibase text without `did:key:`, which is what topics carry.
     #[must_use]
     pub fn multibase(&self) -> String {
-        let mut bytes = MULTICODEC_ED25519.to_vec();
-        bytes.extend_from_slice(self.as_bytes());
-        format!("z{}", bs58::encode(bytes).into_string())
+        recent::text(self.key, || {
+            let mut bytes = MULTICODEC_ED25519.to_vec();
+            bytes.extend_from_slice(self.as_bytes());
+            format!("z{}", bs58::encode(bytes).into_string())
+        })
     }
 
     /// Reads the multibase text, as in topics.
@@ -75,6 +82,9 @@ impl Identity {
     pub fn from_multibase(text: &str) -> Result<Self, IdentityError> {
         if text.len() > MULTIBASE_LEN_MAX {
             return Err(IdentityError::NotDidKey);
+        }
+        if let Some(key) = recent::key_of_text(text) {
+            return Ok(Self { key });
         }
         let digits = text.strip_prefix('z').ok_or(IdentityError::NotDidKey)?;
         let bytes = bs58::decode(digits)

@@ -276,3 +276,26 @@ proptest! {
         prop_assert!(!signer.identity().verify(&message, &signature));
     }
 }
+
+proptest! {
+    #[test]
+    fn keys_in_any_order_and_any_number_of_times_have_the_verdict_that_they_have_alone(
+        order in prop::collection::vec((0_usize..4, any::<bool>()), 1..40),
+    ) {
+        let sound = key([7; 32]).identity();
+        let mut crooked = *sound.as_bytes();
+        crooked[0] ^= 1;
+        let candidates = [*sound.as_bytes(), *key([8; 32]).identity().as_bytes(), [0; 32], crooked];
+        // Each on a thread of its own, which has looked at nothing before.
+        let alone = candidates.map(|bytes| {
+            std::thread::spawn(move || Identity::from_bytes(&bytes).map(|key| key.multibase())).join().unwrap()
+        });
+        for (which, by_text) in order {
+            let found = match &alone[which] {
+                Ok(text) if by_text => Identity::from_multibase(text),
+                _ => Identity::from_bytes(&candidates[which]),
+            };
+            prop_assert_eq!(found.map(|key| key.multibase()), alone[which].clone());
+        }
+    }
+}

@@ -328,13 +328,16 @@ pub struct RefusedMessage {
 
 /// Bytes as lower-case hexadecimal text, and nothing else.
 pub(super) mod hex_bytes {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(in crate::proofs) fn serialize<S: Serializer>(
         bytes: &[u8],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
+        // Several times as fast as `hex::encode`, which goes through characters; this is where long bundles are compared.
+        let mut digits = vec![0; bytes.len().saturating_mul(2)];
+        hex::encode_to_slice(bytes, &mut digits).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(core::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?)
     }
 
     pub(in crate::proofs) fn deserialize<'de, D: Deserializer<'de>>(
@@ -342,9 +345,11 @@ pub(super) mod hex_bytes {
     ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(D::Error::custom("hexadecimal digits are written in lower case"));
+            return Err(serde::de::Error::custom(
+                "hexadecimal digits are written in lower case",
+            ));
         }
-        hex::decode(text).map_err(D::Error::custom)
+        hex::decode(text).map_err(serde::de::Error::custom)
     }
 }
 
