@@ -475,7 +475,7 @@ fn standing_bids_are_cleared_cheapest_first_and_who_is_not_taken_hears_why() {
         };
         let (cleared, _) = books
             .store
-            .transact(|client| cleared(client, &program, &event, needed))
+            .transact(|client| cleared(client, &program, &event, needed, at(SETTLED_AT)))
             .unwrap();
         let awards = cleared
             .awards

@@ -8,7 +8,8 @@ use postgres::GenericClient;
 use rust_decimal::Decimal;
 
 use super::plan::DispatchError;
-use crate::events::clearing::{Bid, Call, Cleared, Pricing, clear};
+use super::proof::Proof;
+use crate::events::clearing::{Bid, Call, Cleared, Passed, Pricing, clear};
 use crate::registry::Enrolment;
 use crate::rules::program::{Program, ProgramId};
 use crate::store::programs;
@@ -25,7 +26,8 @@ pub struct Needed {
 }
 
 /// Clears the bids of the homes that the program may ask: each with the price and the power of its enrolment, from
-/// when it was enrolled. Ties are broken by the event's name. Nothing is kept: who is awarded is then asked by name.
+/// when it was enrolled. Where the program demands proof, nobody offers more than he has proved at `now`. Ties are
+/// broken by the event's name. Nothing is kept: who is awarded is then asked by name.
 ///
 /// # Errors
 /// [`DispatchError`] where there is no such program, or a price is no amount of its asset.
@@ -34,24 +36,39 @@ pub fn cleared(
     program: &ProgramId,
     event: &EventId,
     needed: Needed,
+    now: Timestamp,
 ) -> Result<(Cleared, Asset), DispatchError> {
     let document = programs::newest_program(client, program)?;
     let program = Program::from_toml(program.as_str(), &document)?;
     let asset = program.asset.clone();
     let in_units = |price: Decimal| asset.parse(&price.normalize().to_string());
-    let mut bids = Vec::new();
+    let proof = Proof::of(client, &program, now)?;
+    let (mut bids, mut unproven) = (Vec::new(), Vec::new());
     for (home, enrolled_at) in programs::enrolments_with_times(client)? {
-        if home.program == program.id && program.may_ask(&home.membership) {
-            bids.extend(bid(&home, enrolled_at, &asset)?);
+        if home.program != program.id || !program.may_ask(&home.membership) {
+            continue;
         }
+        let Some(mut bid) = bid(&home, enrolled_at, &asset)? else {
+            continue;
+        };
+        if proof.lacking(&home.site).is_some() {
+            unproven.push((home.site, Passed::Unproven));
+            continue;
+        }
+        bid.power = proof.at_most(&home.site, bid.power);
+        bid.least = bid.power;
+        bids.push(bid);
     }
+    unproven.sort_by(|(one, _), (other, _)| one.cmp(other));
     let call = Call {
         target: needed.target,
         pricing: needed.pricing,
         ceiling: needed.ceiling.map(in_units).transpose()?,
         event: Digest::of(event.as_str().as_bytes()),
     };
-    Ok((clear(&bids, &call)?, asset))
+    let mut cleared = clear(&bids, &call)?;
+    cleared.passed.append(&mut unproven);
+    Ok((cleared, asset))
 }
 
 /// A home's bid, where it has one.

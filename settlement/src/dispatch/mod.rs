@@ -15,6 +15,7 @@ pub mod resend;
 mod rules;
 mod sender;
 pub mod statements;
+mod tester;
 pub mod testing;
 
 pub use announce::{announce, announce_draft, announce_with, draft};
@@ -25,3 +26,4 @@ pub use judging::{PATIENCE_SECONDS, check, judge};
 pub use plan::{Announced, Announcement, DispatchError, Hand, Terms};
 pub use proof::{nameplate, proven};
 pub use sender::Sender;
+pub use tester::Tester;

@@ -22,10 +22,10 @@ use tokio::sync::oneshot;
 pub use key::{KeyFileError, engine_key};
 
 use crate::clock::Clock;
-use crate::dispatch::Sender;
 use crate::dispatch::beacons::Lighthouse;
 use crate::dispatch::resend::Asker;
 use crate::dispatch::statements::Teller;
+use crate::dispatch::{Sender, Tester};
 use crate::store::{Store, StoreError};
 use crate::supervise::{PrivateBroker, PrivateCluster, SuperviseError};
 
@@ -219,6 +219,7 @@ struct Working {
     sender: Sender,
     asker: Asker,
     teller: Teller,
+    tester: Tester,
     /// None in the stepped time of simulations, whose every run signs the same bytes: a beacon is random.
     lighthouse: Option<Lighthouse>,
     heard: intake::Heard,
@@ -275,6 +276,7 @@ impl Working {
             sender: Sender::default(),
             asker: Asker::default(),
             teller: Teller::default(),
+            tester: Tester::default(),
             lighthouse: Some(Lighthouse::default()),
             heard,
             key: Arc::clone(&parts.key),
@@ -285,7 +287,8 @@ impl Working {
         })
     }
 
-    /// Sends what is due at `now`, tells homes what was settled, and asks for reports that are missing; says how many instructions are open.
+    /// Sends what is due at `now`, test dispatches among it, tells homes what was settled, and asks for reports that are
+    /// missing; says how many instructions are open.
     fn tick(&mut self, now: Timestamp) -> Result<usize, EngineError> {
         if self.reconnected.swap(false, Ordering::AcqRel) {
             self.sender.forget();
@@ -300,6 +303,7 @@ impl Working {
             // Instructions do not wait for it.
             tracing::error!(%error, "no beacon is published; trying again");
         }
+        self.tester.test_due(&mut self.store, &self.key, now);
         self.asker.ask_due(&mut self.store, &self.link, &self.key, now)?;
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         self.teller.tell_due(&mut self.store, &self.link, &heard)?;

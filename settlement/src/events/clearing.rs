@@ -80,9 +80,11 @@ pub enum Passed {
     TargetReached,
     /// It is dearer than the ceiling.
     AboveCeiling,
+    /// The program demands proof, and the site has proved no power.
+    Unproven,
 }
 
-/// Every bid, taken or with the reason why not, in the order in which they were looked at.
+/// Every bid, taken or with the reason why not, in the order in which they were looked at; last those that were not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cleared {
     /// What was taken.

@@ -19,8 +19,10 @@ use gridtally_settlement::capacity::standing::Unproven;
 use gridtally_settlement::capacity::verdict::Verdict;
 use gridtally_settlement::cli::engine::{EngineArgs, answer};
 use gridtally_settlement::dispatch::testing::{TestError, commit, declare, reveal, run};
-use gridtally_settlement::dispatch::{Announcement, announce, check, judge, proven};
+use gridtally_settlement::dispatch::{Announcement, Needed, announce, check, cleared, judge, proven};
 use gridtally_settlement::engine::engine_key;
+use gridtally_settlement::events::clearing::{Passed, Pricing};
+use gridtally_settlement::registry::Offer;
 use gridtally_settlement::rules::program::{Program, ProgramId};
 use gridtally_settlement::rules::statement::SiteId;
 use gridtally_settlement::store::capacity::{self, Kept};
@@ -82,7 +84,13 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
     room.store
         .transact(|t| programs::add_program(t, &program, &document, at(NOON)))
         .unwrap();
-    let (mut home, silent) = (Home::new(1), Home::new(2));
+    let (mut home, mut silent) = (Home::new(1), Home::new(2));
+    for (home, price) in [(&mut home, "2"), (&mut silent, "1")] {
+        home.enrolment.offer = Offer {
+            nominated_milliwatts: Some(Milliwatts::new(4_000_000)),
+            bid_per_kwh: Some(price.parse().unwrap()),
+        };
+    }
     room.enrol(&home);
     room.enrol(&silent);
     let key = engine_key(&room.options.data).unwrap();
@@ -117,11 +125,12 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
     let mut wire = room.wire();
     let early = run(&mut room.store, &key, later(first, -HOUR)).unwrap();
     assert!(early.iter().all(|test| test.site != one));
-    let sent = run(&mut room.store, &key, due).unwrap();
+    // The engine that runs does it by itself.
+    room.engine().tick(due).unwrap();
+    let sent = room.store.transact(|t| capacity::tests(t, &id)).unwrap();
     let test = sent.iter().find(|test| test.site == one).unwrap().clone();
     assert_eq!((test.start, &test.outcome), (first, &Kept::Sent));
     assert!(run(&mut room.store, &key, due).unwrap().is_empty());
-    room.engine().tick(due).unwrap();
     wire.until("the home hears of it", |wire| {
         wire.instructions
             .iter()
@@ -163,8 +172,13 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
         "its day is not over"
     );
     let next = later(first, DAY);
-    let judged = judge(&mut room.store, next).unwrap();
-    let passed = judged.iter().find(|test| test.site == one).unwrap();
+    room.engine().tick(next).unwrap();
+    assert!(
+        judge(&mut room.store, next).unwrap().is_empty(),
+        "the engine has judged"
+    );
+    let judged = room.store.transact(|t| capacity::tests(t, &id)).unwrap();
+    let passed = judged.iter().find(|t| t.name == test.name).unwrap();
     assert_eq!(passed.verdict, Some(Verdict::Passed(Milliwatts::new(3_000_000))));
     let kept_out = room.store.transact(|t| outages::outages(t, &id, next)).unwrap();
     assert!(
@@ -174,6 +188,20 @@ fn a_test_proves_what_a_home_can_do_and_an_event_asks_it_for_no_more() {
     let capacity = room.store.transact(|t| proven(t, &id, next)).unwrap();
     assert_eq!(capacity[&one], Ok(Milliwatts::new(3_000_000)));
     assert!(capacity[&two].is_err());
+
+    // A bid is worth what is proved: the cheaper one, of a home that proved nothing, is not taken.
+    let needed = Needed {
+        target: Milliwatts::new(9_000_000),
+        pricing: Pricing::PayAsBid,
+        ceiling: None,
+    };
+    let (bids, _) = room
+        .store
+        .transact(|t| cleared(t, &id, &"tonight".parse().unwrap(), needed, next))
+        .unwrap();
+    assert_eq!(bids.total, Milliwatts::new(3_000_000));
+    assert_eq!(bids.awards[0].site, one);
+    assert_eq!(bids.passed, [(two.clone(), Passed::Unproven)]);
 
     // An event asks for no more, and not who proved nothing.
     let all = room.store.transact(|t| events::events(t)).unwrap();

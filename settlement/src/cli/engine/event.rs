@@ -422,9 +422,10 @@ fn clear(place: &Place, args: &ClearArgs, out: &mut impl Write) -> Result<(), En
         },
         ceiling: args.ceiling,
     };
+    let now = place.now();
     let store = &mut place.open()?.store;
     let (cleared, asset) =
-        store.transact(|client| dispatch::cleared(client, &args.program, &args.id, needed))?;
+        store.transact(|client| dispatch::cleared(client, &args.program, &args.id, needed, now))?;
     if args.json {
         return Ok(writeln!(out, "{}", serde_json::json!(cleared))?);
     }
@@ -442,6 +443,7 @@ fn clear(place: &Place, args: &ClearArgs, out: &mut impl Write) -> Result<(), En
         let why = match why {
             Passed::TargetReached => "not taken: bids before it reach the target",
             Passed::AboveCeiling => "not taken: above the ceiling",
+            Passed::Unproven => "not taken: it has proved no power; `engine test capacity` says why",
         };
         writeln!(out, "{:<24}  {why}", site.as_str())?;
     }

@@ -25,11 +25,11 @@ use crate::store::capacity::{self, Kept, StoredPeriod, StoredTest};
 pub enum TestCommand {
     /// Draw a period's seed and print its commitment, before the period begins; publish that.
     Commit(PeriodArgs),
-    /// Send the tests that are due, each with the notice of an event; run it every five minutes or so.
+    /// Send the tests that are due, each with the notice of an event. A running engine does so by itself.
     Run,
     /// Write down beforehand that a site cannot be tested.
     Declare(DeclareArgs),
-    /// Judge the tests whose day is over.
+    /// Judge the tests whose day is over. A running engine does so by itself.
     Judge,
     /// Show tests, and what each proved.
     Show(ShowArgs),
