@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use chrono::{Datelike as _, Timelike as _};
 use serde::{Deserialize, Serialize};
 
 /// An instant: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX time).
@@ -95,11 +96,34 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match chrono::DateTime::from_timestamp(self.0, 0) {
-            Some(instant) => f.pad(&instant.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            None => write!(f, "@{}", self.0),
+        let Some(instant) = chrono::DateTime::from_timestamp(self.0, 0) else {
+            return write!(f, "@{}", self.0);
+        };
+        let year = instant.year().unsigned_abs();
+        let date = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, instant.month()),
+            (8, instant.day()),
+        ];
+        let time = [
+            (11, instant.hour()),
+            (14, instant.minute()),
+            (17, instant.second()),
+        ];
+        // By hand: bundles have an instant in every line, and `strftime` is slow.
+        let mut text = *b"0000-00-00T00:00:00Z";
+        for (place, number) in date.into_iter().chain(time) {
+            let pair = text.iter_mut().skip(place).zip(two_digits(number));
+            pair.for_each(|(byte, digit)| *byte = digit);
         }
+        f.pad(core::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
+}
+
+/// A number below 100.
+fn two_digits(number: u32) -> [u8; 2] {
+    [number / 10 % 10, number % 10].map(|digit| u8::try_from(digit).map_or(b'?', |digit| b'0' | digit))
 }
 
 impl core::str::FromStr for Timestamp {

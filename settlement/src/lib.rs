@@ -15,6 +15,7 @@
 //! - [`store`]: PostgreSQL; nothing above it writes SQL;
 //! - [`supervise`]: a private database and broker that need no administration;
 //! - [`engine`], [`clock`], [`cli`]: the process, its time, and what people type;
+//! - `cores`: the same work for many things, on all cores;
 //! - [`bench`]: how fast it is here.
 
 pub mod admission;
@@ -22,6 +23,7 @@ pub mod bench;
 pub mod capacity;
 pub mod cli;
 pub mod clock;
+mod cores;
 pub mod days;
 pub mod dispatch;
 pub mod engine;

@@ -15,7 +15,7 @@ use gridtally_settlement::proofs::evidence::{
     CODE, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, RefusedMessage,
     SentInstruction,
 };
-use gridtally_settlement::proofs::judge::{Submission, judge as judge_reports};
+use gridtally_settlement::proofs::judge::{Source, Submission, judge as judge_reports};
 use gridtally_settlement::quality::{self, Finding, Neighbour};
 use gridtally_settlement::registry::Enrolment;
 use gridtally_settlement::rules::statement::{Event, SiteId, SiteStatement};
@@ -263,7 +263,7 @@ fn looked_at(
     let mut by_gateway: BTreeMap<Identity, Vec<Submission<'_>>> = BTreeMap::new();
     for report in reports.values() {
         by_gateway.entry(report.gateway).or_default().push(Submission {
-            record: String::new(),
+            record: Source::Store,
             received_at: report.received_at,
             envelope: &report.envelope,
         });

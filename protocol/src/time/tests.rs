@@ -15,7 +15,10 @@ fn any_length() -> impl Strategy<Value = IntervalLength> {
 proptest! {
     #[test]
     fn what_is_shown_reads_back_as_the_same_instant(instant in any_instant()) {
-        prop_assert_eq!(instant.to_string().parse(), Ok(instant));
+        let shown = instant.to_string();
+        let chrono = chrono::DateTime::from_timestamp(instant.unix(), 0).unwrap();
+        prop_assert_eq!(&shown, &chrono.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        prop_assert_eq!(shown.parse(), Ok(instant));
         let json = serde_json::to_string(&instant).unwrap();
         prop_assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), instant);
     }

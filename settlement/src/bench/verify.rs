@@ -14,8 +14,8 @@ use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 
 use super::BenchError;
+use crate::cores;
 use crate::proofs::bundle::Bundle;
-use crate::proofs::cores;
 use crate::proofs::evidence::{
     CODE, Case, Evidence, ProgramDocument, ReceivedAcknowledgement, ReceivedReport, SentInstruction,
 };

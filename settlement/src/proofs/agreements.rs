@@ -8,7 +8,8 @@ use gridtally_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::derive::{Counts, DeriveError, DeriveProblem, at};
-use super::evidence::{Evidence, enrolment_name, hex_bytes};
+use super::evidence::{Evidence, enrolment_name};
+use super::hex_bytes;
 use crate::registry::history::{Change, Recorded, versions};
 use crate::registry::{Enrolment, authorise};
 use crate::rules::statement::SiteId;

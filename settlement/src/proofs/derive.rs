@@ -1,7 +1,7 @@
 //! From evidence to money: the one way in which an event is ever settled, by the engine and by whoever checks it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use gridtally_protocol::acknowledgement::{Acknowledgement, Stage};
@@ -14,10 +14,10 @@ use gridtally_protocol::time::Timestamp;
 use gridtally_protocol::topic::{Topic, TopicKind};
 
 use super::bookings::{self, Bookings};
-use super::cores;
 use super::evidence::{self, Evidence, ReceivedAcknowledgement, ReceivedReport, RefusedMessage, SiteSeason};
 use super::judge::{self, RefusedRecord, Submission};
 use super::{agreements, beacons, netting, resettle};
+use crate::cores;
 use crate::ingest::{Beacons, checks, physics};
 use crate::ledger::{AccountNameError, TransactionError};
 use crate::registry::{Enrolment, EnrolmentError};
@@ -558,7 +558,10 @@ fn check_refusals(
     enrolments: &BTreeMap<Identity, Cow<'_, Enrolment>>,
     beacons: &Beacons,
 ) -> Result<Vec<RefusedRecord>, DeriveError> {
-    let known: BTreeSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
+    if evidence.refusals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known: HashSet<&[u8]> = evidence.reports.iter().map(|r| r.envelope.as_slice()).collect();
     let mut refused = Vec::new();
     for message in &evidence.refusals {
         let Some((topic, enrolment)) = concerned(message, enrolments) else {
@@ -618,7 +621,7 @@ fn submissions<'e>(
             ..
         } = report;
         let submission = Submission {
-            record: report.name(),
+            record: judge::Source::Report(report),
             received_at: *received_at,
             envelope,
         };
@@ -636,7 +639,7 @@ fn submissions<'e>(
             received_at, payload, ..
         } = message;
         let submission = Submission {
-            record: message.name(),
+            record: judge::Source::Refusal(message),
             received_at: *received_at,
             envelope: payload,
         };

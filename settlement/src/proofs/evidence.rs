@@ -2,6 +2,7 @@
 //! what the signatures in it are for.
 
 use chrono::NaiveDate;
+use data_encoding::HEXLOWER;
 use gridtally_protocol::identity::{Digest, Identity};
 use gridtally_protocol::instruction::EventId;
 use gridtally_protocol::quantity::TokenAmount;
@@ -10,6 +11,7 @@ use gridtally_protocol::time::{Interval, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::agreements::SignedSite;
+use super::hex_bytes;
 use crate::registry::Enrolment;
 use crate::rules::payment::Season;
 use crate::rules::statement::{
@@ -326,36 +328,11 @@ pub struct RefusedMessage {
     pub payload: Vec<u8>,
 }
 
-/// Bytes as lower-case hexadecimal text, and nothing else.
-pub(super) mod hex_bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(in crate::proofs) fn serialize<S: Serializer>(
-        bytes: &[u8],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        // Several times as fast as `hex::encode`, which goes through characters; this is where long bundles are compared.
-        let mut digits = vec![0; bytes.len().saturating_mul(2)];
-        hex::encode_to_slice(bytes, &mut digits).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(core::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?)
-    }
-
-    pub(in crate::proofs) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(serde::de::Error::custom(
-                "hexadecimal digits are written in lower case",
-            ));
-        }
-        hex::decode(text).map_err(serde::de::Error::custom)
-    }
-}
-
 /// What of a digest stands in a record's name.
 fn short(bytes: &[u8]) -> String {
-    Digest::of(bytes).to_string().chars().take(16).collect()
+    let mut digits = HEXLOWER.encode(Digest::of(bytes).as_bytes());
+    digits.truncate(16);
+    digits
 }
 
 /// The name of an enrolment's record.

@@ -12,6 +12,7 @@ use gridtally_protocol::report::{Reading, Report};
 use gridtally_protocol::time::{Interval, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
 
+use super::evidence::{ReceivedReport, RefusedMessage};
 use crate::ingest::chain::{self, Link, Place};
 use crate::ingest::checks::{self, Refused};
 use crate::ingest::{Beacons, SignedWithin, physics};
@@ -47,11 +48,34 @@ pub struct Judged {
     pub signed: Vec<SignedWithin>,
 }
 
+/// Which record a message is. Its name is made where somebody asks for it: nearly all reports count, and nobody does.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'e> {
+    /// A report that was taken.
+    Report(&'e ReceivedReport),
+    /// A message that was refused.
+    Refusal(&'e RefusedMessage),
+    /// None: it comes from a store, where nothing has such a name.
+    Store,
+}
+
+impl Source<'_> {
+    /// The name of the record; empty where it is none.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Report(report) => report.name(),
+            Self::Refusal(message) => message.name(),
+            Self::Store => String::new(),
+        }
+    }
+}
+
 /// A message that came on a gateway's topic for reports.
 #[derive(Debug, Clone)]
 pub struct Submission<'e> {
-    /// The name of its record.
-    pub record: String,
+    /// Which record it is.
+    pub record: Source<'e>,
     /// When it came.
     pub received_at: Timestamp,
     /// Its bytes.
@@ -241,7 +265,7 @@ impl Judged {
 
     fn refuse(&mut self, enrolment: &Enrolment, submission: &Submission<'_>, refused: Refused) {
         let Refused { reason, detail } = refused;
-        let (record, gateway) = (submission.record.clone(), enrolment.gateway);
+        let (record, gateway) = (submission.record.name(), enrolment.gateway);
         self.refused.push(RefusedRecord {
             record,
             gateway,

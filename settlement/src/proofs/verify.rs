@@ -4,6 +4,7 @@
 use gridtally_protocol::identity::Identity;
 
 use super::bundle::{Bundle, BundleError, STATEMENT, named};
+use super::canonical;
 use super::derive::{DeriveError, Derived, derive};
 use crate::rules::statement::{SiteStatement, Statement};
 
@@ -73,7 +74,7 @@ pub fn verify(bytes: &[u8], engine: Option<&Identity>) -> Result<Verified, Verif
     }
     let derived = derive(&bundle.evidence()?)?;
     let stated = bundle.statement_text()?;
-    if stated.as_bytes() != derived.statement.to_bytes() {
+    if !canonical::is_text_of(stated, &derived.statement) {
         let difference = difference(stated, &derived.statement);
         return Err(VerifyError::Differs {
             record: STATEMENT,
@@ -95,6 +96,9 @@ fn difference(stated: &str, derived: &Statement) -> String {
     let Ok(stated) = Statement::from_bytes(stated.as_bytes()) else {
         return "it is no statement".to_owned();
     };
+    if stated == *derived {
+        return "it is not written in the one canonical form".to_owned();
+    }
     let sites = stated
         .sites
         .iter()

@@ -10,7 +10,7 @@ use postgres::GenericClient;
 
 use super::{StoreError, beacons, days, programs, reports};
 use crate::days::{Day, Slot};
-use crate::proofs::judge::{self, Judged, Submission};
+use crate::proofs::judge::{self, Judged, Source, Submission};
 use crate::registry::Enrolment;
 
 /// What is shown is shown whenever it came.
@@ -80,7 +80,7 @@ pub fn judge_reports(
     let submissions: Vec<Submission<'_>> = reports
         .iter()
         .map(|report| Submission {
-            record: String::new(),
+            record: Source::Store,
             received_at: report.received_at,
             envelope: &report.envelope,
         })

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::VerifyCommandError;
 use crate::proofs::beacons;
-use crate::proofs::judge::{Submission, judge};
+use crate::proofs::judge::{Source, Submission, judge};
 use crate::proofs::originals::{self, Word};
 use crate::proofs::verify::Verified;
 use crate::quality;
@@ -86,7 +86,7 @@ pub(super) fn tell_quality(
         .filter(|report| report.gateway == enrolment.gateway);
     let submissions: Vec<Submission<'_>> = of_site
         .map(|report| Submission {
-            record: report.name(),
+            record: Source::Report(report),
             received_at: report.received_at,
             envelope: &report.envelope,
         })

@@ -5,7 +5,7 @@ use gridtally_protocol::quantity::{MilliwattHours, TokenAmount};
 use gridtally_protocol::refusal::Refusal;
 
 use super::super::derive::{self, Answer};
-use super::super::judge::{self, Submission};
+use super::super::judge::{self, Source, Submission};
 use super::super::netting::{self, Value};
 use super::{Looked, Plan, StreamError};
 use crate::days::{self, Day, Slot};
@@ -182,7 +182,7 @@ fn judged(plan: &Plan<'_>, reader: &mut Reader, enrolment: &Enrolment) -> Result
     let submissions: Vec<Submission<'_>> = reports
         .iter()
         .map(|report| Submission {
-            record: String::new(),
+            record: Source::Store,
             received_at: report.received_at,
             envelope: &report.envelope,
         })

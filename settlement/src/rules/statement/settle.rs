@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use gridtally_protocol::quantity::{Overflow, TokenAmount};
 
-use super::inputs::{SettlementInputs, SiteId};
+use super::inputs::{SettlementInputs, SiteId, SiteInputs};
 use super::lines::{BaselineRef, ProgramRef, RoundingRemainder, Statement, Totals};
 use super::sheet::{Sheet, Sum};
+use crate::cores;
 use crate::rules::baseline::{BaselineRule, FrameError, SeriesError};
 use crate::rules::exact::ArithmeticError;
 use crate::rules::payment::PaymentError;
@@ -106,8 +107,9 @@ pub fn settle(inputs: &SettlementInputs) -> Result<Statement, SettleError> {
         }
     }
     let (sites, pool) = if inputs.program.price_per_kwh.is_some() {
-        let sites = by_name.into_values().map(|site| sheet.site(site));
-        (sites.collect::<Result<Vec<_>, _>>()?, None)
+        let sites: Vec<&SiteInputs> = by_name.into_values().collect();
+        let settled = cores::map(&sites, |site| sheet.site(site));
+        (settled.into_iter().collect::<Result<Vec<_>, _>>()?, None)
     } else {
         sheet.by_formulas(by_name.into_values(), inputs)?
     };
