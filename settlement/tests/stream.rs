@@ -6,6 +6,7 @@ mod scenario;
 
 use std::collections::BTreeMap;
 
+use clap::Parser as _;
 use cluster::Database;
 use gridtally_protocol::acknowledgement::Acknowledgement;
 use gridtally_protocol::channel::{Channel, DeviceNumber, Missing, Quantity};
@@ -17,6 +18,7 @@ use gridtally_protocol::refusal::Refusal;
 use gridtally_protocol::report::{ClockState, Report, Series};
 use gridtally_protocol::time::{IntervalLength, Timestamp};
 use gridtally_protocol::topic::{Topic, TopicKind};
+use gridtally_settlement::cli::{self, settlement::EstimateArgs};
 use gridtally_settlement::ingest::{Arrival, take};
 use gridtally_settlement::proofs::derive::{Derived, derive};
 use gridtally_settlement::proofs::evidence::Evidence;
@@ -25,7 +27,7 @@ use gridtally_settlement::rules::program::Program;
 use gridtally_settlement::rules::statement::{Event, SiteStatus};
 use gridtally_settlement::store::events::{StoredAcknowledgement, StoredEvent, StoredInstruction};
 use gridtally_settlement::store::evidence::{Request, collect};
-use gridtally_settlement::store::{Store, StoreError, events, programs};
+use gridtally_settlement::store::{Store, StoreError, events, programs, settlements};
 use neighbourhood::Random;
 use scenario::{EVENT_END, EVENT_START, Scenario, at, engine, gateway, received};
 
@@ -151,6 +153,43 @@ fn a_neighbourhood_is_settled_from_days_as_from_evidence() {
     let (derived, looked) = both(&Scenario::new().evidence());
     assert_eq!((looked.sites, looked.judged), (3, 0));
     assert!(derived.bookings.settlement.is_some());
+}
+
+#[derive(clap::Parser)]
+struct EstimateLine {
+    #[command(flatten)]
+    args: EstimateArgs,
+}
+
+#[test]
+fn an_operator_sees_in_advance_what_settling_would_pay_and_nothing_is_kept() {
+    let evidence = Scenario::new().evidence();
+    let derived = derive(&evidence).unwrap();
+    let database = Database::create();
+    let mut store = stored(&database, &evidence);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("statement.json");
+    let event = &evidence.case.event.id;
+    let mut estimated = |words: &[&str]| {
+        let line = EstimateLine::parse_from(["estimate", event.as_str()].iter().chain(words));
+        let (mut out, now) = (Vec::new(), at(SETTLED_AT));
+        cli::settlement::run_estimate(&line.args, &mut store, engine().identity(), now, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let said = estimated(&["--statement", file.to_str().unwrap()]);
+    let paid = derived.statement.asset.show(derived.statement.totals.amount);
+    assert!(said.contains(&paid) && said.contains("3 sites"), "{said}");
+    assert_eq!(std::fs::read(&file).unwrap(), derived.statement.to_bytes());
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "no part is left"
+    );
+    let json: serde_json::Value = serde_json::from_str(&estimated(&["--json"])).unwrap();
+    let transactions: Vec<_> = derived.bookings.all().collect();
+    assert_eq!(json["transactions"], serde_json::json!(transactions));
+    let last = store.transact(|client| settlements::last(client, event)).unwrap();
+    assert!(last.is_none());
 }
 
 #[test]

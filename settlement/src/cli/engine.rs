@@ -27,7 +27,8 @@ use gridtally_protocol::time::Timestamp;
 
 use super::ledger::{self, LedgerCommand, LedgerCommandError};
 use super::settlement::{
-    self, CorrectArgs, DisputeCommand, OutageArgs, ResettleArgs, SettleArgs, SettlementCommandError,
+    self, CorrectArgs, DisputeCommand, EstimateArgs, OutageArgs, ResettleArgs, SettleArgs,
+    SettlementCommandError,
 };
 use crate::admission::AdmissionError;
 use crate::clock::Clock;
@@ -130,6 +131,8 @@ pub enum EngineCommand {
     Test(TestCommand),
     /// Settle an event: pay what was delivered, and write the bundle that proves it.
     Settle(SettleArgs),
+    /// Say what an event would pay by what has come in: fast, for very many sites. Nothing is kept or paid.
+    Estimate(EstimateArgs),
     /// Settle an event anew, because the program's calendar asks for it, or a dispute was upheld.
     Resettle(ResettleArgs),
     /// See what settled events would have paid under other rules, before these are activated. Nothing is kept.
@@ -461,6 +464,11 @@ pub fn answer(args: EngineArgs, out: &mut impl Write) -> Result<(), EngineComman
             let key = engine_key(&place.data)?;
             let store = &mut place.open()?.store;
             Ok(settlement::run_settle(&args, store, &key, place.now(), out)?)
+        }
+        EngineCommand::Estimate(args) => {
+            let engine = engine_key(&place.data)?.identity();
+            let store = &mut place.open()?.store;
+            Ok(settlement::run_estimate(&args, store, engine, place.now(), out)?)
         }
         EngineCommand::Resettle(args) => {
             let key = engine_key(&place.data)?;

@@ -1,6 +1,7 @@
-//! `gridtally engine settle`, `resettle`, `due`, `dispute` and `correct`: statements, for the operator.
+//! `gridtally engine settle`, `estimate`, `resettle`, `due`, `dispute` and `correct`: statements, for the operator.
 
 mod correct;
+mod estimate;
 mod tell;
 
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use crate::store::ledger::{Law, LedgerError};
 use crate::store::{Store, StoreError, disputes, outages, programs};
 
 pub use correct::{CorrectArgs, CorrectionsError, run_correct};
+pub use estimate::{EstimateArgs, run_estimate};
 
 /// An event to be settled.
 #[derive(Debug, Args)]

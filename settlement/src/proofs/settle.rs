@@ -3,6 +3,7 @@
 
 mod due;
 mod error;
+mod estimate;
 mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::store::{Store, StoreError, disputes, event_life, events, ledger, prog
 
 pub use self::due::{Due, decide_dispute, due, finalise, raise_dispute};
 pub use self::error::SettlementError;
+pub use self::estimate::estimate;
 
 /// The first statement of an event.
 const FIRST: u32 = 1;

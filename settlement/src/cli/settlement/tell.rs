@@ -81,7 +81,7 @@ pub(super) fn tell(outcome: &SettlementOutcome, out: &mut impl Write) -> io::Res
     )
 }
 
-fn tell_sum(statement: &Statement, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn tell_sum(statement: &Statement, out: &mut impl Write) -> io::Result<()> {
     let paid = statement.asset.show(statement.totals.amount);
     let credited = statement.totals.credited.to_string();
     let code = statement.asset.code();

@@ -63,6 +63,9 @@ pub enum SettlementError {
         /// When the newest report came.
         newest: Timestamp,
     },
+    /// What it pays is known.
+    #[error("event {0} is settled; `gridtally engine statement {0}` prints by what")]
+    SettledAlready(EventId),
     /// There is no statement that could be corrected.
     #[error("event {0} was not settled yet; settle it first")]
     NotSettled(EventId),
@@ -148,6 +151,7 @@ impl LostConnection for SettlementError {
             | Self::NotOver { .. }
             | Self::Awaited { .. }
             | Self::ClockBehind { .. }
+            | Self::SettledAlready(_)
             | Self::NotSettled(_)
             | Self::NothingDue { .. }
             | Self::TooLateToDispute { .. }
